@@ -1,0 +1,301 @@
+"""A broker with a margin account: true cash, a loan that is charged once a session, margin calls."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import backtrader as bt
+
+from .margin import MarginAccount
+
+__all__ = ["MarginBroker", "open_account"]
+
+
+class MarginBroker(bt.brokers.BackBroker):
+    """Backtrader's broker with the cash rules of a stock margin account.
+
+    What differs from `BackBroker`:
+
+    - Cash is true cash: negative is the loan. The stock broker keeps free margin at *cost* there, so that unrealised
+      gains are no collateral and a levered portfolio that has grown is refused.
+    - An order is accepted when, at the prices that decided it, gross positions × initial margin stay within equity;
+      orders that only reduce are always accepted, and a refused one does not poison the batch.
+      A fill is refused only when it would leave the account below maintenance margin.
+    - Interest on the debit, by calendar days, once a session and for the account as a whole, in `d_credit["loan"]`.
+      It never enters commissions, and fund value feels it.
+    - Margin call: an account that closes a session below maintenance is cut to it, pro rata, at the next session's
+      fill price, after the strategies' own orders. Cuts are orders of the strategy that holds the shares, with
+      `order.info.margin_call` set.
+
+    Params
+    ------
+    account : MarginAccount that says what is charged (default: one with its defaults)
+
+    Raises
+    ------
+    ValueError
+        An order on a feed whose commission scheme is not stock-like.
+    """
+
+    params = (("account", None),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.account = self.p.account if self.p.account is not None else MarginAccount()
+        self.addcommissioninfo(self.account)
+
+    def init(self) -> None:
+        super().init()
+        self._session = 0.0
+        self._called = False
+        self._marks: dict[Any, float] = {}
+        self._long_value = self._short_value = 0.0
+        self._owned: dict[tuple[Any, Any], float] = {}
+
+    def submit(self, order: Any, check: bool = True) -> Any:
+        if not self.getcommissioninfo(order.data).stocklike:
+            raise ValueError(
+                f"feed {order.data._name!r} has a futures commission scheme: a margin account for stocks cannot hold "
+                "it; give the feed a stock-like one, or use backtrader's BackBroker"
+            )
+        return super().submit(order, check=check)
+
+    # -- value ---------------------------------------------------------------------------------------------------
+
+    def _get_value(self, datas: Any = None, lever: bool = False) -> float:
+        if datas is not None:
+            return sum(self.positions[data].size * data.close[0] for data in datas)
+        while self._cash_addition:
+            money = self._cash_addition.popleft()
+            self._fundshares += money / self._fundval
+            self.cash += money
+        longs = shorts = unrealized = 0.0
+        self._marks = marks = {}
+        for data, position in self.positions.items():
+            size = position.size
+            if size:
+                price = marks[data] = data.close[0]
+                if size > 0:
+                    longs += size * price
+                else:
+                    shorts += size * price
+                unrealized += size * (price - position.price)
+        self._long_value, self._short_value, self._unrealized = longs, shorts, unrealized
+        self._valuemkt = self._valuemktlever = longs + shorts
+        self._value = self._valuelever = self.cash + longs + shorts
+        self._fundval = self._value / self._fundshares
+        self._leverage = (longs - shorts) / self._value if self._value > 0 else math.inf
+        return self._value
+
+    # -- orders --------------------------------------------------------------------------------------------------
+
+    def check_submitted(self) -> None:
+        """Accept the orders that the initial margin allows at the prices that decided them, in the order sent."""
+        equity, gross = self._value, self._long_value - self._short_value
+        positions: dict[Any, float] = {}
+        while self.submitted:
+            order = self.submitted.popleft()
+            if self._take_children(order) is None:
+                continue
+            price = order.created.price
+            held = positions.get(order.data, self.positions[order.data].size)
+            change = (abs(held + order.size) - abs(held)) * price
+            if change > 0 and (gross + change) * self.account.p.initial_margin > equity * (1 + 1e-9):
+                order.margin()
+                self.notify(order)
+                self._ococheck(order)
+                self._bracketize(order, cancel=True)
+                continue
+            gross += change
+            positions[order.data] = held + order.size
+            self.submit_accept(order)
+
+    def _execute(
+        self,
+        order: Any,
+        ago: int | None = None,
+        price: float | None = None,
+        cash: float | None = None,
+        position: Any = None,
+        dtcoc: float | None = None,
+    ) -> None:
+        if price is None or ago is None:
+            return
+        data, size = order.data, order.executed.remsize
+        if self.p.filler is not None:
+            size = math.copysign(self.p.filler(order, price, ago), size)
+        if not size:
+            return
+        account = self.getcommissioninfo(data)
+        position = self.positions[data]
+        commission = account.getcommission(size, price)
+        if abs(position.size + size) > abs(position.size) and not self._can_hold(data, size, price, commission):
+            order.margin()
+            self.notify(order)
+            self._ococheck(order)
+            self._bracketize(order, cancel=True)
+            return
+
+        cost = position.price
+        psize, pprice, opened, closed = position.update(size, price, data.datetime.datetime())
+        profit = closed and -closed * (price - cost)
+        self.cash -= size * price + commission
+        owner = (order.owner, data)
+        self._owned[owner] = self._owned.get(owner, 0.0) + size
+        order.execute(
+            dtcoc or data.datetime[ago], size, price,
+            closed, -closed * cost, commission * abs(closed / size),
+            opened, opened * price, commission * abs(opened / size),
+            account.margin, profit, psize, pprice,
+        )  # fmt: skip
+        order.addcomminfo(account)
+        self.notify(order)
+        self._ococheck(order)
+
+    def _can_hold(self, data: Any, size: float, price: float, commission: float) -> bool:
+        """Whether the account stays at or above maintenance margin with this fill, at the fill's own price."""
+        equity, gross = self.cash - commission, 0.0
+        for feed, position in self.positions.items():
+            mark = price if feed is data else self._marks.get(feed, position.price)
+            equity += position.size * mark
+            gross += abs(position.size + (size if feed is data else 0.0)) * mark
+        return gross * self.account.p.maintenance_margin <= equity * (1 + 1e-9)
+
+    # -- the session ---------------------------------------------------------------------------------------------
+
+    def next(self) -> None:
+        """One session: accept, charge the night's interest, fill, meet a margin call, value."""
+        while self._toactivate:
+            self._toactivate.popleft().activate()
+        if self.submitted:
+            self.check_submitted()
+        # Fills at the close that decided them (coc) belong to the evening before the night that is charged.
+        if not self.p.coc:
+            self._charge_interest()
+        if self._userhist:
+            self._process_order_history()
+        if self.pending:
+            self._fill_pending()
+        if self._called:
+            self._cut_to_maintenance()
+        if self.p.coc:
+            self._charge_interest()
+        self._get_value()
+        gross = self._long_value - self._short_value
+        self._called = gross > 0 and gross * self.account.p.maintenance_margin > self._value * (1 + 1e-9)
+
+    def _fill_pending(self) -> None:
+        for _ in range(len(self.pending)):
+            order = self.pending.popleft()
+            if order.expire():
+                self.notify(order)
+                self._ococheck(order)
+                self._bracketize(order, cancel=True)
+            elif not order.active():
+                self.pending.append(order)
+            else:
+                self._try_exec(order)
+                if order.alive():
+                    self.pending.append(order)
+                elif order.status == order.Completed:
+                    self._bracketize(order)
+
+    def _charge_interest(self) -> None:
+        """Take the interest of the nights since the last session; the debit has not moved since its fills."""
+        start = int(self._session)
+        self._session = max(data.datetime[0] for data in self.cerebro.datas if len(data))
+        day = int(self._session)
+        if not start or day <= start:
+            return
+        debit = -self.cash
+        if self._short_value:
+            debit -= self._short_value  # short proceeds are collateral: they neither pay the loan nor earn
+        if debit:
+            interest = self.account.interest(debit, start, day)
+            self.d_credit["loan"] += interest
+            self.cash -= interest
+
+    def _cut_to_maintenance(self) -> None:
+        """Sell (or buy back) the same part of every position, at this session's fill price, until the call is met."""
+        marks = {}
+        for data, position in self.positions.items():
+            if position.size:
+                marks[data] = self._marks[data] if self.p.coc else data.open[0]
+        gross = sum(abs(self.positions[data].size) * mark for data, mark in marks.items())
+        equity = self.cash + sum(self.positions[data].size * mark for data, mark in marks.items())
+        need = self.account.p.maintenance_margin
+        if gross * need <= equity * (1 + 1e-9):
+            return
+        slippage = self.p.slip_perc
+        cost = slippage + self.account.p.commission_bps / 1e4
+        part = 1.0 if equity <= 0 else min(1.0, (gross * need - equity) / (gross * (need - cost)))
+        for (owner, data), size in list(self._owned.items()):
+            if not size or data not in marks:
+                continue
+            whole = float(size).is_integer()
+            cut = min(abs(size), math.ceil(abs(size) * part) if whole else abs(size) * part)
+            kind = bt.SellOrder if size > 0 else bt.BuyOrder
+            order = kind(owner=owner, data=data, size=cut, price=None, exectype=bt.Order.Market)
+            order.created.price = order.created.pclose = marks[data]
+            order.addinfo(margin_call=True)
+            self._ocoize(order, None)
+            self.orders.append(order)
+            order.submit()
+            self.notify(order)
+            order.accept()
+            self.notify(order)
+            sign = -1.0 if size > 0 else 1.0
+            self._execute(order, ago=0, price=marks[data] * (1.0 + sign * slippage))
+
+
+def open_account(
+    cerebro: bt.Cerebro,
+    cash: float = 100_000.0,
+    *,
+    execution: str = "next_open",
+    slippage_bps: float = 0.0,
+    broker: str = "margin",
+    **account: Any,
+) -> Any:
+    """Give a Cerebro a margin account; returns its broker.
+
+    Parameters
+    ----------
+    cerebro : backtrader.Cerebro
+    cash : money to start with, > 0
+    execution : "next_open" (market orders fill at the next open) or "close" (at the close that decided them)
+    slippage_bps : basis points that every market fill is worse than its reference price, also beyond the bar's range
+    broker : "margin" (MarginBroker) or "stock" (backtrader's own BackBroker)
+    **account : parameters of `MarginAccount`: commission_bps, initial_margin, borrow_rate, ...
+
+    Raises
+    ------
+    ValueError
+        An argument out of its bounds or unknown.
+    """
+    if not (math.isfinite(cash) and cash > 0):
+        raise ValueError(f"cash={cash!r} is not an opening balance: give money > 0")
+    if not (math.isfinite(slippage_bps) and 0 <= slippage_bps < 1e4):
+        raise ValueError(f"slippage_bps={slippage_bps!r} is not a cost: give basis points >= 0 and below 10000")
+    if execution not in ("next_open", "close"):
+        raise ValueError(f"execution={execution!r} is not known: give 'next_open' or 'close'")
+    known = dict(MarginAccount.params._getpairs())
+    for name in account:
+        if name not in known:
+            raise ValueError(f"{name}={account[name]!r} is not a parameter of MarginAccount: give one of {', '.join(known)}")
+    scheme = MarginAccount(**account)
+    if broker == "margin":
+        cerebro.broker = MarginBroker(account=scheme)
+    elif broker == "stock":
+        cerebro.broker = bt.brokers.BackBroker()
+        cerebro.broker.addcommissioninfo(scheme)
+    else:
+        raise ValueError(f"broker={broker!r} is not known: give 'margin' or 'stock'")
+    cerebro.broker.set_cash(cash)
+    cerebro.broker.set_int2pnl(False)
+    cerebro.broker.set_coc(execution == "close")
+    if slippage_bps:
+        # slip_out: a fill may leave the bar's range. Capped at it, a fill at the close would know the next bar's high.
+        cerebro.broker.set_slippage_perc(slippage_bps / 1e4, slip_out=True)
+    return cerebro.broker

@@ -1,0 +1,63 @@
+"""What a strategy holds of its own, from its own fills, when several share one broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import backtrader as bt
+
+__all__ = ["Ledger", "OwnPosition"]
+
+
+class Ledger:
+    """Shares bought and sold by one strategy. Feed it every order notification of that strategy."""
+
+    def __init__(self) -> None:
+        self._positions: dict[Any, bt.Position] = {}
+
+    def record(self, order: Any) -> None:
+        """Take the fills that are new in this notification (backtrader hands out clones with the new ones marked)."""
+        for fill in order.executed.iterpending():
+            self.position(order.data).update(fill.size, fill.price)
+
+    def position(self, data: Any) -> bt.Position:
+        """Position (size in shares, average price) of this strategy in a feed."""
+        position = self._positions.get(data)
+        if position is None:
+            position = self._positions[data] = bt.Position()
+        return position
+
+    def held(self, data: Any) -> float:
+        """Shares held; negative when short."""
+        position = self._positions.get(data)
+        return position.size if position is not None else 0.0
+
+
+class OwnPosition:
+    """Mixin: a strategy that sees only its own position, so that it can share feeds and cash with others.
+
+    Backtrader's `position`, `getposition` and `close` speak of the whole account: a second strategy on the same feed
+    believes that it is invested, and closes what is not its own. With this mixin in front they speak of its own fills::
+
+        class Momentum(OwnPosition, bt.strategies.SMA_CrossOver):
+            pass
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._ledger = Ledger()
+        super().__init__(*args, **kwargs)
+
+    def notify_order(self, order: Any) -> None:
+        """Keep the books, then tell the strategy."""
+        self._ledger.record(order)
+        super().notify_order(order)  # type: ignore[misc]
+
+    def held(self, data: Any) -> float:
+        """Shares of a feed that this strategy itself holds; negative when short."""
+        return self._ledger.held(data)
+
+    def getposition(self, data: Any = None, broker: Any = None) -> bt.Position:
+        """Own position in a feed (default: the first)."""
+        return self._ledger.position(self.datas[0] if data is None else data)  # type: ignore[attr-defined]
+
+    position = property(getposition)

@@ -1,0 +1,189 @@
+"""What the account charges: commission, margin requirement, and interest on the money actually borrowed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from bisect import bisect_right
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import Any
+
+import backtrader as bt
+import pandas as pd
+
+__all__ = ["PORTFOLIO_MARGIN", "REG_T", "DatedRate", "MarginAccount", "debit_balance"]
+
+DAYS_PER_YEAR = 365
+"""Calendar days a year in which brokers quote loan interest (actual/365)."""
+
+REG_T = {"initial_margin": 0.50, "maintenance_margin": 0.25}
+"""US Regulation T for long stock: half down to open, a quarter to keep (FINRA Rule 4210)."""
+
+PORTFOLIO_MARGIN = {"initial_margin": 0.15, "maintenance_margin": 0.15}
+"""A portfolio-margin account: the 15 % house floor of US brokers for diversified equity funds."""
+
+
+class DatedRate:
+    """An annual interest rate that is known day by day.
+
+    Parameters
+    ----------
+    rate : float, or pandas Series / mapping of date to float
+        Annual rate as a fraction (0.05 = 5 %). A dated rate holds from its date until the next one; days before
+        the first date have no rate and are refused.
+    name : str
+        The argument's name, for error messages.
+
+    Raises
+    ------
+    ValueError
+        Empty, unordered, or not finite.
+    """
+
+    def __init__(self, rate: float | pd.Series | Mapping[Any, float], name: str = "borrow_rate") -> None:
+        self.name = name
+        if isinstance(rate, (int, float)):
+            if not (math.isfinite(rate) and rate >= 0.0):
+                raise ValueError(f"{name}={rate!r} is not a rate: give an annual fraction >= 0, e.g. 0.05")
+            self.constant: float | None = float(rate)
+            return
+        self.constant = None
+        series = rate if isinstance(rate, pd.Series) else pd.Series(dict(rate), dtype=float)
+        days = [pd.Timestamp(day).toordinal() for day in series.index]
+        values = [float(value) for value in series]
+        if not days:
+            raise ValueError(f"{name} is an empty series: give at least one dated annual rate")
+        if any(b <= a for a, b in zip(days, days[1:], strict=False)):
+            raise ValueError(f"{name} has duplicate or unsorted dates: sort it and keep one rate a day")
+        if not all(math.isfinite(value) for value in values):
+            raise ValueError(f"{name} holds a rate that is not finite: fill or drop it")
+        self._days = days
+        self._rates = values
+        # Sum of the daily rates from the first date up to each dated change, so that any span is two look-ups.
+        spans = [0.0] + [(b - a) * r for a, b, r in zip(days, days[1:], values, strict=False)]
+        self._cumulative = list(accumulate(spans))
+
+    def _integral(self, ordinal: int) -> float:
+        i = bisect_right(self._days, ordinal) - 1
+        if i < 0:
+            first = dt.date.fromordinal(self._days[0])
+            raise ValueError(
+                f"{self.name} starts on {first}, interest is due from {dt.date.fromordinal(ordinal)}: "
+                "give a series that starts earlier"
+            )
+        return self._cumulative[i] + (ordinal - self._days[i]) * self._rates[i]
+
+    def between(self, start: int, end: int) -> float:
+        """Interest on 1 unit of money borrowed from day `start` to day `end` (proleptic ordinals): a fraction.
+
+        Every night costs rate/365 at the rate of the day on which it begins.
+        """
+        if self.constant is not None:
+            return self.constant * (end - start) / DAYS_PER_YEAR
+        return (self._integral(end) - self._integral(start)) / DAYS_PER_YEAR
+
+
+def debit_balance(broker: Any) -> float:
+    """Money borrowed from the broker: gross long value − equity (negative: idle cash). Works for any broker cash rule.
+
+    Short proceeds do not reduce the debit: they are collateral for the shares owed.
+    """
+    long_value = sum(pos.size * data.close[0] for data, pos in broker.positions.items() if pos.size > 0)
+    return long_value - broker.getvalue()
+
+
+class MarginAccount(bt.CommInfoBase):
+    """Commission scheme of a stock account on margin.
+
+    Under backtrader's own broker it charges the loan through `get_credit_interest`; under `MarginBroker` the broker
+    asks it once a session. Call `broker.set_int2pnl(False)` with the stock broker, or backtrader mixes interest into
+    commissions; `open_account` does it.
+
+    Params
+    ------
+    commission_bps : commission in basis points of the traded value (1.0 = 0.01 %)
+    commission_per_share : money a share, on top
+    commission_min : least commission of one order, money; applied only where a commission is charged
+    initial_margin : fraction of a position's value that must be equity when it is opened
+    maintenance_margin : fraction below which holdings are cut
+    borrow_rate : annual fraction on the debit; a number, or a dated series (see `DatedRate`)
+    cash_rate : annual fraction paid on idle cash; number or series, normally below `borrow_rate`
+
+    The stock broker knows one ratio only, used both to accept and to fill an order: it gets 1/maintenance_margin,
+    so that an overnight gap between decision and fill rejects nothing; the sizer keeps targets within
+    1/initial_margin.
+
+    Raises
+    ------
+    ValueError
+        A parameter out of its bounds.
+    """
+
+    params = (
+        ("commission_bps", 1.0),
+        ("commission_per_share", 0.0),
+        ("commission_min", 0.0),
+        ("initial_margin", REG_T["initial_margin"]),
+        ("maintenance_margin", REG_T["maintenance_margin"]),
+        ("borrow_rate", 0.05),
+        ("cash_rate", 0.0),
+        ("stocklike", True),
+        ("commtype", bt.CommInfoBase.COMM_PERC),
+        ("percabs", True),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("commission_bps", "commission_per_share", "commission_min"):
+            value = getattr(self.p, name)
+            if not (math.isfinite(value) and value >= 0.0):
+                raise ValueError(f"{name}={value!r} is not a cost: give a number >= 0")
+        if not 0.0 < self.p.maintenance_margin <= self.p.initial_margin <= 1.0:
+            raise ValueError(
+                f"initial_margin={self.p.initial_margin!r}, maintenance_margin={self.p.maintenance_margin!r}: "
+                "give 0 < maintenance_margin <= initial_margin <= 1"
+            )
+        for name, cure in (("commission", "commission_bps"), ("interest", "borrow_rate")):
+            if getattr(self.p, name):
+                raise ValueError(f"{name}={getattr(self.p, name)!r} is not used here: give {cure} instead")
+        self.p.leverage = 1.0 / self.p.maintenance_margin
+        self._borrow = DatedRate(self.p.borrow_rate, "borrow_rate")
+        self._idle = DatedRate(self.p.cash_rate, "cash_rate")
+        self._charge: tuple[Any, float] = (None, 0.0)
+
+    @property
+    def max_leverage(self) -> float:
+        """Largest gross value of positions, per unit of equity, that may be opened: 1/initial_margin."""
+        return 1.0 / self.p.initial_margin
+
+    def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
+        shares = abs(size)
+        fee = shares * (price * self.p.commission_bps / 1e4 + self.p.commission_per_share)
+        return max(fee, self.p.commission_min) if fee else 0.0
+
+    def interest(self, balance: float, start: int, end: int) -> float:
+        """Interest on a debit balance (money; negative: idle cash, then paid to the account) between two day ordinals."""
+        rate = self._borrow if balance > 0.0 else self._idle
+        return balance * rate.between(start, end)
+
+    def get_credit_interest(self, data: Any, pos: Any, dt: dt.datetime) -> float:
+        """Backtrader's hook, called for every open position before the session's fills: its part of the interest.
+
+        The debit is that of the whole account; each long position bears its share by cost, so that the parts add up
+        to the interest of the account. `pos.datetime` is the day of the last charge.
+        """
+        end, start = dt.toordinal(), pos.datetime.toordinal()
+        if end <= start or pos.size <= 0:
+            return 0.0
+        # One look at the account a session: the broker takes the money only after it has asked for every position.
+        broker = data._env.broker
+        key = (broker, dt, broker.getcash(), len(broker.positions))
+        if self._charge[0] != key:
+            longs = [p for p in broker.positions.values() if p.size > 0]
+            cost = sum(p.size * p.price for p in longs)
+            # In backtrader's levered cash, true cash = cash − Σ cost·(1 − 1/leverage): exact at any price.
+            shorts = sum(p.size * d.close[0] for d, p in broker.positions.items() if p.size < 0)
+            debit = cost * (1.0 - 1.0 / self.get_leverage()) - broker.getcash() - shorts
+            self._charge = (key, debit / cost)
+        return pos.size * pos.price * self.interest(self._charge[1], start, end)
