@@ -190,15 +190,15 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
             return
         if self.p.relever == "rebalance" and self.p.drift == "hold":
             return
-        target = getattr(self._sizer, "granted_leverage", None)
-        if target is None:
+        sizer = self._sizer
+        if not hasattr(sizer, "grant"):
             return
-        target = target()
         held, values = self._held_leverage()
-        act = self.p.relever == "daily" and abs(target - held) > max(self.p.lev_band, DUST)
+        act = self.p.relever == "daily" and abs(sizer.grant(sizer.leverage) - held) > max(self.p.lev_band, DUST)
         if self.p.drift == "daily":
             # Within the band the portfolio is re-weighted at the leverage it has.
-            self._trade(self._blend, 1.0 if act or target == 0.0 else held / target)
+            keep = act or sizer.leverage == 0.0
+            self._trade(self._blend, 1.0 if keep else sizer.grant(held) / sizer.grant(sizer.leverage))
         elif act and held > 0.0:
             gross = sum(values.values())
             self._trade({data: value / gross for data, value in values.items()})

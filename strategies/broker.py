@@ -254,7 +254,7 @@ def open_account(
     cash: float = 100_000.0,
     *,
     execution: str = "next_open",
-    slippage_bps: float = 0.0,
+    slippage_bps: float = 2.0,
     broker: str = "margin",
     **account: Any,
 ) -> Any:

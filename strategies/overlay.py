@@ -192,37 +192,43 @@ class VolTargetDrawdownSizer(bt.Sizer):
         """Equity that this strategy may use at leverage 1: allocation × the account's equity, money."""
         return self.p.allocation * self.equity
 
-    def granted_leverage(self) -> float:
-        """The target leverage, trimmed to what the account may still open beside other strategies' positions."""
-        if self._granted is None:
-            self._granted = self._trim(self.leverage)
-        return self._granted
-
-    def _trim(self, leverage: float) -> float:
-        scheme = self.broker.getcommissioninfo(self._feeds[0])
-        limit = getattr(scheme, "max_leverage", scheme.get_leverage())
-        own = {data: self._ledger.held(data) for data in self._feeds}
-        others = sum(
-            abs(position.size - own.get(data, 0.0)) * data.close[0]
-            for data, position in self.broker.positions.items()
-        )
+    def grant(self, leverage: float) -> float:
+        """A leverage, trimmed to what the account may open beside other strategies' positions."""
         if self.equity <= 0.0:
             return 0.0
-        room = max(0.0, limit - others / self.equity) / self.p.allocation
-        if leverage <= room * (1 + 1e-9):
+        limit = self._account_limit()
+        others = self._others_gross() / self.equity
+        room = max(0.0, limit - others) / self.p.allocation
+        if leverage <= room * (1.0 + 1e-9):
             return leverage
         if not self.trims:
             log.warning(
                 "%s: leverage %.4f wanted, %.4f opened: the account may hold %.2f x its equity of %.2f, "
-                "%.2f of it taken by others",
+                "others hold %.2f x",
                 self.strategy.datetime.date(0), leverage, room, limit, self.equity, others,
             )  # fmt: skip
         self.trims += 1
         return room
 
+    def _account_limit(self) -> float:
+        scheme = self.broker.getcommissioninfo(self._feeds[0])
+        return getattr(scheme, "max_leverage", scheme.get_leverage())
+
+    def _others_gross(self) -> float:
+        """Gross value of what other strategies hold in the account, money."""
+        if len(self.strategy.cerebro.runningstrats) == 1:
+            return 0.0
+        return sum(
+            abs(position.size - self._ledger.held(data)) * data.close[0]
+            for data, position in self.broker.positions.items()
+            if position.size or self._ledger.held(data)
+        )
+
     def target_size(self, data: Any, weight: float) -> float:
         """Shares (signed) of an unlevered weight at this close: weight × leverage × allocation × equity / close."""
-        shares = weight * self.granted_leverage() * self.capital / data.close[0]
+        if self._granted is None:
+            self._granted = self.grant(self.leverage)
+        shares = weight * self._granted * self.capital / data.close[0]
         return float(math.trunc(shares)) if self.p.whole_shares else shares
 
     def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:

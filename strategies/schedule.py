@@ -109,7 +109,7 @@ class RebalanceSchedule:
         marks: list[int] = []
         # At the upper end the period under way has no known end, so no rebalance session.
         while (not marks or marks[-1] < day) and end < upper:
-            end = min(date + pd.DateOffset(years=years), upper)
+            end = min(pd.Timestamp(min(date.year + years, LAST_DAY.year), 12, 31), upper)
             years *= 2
             marks = self._marks_between(start, end)
         self._first = first
@@ -121,10 +121,13 @@ class RebalanceSchedule:
             days = pd.Series(pd.date_range(start, end), index=pd.date_range(start, end))
             firsts = days.resample(self.offset).first().dropna()
             return [day.toordinal() for day in firsts[1:]]
+        # Calendars are read from the start of a year, so that runs which start on different days share them.
+        lower, _ = _bounds(self.calendar)
+        sessions = _sessions(self.calendar, max(pd.Timestamp(start.year, 1, 1), lower), end)
         # The day after the last known one stands for all that follow: it ends up in the last period, which
         # is the only one that may still grow and is dropped.
-        sessions = pd.DatetimeIndex([*_sessions(self.calendar, start, end), end + pd.Timedelta(days=1)])
-        return [day.toordinal() for day in rebalance_sessions(sessions, self.rebalance_freq)[:-1]]
+        known = pd.DatetimeIndex([*sessions[sessions >= start], end + pd.Timedelta(days=1)])
+        return [day.toordinal() for day in rebalance_sessions(known, self.rebalance_freq)[:-1]]
 
 
 @cache

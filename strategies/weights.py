@@ -95,10 +95,10 @@ def risk_parity_notebook(
     w = np.full(len(Sigma), 1.0 / len(Sigma))
     for _ in range(max_iter):
         rc = w * (Sigma @ w)
-        target = b * (w @ Sigma @ w)
+        target = b * rc.sum()
         if np.max(np.abs(rc - target)) < tol:
             break
-        w = np.clip(w * target / (rc + 1e-12), 0.0, None)
+        w = np.maximum(w * target / (rc + 1e-12), 0.0)
         w = w / w.sum()
     return w
 

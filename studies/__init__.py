@@ -1,0 +1,1 @@
+"""The application: where strategies, analyzers and feeds meet."""
