@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="run.py", description="Risk parity × minimum variance, levered by volatility target × drawdown brake."
+        prog="run.py",
+        description="Risk parity × minimum variance, levered by volatility target × drawdown brake.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     command = commands.add_parser(
@@ -64,16 +65,28 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_backtest)
     _add_parameters(command)
     files = command.add_argument_group("files")
-    files.add_argument("--csv", default=SERIES, metavar="FILE", help=f"daily series; '' for none (default {SERIES})")
-    files.add_argument("--json", default=SUMMARY, metavar="FILE", help=f"summary; '' for none (default {SUMMARY})")
+    files.add_argument(
+        "--csv", default=SERIES, metavar="FILE", help=f"daily series; '' for none (default {SERIES})"
+    )
+    files.add_argument(
+        "--json", default=SUMMARY, metavar="FILE", help=f"summary; '' for none (default {SUMMARY})"
+    )
     return parser
 
 
 def _add_parameters(command: argparse.ArgumentParser) -> None:
-    titles = {"data": "prices", "strategy": "weights", "sizer": "leverage", "run": "execution", "account": "account"}
+    titles = {
+        "data": "prices",
+        "strategy": "weights",
+        "sizer": "leverage",
+        "run": "execution",
+        "account": "account",
+    }
     groups = {owner: command.add_argument_group(title) for owner, title in titles.items()}
     groups["data"].add_argument(
-        "--config", metavar="FILE", help="run again with the config of a summary file; other flags override it"
+        "--config",
+        metavar="FILE",
+        help="run again with the config of a summary file; other flags override it",
     )
     for parameter in PARAMETERS.values():
         text = parameter.help.replace("%", "%%")
@@ -122,7 +135,9 @@ def _check_outputs(*names: str) -> None:
     """Say before a long run, not after it, that a file cannot be written."""
     for name in names:
         if name and not Path(name).parent.is_dir():
-            raise ValueError(f"{name} cannot be written: folder {Path(name).parent} does not exist, create it first")
+            raise ValueError(
+                f"{name} cannot be written: folder {Path(name).parent} does not exist, create it first"
+            )
 
 
 @contextmanager
@@ -139,7 +154,9 @@ def _progress(console: Console, what: str, total: int) -> Iterator[Callable[[int
 
 def _show(console: Console, result: Backtest) -> None:
     panel, base, dynamic = result.panel, result.base, result.dynamic
-    symbols = ", ".join(panel.symbols[:12]) + (f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else "")
+    symbols = ", ".join(panel.symbols[:12]) + (
+        f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
+    )
     console.print(f"{symbols}, {panel.source}", highlight=False, markup=False)
     if panel.synthetic:
         console.print(SYNTHETIC, style="yellow", highlight=False)
@@ -159,7 +176,7 @@ def _show(console: Console, result: Backtest) -> None:
     row("volatility a year", lambda run: f"{100 * run.statistics['ann_vol']:.2f} %")
     row("Sharpe ratio", lambda run: f"{run.statistics['sharpe']:.3f}")
     row("max drawdown", lambda run: f"{100 * run.statistics['max_drawdown']:.2f} %")
-    row("mean leverage held", lambda run: f"{run.exposure['leverage'].loc[run.first:].mean():.2f}")
+    row("mean leverage held", lambda run: f"{run.exposure['leverage'].loc[run.first :].mean():.2f}")
     row("end value", lambda run: f"{run.costs['end']:,.0f}")
     for kind in ("commission", "slippage", "interest"):
         row("loan interest" if kind == "interest" else kind, lambda run, k=kind: f"{run.costs[k]:,.0f}")

@@ -97,7 +97,9 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         )
         for name, known in (("relever", ("daily", "rebalance")), ("drift", ("hold", "daily"))):
             if getattr(p, name) not in known:
-                raise ValueError(f"{name}={getattr(p, name)!r} is not known: give {known[0]!r} or {known[1]!r}")
+                raise ValueError(
+                    f"{name}={getattr(p, name)!r} is not known: give {known[0]!r} or {known[1]!r}"
+                )
         if not (math.isfinite(p.lev_band) and p.lev_band >= 0.0):
             raise ValueError(f"lev_band={p.lev_band!r} is not a distance: give a leverage >= 0, e.g. 0.10")
         self._schedule = RebalanceSchedule(p.rebalance_freq, p.calendar)
@@ -123,7 +125,9 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         names = [data._name for data in self.datas]
         for symbol in self.p.symbols:
             if symbol not in names:
-                raise ValueError(f"symbols: {symbol!r} has no feed: add it to Cerebro, or give some of {names}")
+                raise ValueError(
+                    f"symbols: {symbol!r} has no feed: add it to Cerebro, or give some of {names}"
+                )
         return [self.datas[names.index(symbol)] for symbol in self.p.symbols]
 
     def target_weight(self, data: Any) -> float:
@@ -194,7 +198,9 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         if not hasattr(sizer, "grant"):
             return
         held, values = self._held_leverage()
-        act = self.p.relever == "daily" and abs(sizer.grant(sizer.leverage) - held) > max(self.p.lev_band, DUST)
+        act = self.p.relever == "daily" and abs(sizer.grant(sizer.leverage) - held) > max(
+            self.p.lev_band, DUST
+        )
         if self.p.drift == "daily":
             # Within the band the portfolio is re-weighted at the leverage it has.
             keep = act or sizer.leverage == 0.0

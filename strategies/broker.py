@@ -46,7 +46,9 @@ class MarginBroker(bt.brokers.BackBroker):
         self.addcommissioninfo(self.account)
 
     def init(self) -> None:
+        """Start a run with an empty book."""
         super().init()
+        self._fundval: float = self.p.fundstartval
         self._session = 0.0
         self._called = False
         self._marks: dict[Any, float] = {}
@@ -130,7 +132,9 @@ class MarginBroker(bt.brokers.BackBroker):
         account = self.getcommissioninfo(data)
         position = self.positions[data]
         commission = account.getcommission(size, price)
-        if abs(position.size + size) > abs(position.size) and not self._can_hold(data, size, price, commission):
+        if abs(position.size + size) > abs(position.size) and not self._can_hold(
+            data, size, price, commission
+        ):
             order.margin()
             self.notify(order)
             self._ococheck(order)
@@ -161,6 +165,13 @@ class MarginBroker(bt.brokers.BackBroker):
             equity += position.size * mark
             gross += abs(position.size + (size if feed is data else 0.0)) * mark
         return gross * self.account.p.maintenance_margin <= equity * (1 + 1e-9)
+
+    def notify(self, order: Any) -> None:
+        """Queue a clone of the order for its strategy: `order.clone()`, without the machinery of `copy`."""
+        order.executed.markpending()
+        clone, executed = _twin(order), _twin(order.executed)
+        clone.executed = executed
+        self.notifs.append(clone)
 
     # -- the session ---------------------------------------------------------------------------------------------
 
@@ -249,6 +260,13 @@ class MarginBroker(bt.brokers.BackBroker):
             self._execute(order, ago=0, price=marks[data] * (1.0 + sign * slippage))
 
 
+def _twin(original: Any) -> Any:
+    """A shallow copy of a plain object."""
+    twin = object.__new__(type(original))
+    twin.__dict__.update(original.__dict__)
+    return twin
+
+
 def open_account(
     cerebro: bt.Cerebro,
     cash: float = 100_000.0,
@@ -277,16 +295,20 @@ def open_account(
     if not (math.isfinite(cash) and cash > 0):
         raise ValueError(f"cash={cash!r} is not an opening balance: give money > 0")
     if not (math.isfinite(slippage_bps) and 0 <= slippage_bps < 1e4):
-        raise ValueError(f"slippage_bps={slippage_bps!r} is not a cost: give basis points >= 0 and below 10000")
+        raise ValueError(
+            f"slippage_bps={slippage_bps!r} is not a cost: give basis points >= 0 and below 10000"
+        )
     if execution not in ("next_open", "close"):
         raise ValueError(f"execution={execution!r} is not known: give 'next_open' or 'close'")
-    known = dict(MarginAccount.params._getpairs())
+    known = MarginAccount.params._getkeys()  # type: ignore[attr-defined]
     for name in account:
         if name not in known:
-            raise ValueError(f"{name}={account[name]!r} is not a parameter of MarginAccount: give one of {', '.join(known)}")
+            raise ValueError(
+                f"{name}={account[name]!r} is not a parameter of MarginAccount: give one of {', '.join(known)}"
+            )
     scheme = MarginAccount(**account)
     if broker == "margin":
-        cerebro.broker = MarginBroker(account=scheme)
+        cerebro.broker = MarginBroker(account=scheme)  # type: ignore[call-arg]
     elif broker == "stock":
         cerebro.broker = bt.brokers.BackBroker()
         cerebro.broker.addcommissioninfo(scheme)

@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import backtrader as bt
@@ -54,14 +54,14 @@ class DatedRate:
         values = [float(value) for value in series]
         if not days:
             raise ValueError(f"{name} is an empty series: give at least one dated annual rate")
-        if any(b <= a for a, b in zip(days, days[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(days)):
             raise ValueError(f"{name} has duplicate or unsorted dates: sort it and keep one rate a day")
         if not all(math.isfinite(value) for value in values):
             raise ValueError(f"{name} holds a rate that is not finite: fill or drop it")
         self._days = days
         self._rates = values
         # Sum of the daily rates from the first date up to each dated change, so that any span is two look-ups.
-        spans = [0.0] + [(b - a) * r for a, b, r in zip(days, days[1:], values, strict=False)]
+        spans = [0.0] + [(b - a) * r for (a, b), r in zip(pairwise(days), values, strict=False)]
         self._cumulative = list(accumulate(spans))
 
     def _integral(self, ordinal: int) -> float:

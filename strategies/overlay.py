@@ -113,18 +113,24 @@ class VolTargetDrawdownSizer(bt.Sizer):
             dd_min_scale=p.dd_min_scale,
         )
         if not 0.0 < p.allocation <= 1.0:
-            raise ValueError(f"allocation={p.allocation!r} is not a part of the account: give 0 < allocation <= 1")
+            raise ValueError(
+                f"allocation={p.allocation!r} is not a part of the account: give 0 < allocation <= 1"
+            )
         if p.drawdown not in ("account", "sleeve"):
             raise ValueError(f"drawdown={p.drawdown!r} is not known: give 'account' or 'sleeve'")
         if p.slots is not None and p.slots < 1:
-            raise ValueError(f"slots={p.slots!r} is not a count: give a whole number >= 1, or None for one a feed")
+            raise ValueError(
+                f"slots={p.slots!r} is not a count: give a whole number >= 1, or None for one a feed"
+            )
         if not p.periods > 0:
             raise ValueError(f"periods={p.periods!r} is not a number of sessions a year: give e.g. 252")
 
         self._feeds = list(strategy.datas)
         self._lines = [data.close for data in self._feeds]
         self._closes: list[float] | None = None
-        self._begun = False  # a feed that has not begun would show its last bar: backtrader's lines wrap around
+        self._begun = (
+            False  # a feed that has not begun would show its last bar: backtrader's lines wrap around
+        )
         self._granted: float | None = None
         self._directions: list[float] | None = None
         self._volatility = RollingVolatility(p.vol_lookback, p.periods)
@@ -182,7 +188,10 @@ class VolTargetDrawdownSizer(bt.Sizer):
 
     def _sleeve_value(self) -> float:
         """The strategy's share of starting equity plus its own profit after its own commissions and slippage."""
-        held = sum(self._ledger.held(data) * close for data, close in zip(self._feeds, self._closes or (), strict=True))
+        held = sum(
+            self._ledger.held(data) * close
+            for data, close in zip(self._feeds, self._closes or (), strict=True)
+        )
         return self.p.allocation * self._start_value + self._cash_flow + held
 
     # -- sizes -----------------------------------------------------------------------------------------------------

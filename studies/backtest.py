@@ -74,7 +74,9 @@ def load_panel(config: Config) -> Panel:
     return load(**part(config, "data"))
 
 
-def simulate(panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None, **account: Any) -> Run:
+def simulate(
+    panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None, **account: Any
+) -> Run:
     """One run through Cerebro.
 
     Parameters

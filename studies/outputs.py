@@ -14,10 +14,21 @@ from typing import Any
 
 import pandas as pd
 
+from feeds import Panel
+
 from .backtest import Backtest, Run
 from .parameters import Config, make_config
 
-__all__ = ["read_config", "run_summary", "series_frame", "summary", "write_file", "write_json"]
+__all__ = [
+    "data_summary",
+    "read_config",
+    "run_summary",
+    "series_frame",
+    "summary",
+    "versions",
+    "write_file",
+    "write_json",
+]
 
 VERSIONED = ("backtrader", "numpy", "pandas", "scipy", "yfinance", "exchange_calendars")
 
@@ -65,25 +76,34 @@ def run_summary(run: Run) -> dict[str, Any]:
 
 def summary(result: Backtest) -> dict[str, Any]:
     """Everything that describes a backtest, JSON-able; `config` runs it again."""
-    panel = result.panel
     return {
         "config": result.config,
         "base": run_summary(result.base),
         "dynamic": run_summary(result.dynamic),
-        "data": {
-            "source": panel.source,
-            "synthetic": panel.synthetic,
-            "symbols": list(panel.symbols),
-            "first_session": panel.sessions[0],
-            "last_session": panel.sessions[-1],
-            "sessions": len(panel.sessions),
-            "first_weights": result.base.decided[0],
-            "statistics_from": result.base.first,
-            "dropped": list(panel.dropped),
-            "sha256": panel.sha256,
-        },
-        "versions": {name: version(name) for name in VERSIONED},
+        "data": data_summary(result.panel, result.base.decided[0], result.base.first),
+        "versions": versions(),
     }
+
+
+def data_summary(panel: Panel, first_weights: date, statistics_from: date) -> dict[str, Any]:
+    """Which bars a result is from, and between which dates: weights first decided, statistics counted from."""
+    return {
+        "source": panel.source,
+        "synthetic": panel.synthetic,
+        "symbols": list(panel.symbols),
+        "first_session": panel.sessions[0],
+        "last_session": panel.sessions[-1],
+        "sessions": len(panel.sessions),
+        "first_weights": first_weights,
+        "statistics_from": statistics_from,
+        "dropped": list(panel.dropped),
+        "sha256": panel.sha256,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that make the numbers."""
+    return {name: version(name) for name in VERSIONED}
 
 
 def read_config(path: str | Path) -> Config:
@@ -100,7 +120,9 @@ def read_config(path: str | Path) -> Config:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"config {path} is not JSON ({error}): give a summary file written by a run") from None
+        raise ValueError(
+            f"config {path} is not JSON ({error}): give a summary file written by a run"
+        ) from None
     if isinstance(content, dict) and isinstance(content.get("config"), dict):
         content = content["config"]
     if not isinstance(content, dict):
@@ -142,7 +164,9 @@ def write_file(path: str | Path, write: Callable[[Path], Any]) -> None:
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise ValueError(f"{path} cannot be written ({error.strerror}): give a file in a folder that can") from None
+        raise ValueError(
+            f"{path} cannot be written ({error.strerror}): give a file in a folder that can"
+        ) from None
     os.close(handle)
     temporary = Path(name)
     try:

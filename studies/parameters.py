@@ -133,7 +133,9 @@ def _checked(name: str, value: Any) -> Any:
     elif isinstance(default, int):
         right = isinstance(value, int)
     elif isinstance(default, float):
-        right = isinstance(value, (int, float)) or (name in ("borrow_rate", "cash_rate") and not isinstance(value, str))
+        right = isinstance(value, (int, float)) or (
+            name in ("borrow_rate", "cash_rate") and not isinstance(value, str)
+        )
         value = float(value) if right and isinstance(value, int) else value
     elif isinstance(default, str):
         right = isinstance(value, str) or (value is None and name == "calendar")

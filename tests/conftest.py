@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, settings
 from feeds import Panel, align, load
 from studies.parameters import Config, make_config
 
-settings.register_profile("default", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "default", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("default")
 
 QUICK = {"cov_lookback": 60, "min_hist": 60, "vol_lookback": 20}
@@ -47,7 +49,9 @@ def market() -> Path:
     return Path(folder)
 
 
-def frame(closes: list[float] | np.ndarray, start: str = "2020-01-01", opens: list[float] | None = None) -> pd.DataFrame:
+def frame(
+    closes: list[float] | np.ndarray, start: str = "2020-01-01", opens: list[float] | None = None
+) -> pd.DataFrame:
     """Bars on consecutive business days; opens are the closes before unless given."""
     closes = np.asarray(closes, dtype=float)
     opens = np.r_[closes[0], closes[:-1]] if opens is None else np.asarray(opens, dtype=float)

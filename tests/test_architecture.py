@@ -40,7 +40,9 @@ def test_rooms_do_not_import_one_another_and_are_relative_inside(room: str) -> N
         for module, level in imports(path):
             assert level <= 1, f"{path}: {module}"
             if level == 0:
-                assert module.split(".")[0] not in (*ROOMS, "studies", "run", "riskoverlay"), f"{path}: {module}"
+                assert module.split(".")[0] not in (*ROOMS, "studies", "run", "riskoverlay"), (
+                    f"{path}: {module}"
+                )
 
 
 @pytest.mark.parametrize("name", MATHS)

@@ -21,7 +21,9 @@ from studies.parameters import make_config, part
 SHORT = {"cov_lookback": 20, "min_hist": 20, "calendar": "XNYS"}
 
 
-def cerebro_of(panel: Panel, sizer: dict[str, Any] | None = None, cash: float = 1e6, **params: Any) -> bt.Cerebro:
+def cerebro_of(
+    panel: Panel, sizer: dict[str, Any] | None = None, cash: float = 1e6, **params: Any
+) -> bt.Cerebro:
     cerebro = bt.Cerebro(stdstats=False)
     for feed in panel.feeds():
         cerebro.adddata(feed)
@@ -131,9 +133,10 @@ def test_hold_lets_holdings_drift_and_daily_does_not(sample: Panel) -> None:
     simple = sample.closes.pct_change().loc[hold.first :]
     weights = daily.weights.shift(1).loc[hold.first :]
     np.testing.assert_allclose(daily.returns, (weights * simple).sum(axis=1), atol=1e-12)
-    drifting, expected = None, []
+    drifting = last = None
+    expected = []
     for day, row in simple.iterrows():
-        if drifting is None or (weights.loc[day] != last).any():
+        if last is None or (weights.loc[day] != last).any():
             drifting = weights.loc[day]
         last = weights.loc[day]
         expected.append(float((drifting * row).sum()))
@@ -143,7 +146,10 @@ def test_hold_lets_holdings_drift_and_daily_does_not(sample: Panel) -> None:
 
 def test_lev_band_decides_when_leverage_acts(sample: Panel) -> None:
     config = make_config({**QUICK, **FREE, "rebalance_freq": "YE"})
-    sent = {band: simulate(sample, {**config, "lev_band": band}).costs["orders"]["sent"] for band in (0.0, 0.1, 0.5)}
+    sent = {
+        band: simulate(sample, {**config, "lev_band": band}).costs["orders"]["sent"]
+        for band in (0.0, 0.1, 0.5)
+    }
     assert sent[0.0] > 2 * sent[0.1] > 4 * sent[0.5] > 0
     run = simulate(sample, {**config, "lev_band": 0.25})
     target, held = run.exposure["target_leverage"], run.exposure["leverage"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import backtrader as bt
@@ -61,7 +62,7 @@ def test_loan_interest_compounds_on_the_debit(broker: str) -> None:
     assert by_session[day] == pytest.approx(208.3, abs=0.3)
     # Independent: the debit grows by each charge, over the calendar days between sessions.
     debit = 5_000.0
-    for before, now in zip(index[1:], index[2:], strict=False):
+    for before, now in pairwise(index[1:]):
         debit *= 1 + 0.05 * (now - before).days / 365
     assert sum(account.d_credit.values()) == pytest.approx(debit - 5_000.0, rel=1e-12)
     assert strategy.loan[-1] == pytest.approx(debit, rel=1e-12)
@@ -82,7 +83,7 @@ def test_dated_rate_equals_a_sum_night_by_night(broker: str) -> None:
     _, account = run({1: [(0, 180)]}, bars, cash=10_000.0, borrow_rate=rates, broker=broker)
     cash = 10_000.0 - 180 * bars.open.iloc[1]
     charged = 0.0
-    for before, now in zip(index[1:], index[2:], strict=False):
+    for before, now in pairwise(index[1:]):
         nights = [rates.asof(day) / 365 for day in pd.date_range(before, now, inclusive="left")]
         interest = -cash * sum(nights)
         charged, cash = charged + interest, cash - interest
@@ -117,7 +118,9 @@ def test_fund_value_feels_interest() -> None:
 
 def test_interest_of_fills_at_the_close_starts_that_night() -> None:
     # Decided and filled at the close of bar 1 (Wednesday 2020-01-01): charged from there, not from bar 2.
-    strategy, account = run({1: [(0, 150)]}, frame([100.0] * 3), cash=10_000.0, execution="close", borrow_rate=0.365)
+    strategy, account = run(
+        {1: [(0, 150)]}, frame([100.0] * 3), cash=10_000.0, execution="close", borrow_rate=0.365
+    )
     assert strategy.value[1] == pytest.approx(10_000.0 - 5_000.0 * 0.001)
     assert sum(account.d_credit.values()) == pytest.approx(5.0 + 5_005.0 * 0.001)
 
@@ -170,7 +173,9 @@ def test_an_overnight_gap_rejects_nothing() -> None:
 def test_margin_call_cuts_to_maintenance_at_the_next_fill() -> None:
     # 20,000 long on 10,000; at 66 equity is 3,200 of 13,200 (24.2 %): below 25 %.
     closes = [100.0, 100.0, 66.0, 66.0, 66.0]
-    strategy, broker = run({1: [(0, 200)]}, frame(closes, opens=[100, 100, 100, 66, 66]), cash=10_000.0, borrow_rate=0.0)
+    strategy, broker = run(
+        {1: [(0, 200)]}, frame(closes, opens=[100, 100, 100, 66, 66]), cash=10_000.0, borrow_rate=0.0
+    )
     position = broker.getposition(strategy.datas[0]).size
     # Independent: fewest whole shares sold so that 0.25 · size · 66 <= equity.
     assert position == math.floor(3_200 / 0.25 / 66)
@@ -181,7 +186,9 @@ def test_margin_call_cuts_to_maintenance_at_the_next_fill() -> None:
 
 def test_no_margin_call_at_exactly_maintenance() -> None:
     closes = [100.0, 100.0, 200 / 3, 200 / 3]
-    strategy, broker = run({1: [(0, 200)]}, frame(closes, opens=[100, 100, 100, 200 / 3]), cash=10_000.0, borrow_rate=0.0)
+    strategy, broker = run(
+        {1: [(0, 200)]}, frame(closes, opens=[100, 100, 100, 200 / 3]), cash=10_000.0, borrow_rate=0.0
+    )
     assert strategy.value[-1] == pytest.approx(0.25 * 200 * 200 / 3)
     assert broker.getposition(strategy.datas[0]).size == 200
 
@@ -200,7 +207,9 @@ def test_commission_bps_per_share_and_minimum() -> None:
 
 def test_slippage_applies_even_where_the_bar_has_no_range() -> None:
     for execution in ("next_open", "close"):
-        strategy, _ = run({1: [(0, 10)]}, frame([100.0] * 3), cash=10_000.0, slippage_bps=10.0, execution=execution)
+        strategy, _ = run(
+            {1: [(0, 10)]}, frame([100.0] * 3), cash=10_000.0, slippage_bps=10.0, execution=execution
+        )
         assert 10_000.0 - strategy.value[-1] == pytest.approx(1.0)
 
 
@@ -209,7 +218,7 @@ def test_a_futures_feed_is_refused_by_name() -> None:
     cerebro.adddata(bt.feeds.PandasData(dataname=frame([100.0] * 3), name="ES"))
     open_account(cerebro).setcommission(margin=1_000.0, mult=50.0, name="ES")
     cerebro.addstrategy(Script, orders=((1, [(0, 1)]),))
-    with pytest.raises(ValueError, match="ES.*futures.*stock-like"):
+    with pytest.raises(ValueError, match=r"ES.*futures.*stock-like"):
         cerebro.run()
 
 
@@ -247,7 +256,9 @@ def test_dated_rate_refuses_what_it_cannot_read() -> None:
     with pytest.raises(ValueError, match="not finite"):
         DatedRate({"2020-01-02": math.nan})
     rate = DatedRate({"2020-01-02": 0.0365})
-    assert rate.between(pd.Timestamp("2020-01-02").toordinal(), pd.Timestamp("2020-01-03").toordinal()) == pytest.approx(1e-4)
+    assert rate.between(
+        pd.Timestamp("2020-01-02").toordinal(), pd.Timestamp("2020-01-03").toordinal()
+    ) == pytest.approx(1e-4)
     with pytest.raises(ValueError, match="starts on 2020-01-02, interest is due from 2020-01-01"):
         rate.between(pd.Timestamp("2020-01-01").toordinal(), pd.Timestamp("2020-01-03").toordinal())
 

@@ -1,0 +1,45 @@
+"""What happened: backtrader Analyzers for any strategy, over pure functions."""
+
+from .costs import TradingCosts
+from .drawdown import MaxDrawdown
+from .exposure import Exposure
+from .fills import Fills
+from .profit import StrategyProfit
+from .pyfolio import PortfolioReturns
+from .series import DailySeries
+from .sharpe import AnnualizedSharpe
+from .statistics import (
+    PERIODS,
+    Drawdown,
+    annualized_return,
+    annualized_volatility,
+    drawdown_series,
+    max_drawdown,
+    monthly_returns,
+    sharpe_ratio,
+    simple_returns,
+    summary,
+    worst_drawdowns,
+)
+
+__all__ = [
+    "PERIODS",
+    "AnnualizedSharpe",
+    "DailySeries",
+    "Drawdown",
+    "Exposure",
+    "Fills",
+    "MaxDrawdown",
+    "PortfolioReturns",
+    "StrategyProfit",
+    "TradingCosts",
+    "annualized_return",
+    "annualized_volatility",
+    "drawdown_series",
+    "max_drawdown",
+    "monthly_returns",
+    "sharpe_ratio",
+    "simple_returns",
+    "summary",
+    "worst_drawdowns",
+]

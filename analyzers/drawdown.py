@@ -1,0 +1,43 @@
+"""The deepest falls of the account."""
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from .ledger import Ledger, LedgerReader
+from .sessions import first_index, parse_first
+from .statistics import max_drawdown, worst_drawdowns
+
+__all__ = ["MaxDrawdown"]
+
+
+class MaxDrawdown(LedgerReader):
+    """Depth, dates and length of the worst drawdown of the fund value (deposits are not performance).
+
+    Parameters: `first`, the first session whose return counts (None: all; the value before it is the first
+    peak); `worst`, how many drawdowns to list.
+
+    `get_analysis()`: `depth` a negative fraction of the peak (backtrader's DrawDown gives positive per
+    cent), `peak`, `trough`, `recovery` dates (None if not recovered), `length` sessions from peak to
+    recovery or end; `worst`, a list of the deepest, each with these keys.
+    """
+
+    params = (("first", None), ("worst", 5))
+
+    def check(self) -> None:
+        if not (isinstance(self.p.worst, int) and self.p.worst >= 1):
+            raise ValueError(
+                f"worst={self.p.worst!r} is not a positive whole number: give how many drawdowns to list"
+            )
+        parse_first(self.p.first)
+
+    def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        i = first_index(ledger.dates, parse_first(self.p.first))
+        before = ledger.fund[i - 1] if i else ledger.start_fund
+        # The value before the first session stands at the date of the session before, if there is one.
+        dates = [ledger.dates[max(i - 1, 0)], *ledger.dates[i:]] if ledger.dates else [date.min]
+        values = np.concatenate(([before], ledger.fund[i:]))
+        deepest = asdict(max_drawdown(values, dates))
+        return deepest | {"worst": [asdict(d) for d in worst_drawdowns(values, dates, self.p.worst)]}

@@ -1,0 +1,341 @@
+"""What one strategy and its account did, recorded once a session and read by all analyzers of this folder."""
+
+from array import array
+from collections.abc import Sequence
+from datetime import date, tzinfo
+from functools import cached_property
+from math import isclose
+from typing import Any, NamedTuple
+
+import backtrader as bt
+import numpy as np
+import numpy.typing as npt
+
+from .accounting import carried_profit, deposits, per_session, position_values
+from .sessions import session_dates
+
+__all__ = [
+    "Fill",
+    "Ledger",
+    "LedgerReader",
+    "cheats_on_close",
+    "interest_in_fee",
+    "ledger_of",
+    "reference_price",
+    "symbols_of",
+]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Fill(NamedTuple):
+    """One execution of an own order; `session`, `feed`: indices, `interest`: hidden in the fee by int2pnl."""
+
+    session: int
+    feed: int
+    size: float
+    price: float
+    reference: float
+    commission: float
+    interest: float
+    executed: float
+    at_close: bool
+    kind: str
+    margin_call: bool
+
+
+def ledger_of(strategy: bt.Strategy) -> "Ledger":
+    """The strategy's ledger, opened by the first analyzer that asks for it."""
+    for analyzer in strategy._slave_analyzers:
+        if isinstance(analyzer, Ledger):
+            return analyzer
+    opened: Ledger = strategy._addanalyzer_slave(Ledger)
+    return opened
+
+
+def symbols_of(datas: Sequence[Any]) -> list[str]:
+    """Names of feeds: `_name`, or data0, data1, ...; a name that was taken gets the feed's index."""
+    names: list[str] = []
+    for i, data in enumerate(datas):
+        name = data._name or f"data{i}"
+        names.append(f"{name}_{i}" if name in names else name)
+    return names
+
+
+def cheats_on_close(order: bt.Order, broker: Any) -> bool:
+    """Whether an order's fill, booked on one bar, is priced at the close of the bar that decided it."""
+    market = order.exectype == bt.Order.Market
+    return market and getattr(_params(broker), "coc", False) and bool(order.info.get("coc", True))
+
+
+def reference_price(order: bt.Order, price: float, at_close: bool) -> float:
+    """The price a fill is measured against: what a market order gets without slippage.
+
+    The open of the bar that filled it; the close it was decided on if it `cheats_on_close`. `price` itself
+    for other orders: a limit or stop order names its price, and what it gets beside it is not counted as
+    slippage.
+    """
+    if order.exectype != bt.Order.Market:
+        return float(price)
+    if at_close:
+        return float(order.created.pclose)
+    tick = getattr(order.data, "tick_open", None)  # as the broker: differs from open when replaying
+    return float(order.data.open[0] if tick is None else tick)
+
+
+def interest_in_fee(order: bt.Order, bit: Any, broker: Any) -> float:
+    """Interest that the broker has added to the commission of a closing fill (`int2pnl`), else 0.0.
+
+    What was paid beyond the fee, which the commission scheme is asked for: the whole fill's, or that of its
+    two parts, as the stock broker asks. They differ where there is a minimum.
+    """
+    if not (bit.closed and getattr(_params(broker), "int2pnl", False)):
+        return 0.0
+    scheme = broker.getcommissioninfo(order.data)
+    fee = scheme.getcommission(bit.size, bit.price)
+    if not isclose(bit.comm, fee):
+        parts = [size for size in (bit.closed, bit.opened) if size]
+        fee = sum(scheme.getcommission(size, bit.price) for size in parts)
+    return float(bit.comm - fee)
+
+
+def _params(broker: Any) -> Any:
+    return getattr(broker, "p", None)  # a live broker has none
+
+
+class Ledger(bt.Analyzer):
+    """Recorder, not for users: `ledger_of(strategy)` opens one a strategy.
+
+    Per session it keeps numbers in lists; arrays are made when the run is over. Own sizes are the sum of
+    own fills, so two strategies on one feed are told apart; account sizes are the broker's.
+    """
+
+    def __init__(self) -> None:
+        self._parent = None  # else it becomes a child of the analyzer that asked, and hears everything twice
+        self.symbols = symbols_of(self.datas)
+        self.fills: list[Fill] = []
+        # by reference: last status, whether anything was filled, whether a margin call sent it
+        self.orders: dict[int, tuple[int, bool, bool]] = {}
+        self._when: list[float] = []
+        self._value: list[float] = []
+        self._fund: list[float] = []
+        self._shares: list[float] = []
+        self._credit: list[float] = []
+        self._close = array("d")  # feeds side by side, session after session: lists of lists keep the
+        self._account = array("d")  # garbage collector busy
+        self._own: list[tuple[float, ...]] = []
+
+    def start(self) -> None:
+        broker = self._broker = self.strategy.broker
+        self._clock = self.strategy.lines.datetime
+        self._feeds = {id(data): i for i, data in enumerate(self.datas)}
+        self._positions = getattr(broker, "positions", None)
+        infos = [broker.getcommissioninfo(data) for data in self.datas]
+        self.units = np.array([1.0 if info.stocklike else info.p.mult for info in infos])
+        self.paid = np.array([1.0 if info.stocklike else 0.0 for info in infos])  # futures are not paid for
+        self.start_value, self.start_fund = float(broker.getvalue()), float(broker.fundvalue)
+        self.start_shares = float(broker.fundshares)
+        self._start_credit = self._charged()
+        self._sizes = (0.0,) * len(self.datas)
+        self._lines: list[Any] = [None] * len(self.datas)
+        self._unborn = list(range(len(self.datas)))
+
+    def notify_order(self, order: bt.Order) -> None:
+        called = bool(order.info.get("margin_call", False))
+        self.orders[order.ref] = (order.status, bool(order.executed.size), called)
+        for bit in order.executed.iterpending():
+            if bit is not None:
+                self._book(order, bit)
+
+    def _book(self, order: bt.Order, bit: Any) -> None:
+        held = order.data if order.data._compensate is None else order.data._compensate
+        feed, at_close = self._feeds[id(held)], cheats_on_close(order, self._broker)
+        interest = interest_in_fee(order, bit, self._broker)
+        fill = Fill(
+            session=len(self._when),
+            feed=feed,
+            size=float(bit.size),
+            price=float(bit.price),
+            reference=reference_price(order, bit.price, at_close),
+            commission=float(bit.comm - interest),
+            interest=interest,
+            executed=bit.dt,
+            at_close=at_close,
+            kind=order.getordername(),
+            margin_call=bool(order.info.get("margin_call", False)),
+        )
+        self.fills.append(fill)
+        sizes = list(self._sizes)
+        sizes[feed] += bit.size
+        self._sizes = tuple(sizes)
+
+    def notify_fund(self, cash: float, value: float, fundvalue: float, shares: float) -> None:
+        if self._unborn:
+            self._admit()
+        self._when.append(self._clock[0])
+        self._value.append(value)
+        self._fund.append(fundvalue)
+        self._shares.append(shares)
+        self._credit.append(self._charged())
+        self._close.extend([np.nan if line is None else line[0] for line in self._lines])
+        held = self._positions
+        if held is None:
+            self._account.extend([self._broker.getposition(data).size for data in self.datas])
+        else:  # not getposition: it makes the broker keep, and value, a position in every feed
+            self._account.extend([held[data].size if data in held else 0.0 for data in self.datas])
+        self._own.append(self._sizes)
+
+    def _admit(self) -> None:
+        """Reads no line of a feed without bars: preloaded, its [0] would be a bar of the future."""
+        for i in [i for i in self._unborn if len(self.datas[i])]:
+            self._lines[i] = self.datas[i].lines.close
+            self._unborn.remove(i)
+
+    def _charged(self) -> float:
+        """Interest that the account has been charged so far and that no closing order has taken over."""
+        credit = getattr(self._broker, "d_credit", None)
+        return float(sum(credit.values())) if credit else 0.0
+
+    # What follows is for the time after the last bar.
+
+    def __len__(self) -> int:
+        return len(self._when)
+
+    @cached_property
+    def dates(self) -> list[date]:
+        return session_dates(self._when, self.timezone)
+
+    @property
+    def timezone(self) -> tzinfo | None:
+        zone: tzinfo | None = self._clock._tz
+        return zone
+
+    @cached_property
+    def value(self) -> Floats:
+        return np.array(self._value, dtype=float)
+
+    @cached_property
+    def fund(self) -> Floats:
+        return np.array(self._fund, dtype=float)
+
+    @cached_property
+    def deposits(self) -> Floats:
+        shares = np.array(self._shares, dtype=float)
+        return deposits(self.value, self.fund, shares, self.start_fund, self.start_shares)
+
+    @cached_property
+    def closes(self) -> Floats:
+        return self._table(self._close)
+
+    @cached_property
+    def account_sizes(self) -> Floats:
+        return self._table(self._account)
+
+    @cached_property
+    def account_values(self) -> Floats:
+        return position_values(self.account_sizes, self.closes, self.units)
+
+    @cached_property
+    def own_sizes(self) -> Floats:
+        return self._table(self._own)
+
+    @cached_property
+    def own_values(self) -> Floats:
+        return position_values(self.own_sizes, self.closes, self.units)
+
+    @cached_property
+    def carried_values(self) -> Floats:
+        """Own positions carried overnight into each session, at the closes before it.
+
+        A fill that cheats on close is booked a session late: it was held that night, or not any more.
+        """
+        sizes = _shifted(self.own_sizes)
+        for fill, session in zip(self.fills, self.fill_sessions, strict=True):
+            if fill.at_close:
+                sizes[session, fill.feed] += fill.size
+        return position_values(sizes, _shifted(self.closes), self.units)
+
+    @cached_property
+    def carried_account_values(self) -> Floats:
+        return _shifted(self.account_values)
+
+    @cached_property
+    def fill_sessions(self) -> Ints:
+        last = max(len(self) - 1, 0)  # a run stopped between fill and session: counted with the last one
+        return np.array([min(fill.session, last) for fill in self.fills], dtype=np.int64)
+
+    @cached_property
+    def commission(self) -> Floats:
+        return self._sum([fill.commission for fill in self.fills])
+
+    @cached_property
+    def slippage(self) -> Floats:
+        return self._sum([f.size * (f.price - f.reference) * self.units[f.feed] for f in self.fills])
+
+    @cached_property
+    def traded(self) -> Floats:
+        return self._sum([abs(f.size) * f.price * self.units[f.feed] for f in self.fills])
+
+    @cached_property
+    def gross_profit(self) -> Floats:
+        """Per session, before all costs: what was carried by the change of its close, what was filled from
+        its reference price to the close. A fill at the last close (cheat on close) so earns the whole
+        change since."""
+        closes = self.closes
+        fresh = [
+            f.size * (closes[t, f.feed] - f.reference) * self.units[f.feed]
+            for f, t in zip(self.fills, self.fill_sessions, strict=True)
+        ]
+        return carried_profit(self.own_sizes, closes, self.units) + self._sum(fresh)
+
+    @cached_property
+    def interest(self) -> Floats:
+        """Interest of the account per session: paid positive, received negative."""
+        total = np.diff(np.concatenate(([self._start_credit], self._credit)))
+        for ledger in self.all():  # what closing orders took over, whosesoever they were
+            moved = ledger._sum([fill.interest for fill in ledger.fills])
+            n = min(len(moved), len(total))
+            total[:n] += moved[:n]
+        return total
+
+    def all(self) -> list["Ledger"]:
+        """The ledgers of all strategies in this Cerebro that have one, in its order."""
+        slaves = [a for s in self.strategy.cerebro.runningstrats for a in s._slave_analyzers]
+        return [a for a in slaves if isinstance(a, Ledger)]
+
+    def _table(self, rows: npt.ArrayLike) -> Floats:
+        return np.array(rows, dtype=float).reshape(len(self), len(self.datas))
+
+    def _sum(self, amounts: Sequence[float]) -> Floats:
+        n = len(self)
+        return per_session(amounts, self.fill_sessions, n)[:n]
+
+
+def _shifted(table: Floats) -> Floats:
+    """The rows of the session before; zeros before the first."""
+    return np.vstack([np.zeros((1, table.shape[1])), table])[:-1]
+
+
+class LedgerReader(bt.Analyzer):
+    """Base of the analyzers: parameters checked at start, the ledger turned into plain values at stop.
+
+    Nothing but the result outlives the run, so that an analyzer pickles out of an optimisation's process.
+    """
+
+    def __init__(self) -> None:
+        self._ledger: Ledger | None = ledger_of(self.strategy)
+
+    def start(self) -> None:
+        self.check()
+
+    def stop(self) -> None:
+        if self._ledger is not None:
+            self.rets = self.analyse(self._ledger)
+            self._ledger = None
+
+    def check(self) -> None:
+        """Raises ValueError for a parameter that makes no sense."""
+
+    def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        raise NotImplementedError

@@ -1,0 +1,45 @@
+"""Annualised return, volatility and Sharpe ratio."""
+
+from math import isfinite
+from typing import Any
+
+from .ledger import Ledger, LedgerReader
+from .sessions import first_index, parse_first
+from .statistics import PERIODS, annualized_return, annualized_volatility, sharpe_ratio, simple_returns
+
+__all__ = ["AnnualizedSharpe"]
+
+
+class AnnualizedSharpe(LedgerReader):
+    """The notebook's three figures, of the returns of the fund value (deposits are not performance).
+
+    Parameters: `risk_free`, an annual fraction taken from the annual return; `periods`, sessions a year;
+    `first`, the first session whose return counts (None: all).
+
+    `get_analysis()`: `ann_ret`, `ann_vol` fractions a year, `sharpe` their ratio, `sessions` the number of
+    returns. Formulas and how they differ from the usual ones: `statistics.py`. nan where there is nothing
+    to divide by.
+    """
+
+    params = (("risk_free", 0.0), ("periods", PERIODS), ("first", None))
+
+    def check(self) -> None:
+        if not isfinite(self.p.risk_free):
+            raise ValueError(
+                f"risk_free={self.p.risk_free} is not a number: give an annual fraction such as 0.02"
+            )
+        if not (isfinite(self.p.periods) and self.p.periods > 0):
+            raise ValueError(
+                f"periods={self.p.periods} is not positive: give the sessions in a year, such as 252"
+            )
+        parse_first(self.p.first)
+
+    def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        begin = first_index(ledger.dates, parse_first(self.p.first))
+        returns = simple_returns(ledger.fund, ledger.start_fund)[begin:]
+        return {
+            "ann_ret": annualized_return(returns, self.p.periods),
+            "ann_vol": annualized_volatility(returns, self.p.periods),
+            "sharpe": sharpe_ratio(returns, self.p.risk_free, self.p.periods),
+            "sessions": len(returns),
+        }

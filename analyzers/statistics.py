@@ -1,0 +1,177 @@
+"""Statistics of a series of returns or values: plain functions over arrays, fractions in and out.
+
+Simple returns per session, `periods` sessions a year. Nothing is raised for a short series: what cannot be
+computed (no returns, NaN among them, no volatility to divide by) is nan.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+__all__ = [
+    "PERIODS",
+    "Drawdown",
+    "annualized_return",
+    "annualized_volatility",
+    "drawdown_series",
+    "max_drawdown",
+    "monthly_returns",
+    "sharpe_ratio",
+    "simple_returns",
+    "summary",
+    "worst_drawdowns",
+]
+
+PERIODS = 252
+"""Sessions in a year: the only place in this folder that says so."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Drawdown:
+    """One fall from a peak, and the way back.
+
+    `depth` is a negative fraction of the peak. `peak` is the last session at the peak, `trough` the (first)
+    deepest, `recovery` the first at or above the peak again, None if the series ends before. `length`
+    counts sessions from peak to recovery, or to the end. No fall at all: depth 0.0, no dates, length 0.
+    """
+
+    depth: float
+    peak: date | None
+    trough: date | None
+    recovery: date | None
+    length: int
+
+
+def simple_returns(values: npt.ArrayLike, start: float) -> Floats:
+    """Returns per session, shape (n,), of n values that began at `start`; nan after a value not positive."""
+    v = _vector(values, "values")
+    before = np.concatenate(([start], v[:-1])) if v.size else v
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(before > 0.0, v / before - 1.0, np.nan)
+
+
+def annualized_return(returns: npt.ArrayLike, periods: float = PERIODS) -> float:
+    """(1 + mean)^periods − 1: the arithmetic mean, compounded over a year (the notebook's definition).
+
+    Differs from the CAGR, prod(1 + r)^(periods/n) − 1, which is `empyrical.annual_return`: that is lower,
+    by about half the annual variance, because it pays for volatility. −1 when the mean session loses
+    everything.
+    """
+    r = _vector(returns, "returns")
+    if not r.size:
+        return float("nan")
+    return float(max(1.0 + float(r.mean()), 0.0) ** periods - 1.0) if np.isfinite(r).all() else float("nan")
+
+
+def annualized_volatility(returns: npt.ArrayLike, periods: float = PERIODS) -> float:
+    """std(ddof=0)·√periods, a fraction a year; `empyrical.annual_volatility` has ddof=1: √(n/(n−1)) ×."""
+    r = _vector(returns, "returns")
+    if not r.size:
+        return float("nan")
+    if r.min() == r.max():
+        return 0.0  # exactly: the mean of equal numbers may round, and leave a volatility of 1e-18
+    return float(r.std(ddof=0) * np.sqrt(periods))
+
+
+def sharpe_ratio(returns: npt.ArrayLike, risk_free: float = 0.0, periods: float = PERIODS) -> float:
+    """(annualized_return − risk_free) / annualized_volatility; nan when the volatility is zero.
+
+    `risk_free` is an annual fraction. With 0 this is the notebook's ratio. It differs from
+    `empyrical.sharpe_ratio`, mean(r − r_f)/std(ddof=1)·√periods: here the mean is compounded to a year
+    first, and ddof is 0. backtrader's SharpeRatio works on yearly returns by default: another number again.
+    """
+    volatility = annualized_volatility(returns, periods)
+    if not volatility > 0.0:
+        return float("nan")
+    return (annualized_return(returns, periods) - risk_free) / volatility
+
+
+def drawdown_series(values: npt.ArrayLike) -> Floats:
+    """values / running maximum − 1, shape (n,): 0 at a peak, negative fractions below it."""
+    v = _vector(values, "values")
+    peak = np.maximum.accumulate(v) if v.size else v
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(peak > 0.0, v / peak - 1.0, np.nan)
+
+
+def max_drawdown(values: npt.ArrayLike, dates: Sequence[date]) -> Drawdown:
+    """The deepest fall of n `values` on n `dates`, of equal ones the first; depth nan with NaN among them."""
+    worst = worst_drawdowns(values, dates, 1)
+    if worst:
+        return worst[0]
+    falls = drawdown_series(values)
+    return Drawdown(float("nan") if np.isnan(falls).any() else 0.0, None, None, None, 0)
+
+
+def worst_drawdowns(values: npt.ArrayLike, dates: Sequence[date], n: int) -> list[Drawdown]:
+    """The `n` deepest falls, deepest first. One fall lasts from its peak to its recovery: two never overlap.
+
+    Raises ValueError when values and dates differ in number or n is below 1.
+    """
+    if n < 1:
+        raise ValueError(f"n={n} is below 1: give the number of drawdowns wanted")
+    falls = drawdown_series(values)
+    if falls.size != len(dates):
+        raise ValueError(f"{falls.size} values but {len(dates)} dates: give one date for each value")
+    if np.isnan(falls).any():
+        return []
+    under = np.concatenate(([False], falls < 0.0, [False]))
+    turns = np.flatnonzero(under[1:] != under[:-1])
+    found = []
+    for begin, end in zip(turns[::2], turns[1::2], strict=True):  # below the peak on begin .. end − 1
+        trough = int(begin + np.argmin(falls[begin:end]))
+        back = int(end) if end < falls.size else None
+        found.append(
+            Drawdown(
+                depth=float(falls[trough]),
+                peak=dates[begin - 1],
+                trough=dates[trough],
+                recovery=None if back is None else dates[back],
+                length=(falls.size - 1 if back is None else back) - (int(begin) - 1),
+            )
+        )
+    return sorted(found, key=lambda d: d.depth)[:n]
+
+
+def summary(returns: npt.ArrayLike, risk_free: float = 0.0, periods: float = PERIODS) -> dict[str, float]:
+    """`ann_ret`, `ann_vol`, `sharpe`, `max_drawdown` of n returns, all fractions.
+
+    The drawdown is that of the compounded value, its start of 1 included: a first return below zero is a
+    fall.
+    """
+    r = _vector(returns, "returns")
+    value = np.concatenate(([1.0], np.cumprod(1.0 + r)))
+    return {
+        "ann_ret": annualized_return(r, periods),
+        "ann_vol": annualized_volatility(r, periods),
+        "sharpe": sharpe_ratio(r, risk_free, periods),
+        "max_drawdown": float(drawdown_series(value).min()) if r.size else float("nan"),
+    }
+
+
+def monthly_returns(returns: npt.ArrayLike, dates: Sequence[date]) -> pd.DataFrame:
+    """Returns compounded by calendar month: a row a year, columns 1 to 12, nan where there is no session."""
+    r = _vector(returns, "returns")
+    if r.size != len(dates):
+        raise ValueError(f"{r.size} returns but {len(dates)} dates: give one date for each return")
+    growth: dict[tuple[int, int], float] = {}
+    for day, one in zip(dates, r.tolist(), strict=True):
+        month = (day.year, day.month)
+        growth[month] = growth.get(month, 1.0) * (1.0 + one)
+    years, months = sorted({year for year, _ in growth}), range(1, 13)
+    rows = [[growth.get((year, month), np.nan) - 1.0 for month in months] for year in years]
+    table = pd.DataFrame(rows, index=years, columns=months, dtype=float)
+    return table.rename_axis(index="year", columns="month")
+
+
+def _vector(x: npt.ArrayLike, name: str) -> Floats:
+    v = np.asarray(x, dtype=np.float64)
+    if v.ndim != 1:
+        raise ValueError(f"{name} has {v.ndim} dimensions: give one series, shape (n,)")
+    return v

@@ -1,0 +1,30 @@
+"""Bars in: validated, aligned daily bars from files, Yahoo or a synthetic market, and a feed that is fast."""
+
+from .adjust import adjust
+from .bars import PanelFeed
+from .files import read_csv_folder, read_parquet, read_wide_csv
+from .panel import Panel, align
+from .sample import SAMPLE_SYMBOLS, sample_market, sample_states
+from .sources import SOURCES, load
+from .symbols import DEFAULT_SYMBOLS, check_symbols
+from .validation import validate
+from .yahoo import read_yahoo
+
+__all__ = [
+    "DEFAULT_SYMBOLS",
+    "SAMPLE_SYMBOLS",
+    "SOURCES",
+    "Panel",
+    "PanelFeed",
+    "adjust",
+    "align",
+    "check_symbols",
+    "load",
+    "read_csv_folder",
+    "read_parquet",
+    "read_wide_csv",
+    "read_yahoo",
+    "sample_market",
+    "sample_states",
+    "validate",
+]

@@ -1,0 +1,34 @@
+"""Adjustment of prices for dividends and splits, by the vendor's adjusted close."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .validation import validate
+
+__all__ = ["adjust"]
+
+
+def adjust(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Open, high and low times adj_close/close, close replaced by adj_close; volume as it is.
+
+    `frame` has the columns of `validate` and perhaps `adj_close`; without it prices are taken as adjusted.
+    Raises ValueError as `validate` does, for the prices before and after, and for an adj_close <= 0.
+    """
+    raw = validate(frame, name)
+    if "adj_close" not in frame.columns:
+        return raw
+    adjusted = pd.to_numeric(frame["adj_close"], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    bad = ~(np.isfinite(adjusted) & (adjusted > 0))
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise ValueError(
+            f"{name}: adj_close is {frame['adj_close'].iloc[at]!r} on {raw.index[at]:%Y-%m-%d}: "
+            "prices must be above zero: correct or remove the row"
+        )
+    ratio = adjusted / raw["close"].to_numpy()
+    for field in ("open", "high", "low"):
+        raw[field] = raw[field].to_numpy() * ratio
+    raw["close"] = adjusted
+    return validate(raw, f"{name} (adjusted)")

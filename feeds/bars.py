@@ -1,0 +1,155 @@
+"""PanelFeed: daily bars held in memory, handed to Cerebro in one go."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+__all__ = ["PanelFeed", "day_numbers"]
+
+_EPOCH = 719163  # proleptic ordinal of 1970-01-01, the day number backtrader gives it
+
+
+def day_numbers(index: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
+    """backtrader's number of each date in a tz-naive index without missing dates: `bt.date2num`, bit for bit.
+
+    Returns an array of shape (len(index),). Midnights, which is what daily bars have, are converted at once.
+    """
+    days = index.to_numpy().astype("datetime64[D]")
+    if (days == index.to_numpy()).all():
+        return (days.astype(np.int64) + _EPOCH).astype(np.float64)
+    return np.array([bt.date2num(stamp) for stamp in index.to_pydatetime()], dtype=np.float64)
+
+
+class _Tick:
+    """A `tick_*` attribute read off the current bar: on a whole bar, the bar is the tick.
+
+    It has no `__set__`, so that what stock backtrader stores while replaying takes precedence.
+    """
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def __get__(self, feed: Any, owner: type) -> float | None:
+        if feed is None or not len(feed):
+            return None
+        value: float = getattr(feed.lines, self.line)[0]
+        return value
+
+
+class PanelFeed(bt.feeds.PandasData):
+    """`bt.feeds.PandasData`, same parameters and same values, several times as fast.
+
+    Every line's array is filled at once when Cerebro preloads, and a bar that is complete gets no tick
+    bookkeeping. With filters (resampling and replaying are filters), an input timezone, or columns that are
+    not plain numbers, bars go through stock backtrader one by one. A tz-aware index of daily or longer bars
+    becomes its local date; PandasData would store UTC and shift the date.
+    """
+
+    tick_open = _Tick("open")
+    tick_high = _Tick("high")
+    tick_low = _Tick("low")
+    tick_close = _Tick("close")
+    tick_volume = _Tick("volume")
+    tick_openinterest = _Tick("openinterest")
+    tick_last = _Tick("close")
+
+    _filled = False  # every bar is in the lines' arrays, so moving on is only counting
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dates = self.lines.datetime
+        # `data.close` is found at once; stock backtrader finds it through two failed look-ups, for each use.
+        self.__dict__.update(zip(self.getlinealiases(), self.lines.lines, strict=True))
+        frame = self.p.dataname
+        if self.p.datetime is None and self._timeframe >= bt.TimeFrame.Days and frame.index.tz is not None:
+            self.p.dataname = frame.set_axis(frame.index.tz_localize(None).normalize())
+
+    def start(self) -> None:
+        super().start()
+        self._filled = False
+
+    def preload(self) -> None:
+        columns = None if self._one_by_one() else self._columns()
+        if columns is None:
+            super().preload()
+            return
+        for line, values in zip(self.lines.lines, columns, strict=True):
+            filled = array("d")
+            filled.frombytes(values.tobytes())
+            line.array = filled + line.array  # what is there already is Cerebro's lookahead room
+        self.home()
+        self._idx = len(self.p.dataname)  # no row is left for `_load`
+        self._filled = True
+
+    def _one_by_one(self) -> bool:
+        """Whether a bar may be changed on its way in, or must not be kept."""
+        return bool(
+            self._filters
+            or self._tzinput
+            or any(line.bindings or line.mode == line.QBuffer for line in self.lines.lines)
+        )
+
+    def _columns(self) -> list[npt.NDArray[np.float64]] | None:
+        """The values of each line between `fromdate` and `todate`, or None if they are not plain numbers."""
+        frame = self.p.dataname
+        index = frame.index
+        if self._colmapping["datetime"] is not None or not isinstance(index, pd.DatetimeIndex):
+            return None
+        if index.tz is not None or index.hasnans:
+            return None
+        numbers = day_numbers(index)
+        beyond = np.flatnonzero(numbers > self.todate)
+        numbers = numbers[: beyond[0]] if len(beyond) else numbers
+        kept = np.flatnonzero(numbers >= self.fromdate)
+        columns = []
+        for name in self.getlinealiases():
+            at = self._colmapping[name]
+            if name == "datetime":
+                columns.append(numbers[kept])
+            elif at is None:
+                columns.append(np.full(len(kept), np.nan))
+            else:
+                column = frame.iloc[:, at]
+                if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "fiu":
+                    return None
+                columns.append(column.to_numpy(np.float64)[kept])
+        return columns
+
+    # Cerebro calls the following for each bar of each feed; stock backtrader's are most of an empty run.
+
+    def __len__(self) -> int:
+        length: int = self._dates.lencount
+        return length
+
+    def advance_peek(self) -> float:
+        """The date number of the next bar, inf after the last."""
+        if not self._filled:
+            peeked: float = super().advance_peek()
+            return peeked
+        dates = self._dates
+        if dates.lencount < len(dates.array) - dates.extension:
+            following: float = dates.array[dates._idx + 1]
+            return following
+        return float("inf")
+
+    def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
+        if not self._filled or datamaster is not None:
+            super().advance(size, datamaster, ticks)
+            return
+        for line in self.lines.lines:
+            line._idx += size
+            line.lencount += size
+
+    def _tick_nullify(self) -> None:
+        if self._filters:
+            super()._tick_nullify()
+
+    def _tick_fill(self, force: bool = False) -> None:
+        if self._filters:
+            super()._tick_fill(force)

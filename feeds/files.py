@@ -1,0 +1,202 @@
+"""Daily bars from files: a folder of CSV files, Parquet, one wide CSV."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from .adjust import adjust
+from .symbols import check_symbols
+from .tables import field_name, frames_from_table
+from .validation import FIELDS
+
+__all__ = ["read_csv_folder", "read_parquet", "read_wide_csv"]
+
+
+def read_csv_folder(
+    folder: str | Path, symbols: Sequence[str] | str | None = None
+) -> dict[str, pd.DataFrame]:
+    """symbol -> validated frame, from one SYMBOL.csv each; None reads every .csv of the folder.
+
+    Columns, in any order and case: date (YYYY-MM-DD), open, high, low, close, volume, and perhaps adj_close
+    ("Adj Close"), by which the prices are then adjusted. Others are ignored.
+
+    Raises FileNotFoundError for a missing folder or file, and ValueError, with file and line, for what cannot
+    be read, and as `validate` does.
+    """
+    paths = _paths(folder, symbols, ".csv")
+    return {symbol: adjust(_read_bars(path), str(path)) for symbol, path in paths.items()}
+
+
+def read_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, pd.DataFrame]:
+    """symbol -> validated frame, from one CSV with a date column and either one close column a symbol, or two
+    header rows, symbol and field in either order (the date column may be nameless in either).
+
+    From closes alone come open = high = low = close, and volume 0. An empty cell is no session of its symbol.
+
+    Raises FileNotFoundError, and ValueError as `read_csv_folder` does.
+    """
+    path = Path(path)
+    lines = _lines(path)
+    head = next(lines)[1]
+    second = next(lines, None)
+    below = [] if second is None else second[1]
+    two_rows = "close" in map(field_name, (*head[1:], *below[1:]))
+    columns = pd.Index([cell.strip() for cell in head[1:]])
+    if two_rows:
+        _check_width(path, 2, below, len(head))
+        columns = pd.MultiIndex.from_arrays([columns, [cell.strip() for cell in below[1:]]])
+    if not columns.is_unique:
+        raise ValueError(f"{path}: column {columns[columns.duplicated()][0]!r} is there twice: give it once")
+    dates: list[datetime] = []
+    values: list[list[float]] = []
+    body = lines if second is None or two_rows else _chained(second, lines)
+    for number, row in body:
+        if not values and field_name(row[0]) == "date" and not any(cell.strip() for cell in row[1:]):
+            continue  # pandas writes the index' name on a line of its own
+        _check_width(path, number, row, len(head))
+        dates.append(_date(path, number, row[0]))
+        values.append(
+            [
+                _number(path, number, head[k], row[k]) if row[k].strip() else math.nan
+                for k in range(1, len(head))
+            ]
+        )
+    if not values:
+        raise ValueError(f"{path}: no rows: give at least one session")
+    table = pd.DataFrame(values, index=pd.DatetimeIndex(dates), columns=columns)
+    return frames_from_table(table, symbols, str(path))
+
+
+def read_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, pd.DataFrame]:
+    """symbol -> validated frame, from a folder of SYMBOL.parquet or from one file, long or wide.
+
+    Dates are in the index or in a column named date; `frames_from_table` says the shapes. Needs pyarrow.
+
+    Raises ImportError without pyarrow, FileNotFoundError, and ValueError as `read_csv_folder` does.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ImportError(
+            "reading Parquet needs pyarrow: install it with pip install 'backtrader-riskoverlay[parquet]'"
+        )
+    path = Path(path)
+    if path.is_file():
+        return frames_from_table(_read_parquet_table(path), symbols, str(path))
+    paths = _paths(path, symbols, ".parquet")
+    return {
+        symbol: adjust(_read_parquet_table(file).rename(columns=field_name), str(file))
+        for symbol, file in paths.items()
+    }
+
+
+def _paths(folder: str | Path, symbols: Sequence[str] | str | None, suffix: str) -> dict[str, Path]:
+    """symbol -> existing file of it in `folder`."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"{folder} {what}: give a folder with one SYMBOL{suffix} each")
+    there = sorted(path.stem for path in folder.glob(f"*{suffix}"))
+    if not there:
+        raise FileNotFoundError(f"{folder} has no {suffix} file: give a folder with one SYMBOL{suffix} each")
+    paths = {}
+    for symbol in check_symbols(there if symbols is None else symbols):
+        paths[symbol] = folder / f"{symbol}{suffix}"
+        if not paths[symbol].is_file():
+            few = ", ".join(there[:8]) + (", ..." if len(there) > 8 else "")
+            raise FileNotFoundError(f"{paths[symbol]} does not exist: the folder has {few}")
+    return paths
+
+
+def _read_bars(path: Path) -> pd.DataFrame:
+    """The rows of one SYMBOL.csv as they are, dates in the index."""
+    lines = _lines(path)
+    _, head = next(lines)
+    fields = [field_name(cell) for cell in head]
+    wanted = ["date", *FIELDS, *(["adj_close"] if "adj_close" in fields else [])]
+    for field in wanted:
+        if fields.count(field) != 1:
+            problem = "missing" if field not in fields else "there more than once"
+            raise ValueError(
+                f"{path}: column {field!r} is {problem}: give one each of date, {', '.join(FIELDS)}"
+            )
+    at = {field: fields.index(field) for field in wanted}
+    dates, rows = [], []
+    for number, row in lines:
+        _check_width(path, number, row, len(fields))
+        dates.append(_date(path, number, row[at["date"]]))
+        rows.append([_number(path, number, field, row[at[field]]) for field in wanted[1:]])
+    return pd.DataFrame(rows, index=pd.DatetimeIndex(dates), columns=wanted[1:])
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each line that is not blank. The first is there, or ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: give a CSV file")
+    empty = True
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    empty = False
+                    yield reader.line_num, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a CSV text file ({error}): give one in UTF-8") from None
+    if empty:
+        raise ValueError(f"{path} is empty: give a header line and at least one session")
+
+
+def _chained(
+    first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    yield first
+    yield from rest
+
+
+def _check_width(path: Path, number: int, row: list[str], width: int) -> None:
+    if len(row) != width:
+        raise ValueError(
+            f"{path}, line {number}: {len(row)} columns where the header has {width}: complete the line"
+        )
+
+
+def _date(path: Path, number: int, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.strip()).replace(
+            hour=0, minute=0, second=0, microsecond=0, tzinfo=None
+        )
+    except ValueError:
+        raise ValueError(f"{path}, line {number}: date {text!r} is unreadable: write it YYYY-MM-DD") from None
+
+
+def _number(path: Path, number: int, field: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(
+            f"{path}, line {number}: {field} {text!r} is not a number: correct or remove the line"
+        )
+    return value
+
+
+def _read_parquet_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path, engine="pyarrow")
+    except (ValueError, OSError) as error:  # pyarrow's own errors are among these
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path} is not a Parquet file ({first}): give one") from None
+    if isinstance(table.index, pd.DatetimeIndex):
+        return table
+    dated = [column for column in table.columns if field_name(column) == "date"]
+    if len(dated) != 1 or isinstance(table.columns, pd.MultiIndex):
+        raise ValueError(f"{path}: no dates: put them in the index or in a column named date")
+    dates = pd.to_datetime(table[dated[0]], errors="coerce")
+    return table.drop(columns=dated[0]).set_index(pd.DatetimeIndex(dates))

@@ -1,0 +1,109 @@
+"""Panel: the bars of several symbols on the same sessions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from .bars import PanelFeed
+from .symbols import check_symbols
+from .validation import FIELDS, validate
+from .window import between, span
+
+__all__ = ["Panel", "align"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Validated daily bars of one or more symbols, all with the same index. Made by `align`.
+
+    frames: symbol -> frame of shape (n_sessions, 5), adjusted open high low close and volume in shares
+    dropped: one sentence for each symbol of which `align` left sessions out
+    source: where the bars are from ("sample", "csv", ...)
+    synthetic: whether they are made up; whatever is shown of them must say so
+    """
+
+    frames: Mapping[str, pd.DataFrame]
+    dropped: tuple[str, ...] = ()
+    source: str = "frames"
+    synthetic: bool = False
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(self.frames)
+
+    @property
+    def sessions(self) -> pd.DatetimeIndex:
+        return pd.DatetimeIndex(next(iter(self.frames.values())).index)
+
+    @property
+    def closes(self) -> pd.DataFrame:
+        """Adjusted closes, shape (n_sessions, n_symbols), a column per symbol."""
+        return pd.DataFrame({symbol: frame["close"] for symbol, frame in self.frames.items()})
+
+    @property
+    def sha256(self) -> str:
+        """Hash of symbols, dates and the bits of every value, in order; the same on every machine."""
+        digest = hashlib.sha256("\n".join(self.symbols).encode())
+        digest.update(self.sessions.to_numpy().astype("datetime64[D]").astype("<i8").tobytes())
+        for frame in self.frames.values():
+            digest.update((frame[list(FIELDS)].to_numpy() + 0.0).astype("<f8").tobytes())  # -0.0 becomes 0.0
+        return digest.hexdigest()
+
+    def between(self, start: object = None, end: object = None) -> Panel:
+        """The sessions from `start` to `end`, both included; None is open. ValueError if there are none."""
+        frames = {symbol: between(frame, start, end, symbol) for symbol, frame in self.frames.items()}
+        return replace(self, frames=_shared(frames))
+
+    def select(self, symbols: Sequence[str]) -> Panel:
+        """The given symbols, in the given order. ValueError for one the panel has not."""
+        chosen = check_symbols(symbols)
+        for symbol in chosen:
+            if symbol not in self.frames:
+                raise ValueError(f"symbol {symbol!r} is not in the panel: it has {', '.join(self.symbols)}")
+        return replace(self, frames={symbol: self.frames[symbol] for symbol in chosen})
+
+    def feeds(self) -> list[PanelFeed]:
+        """A new backtrader feed for each symbol, named for it."""
+        return [
+            PanelFeed(dataname=frame, name=symbol)  # type: ignore[call-arg]  # backtrader `params`
+            for symbol, frame in self.frames.items()
+        ]
+
+
+def align(frames: Mapping[str, pd.DataFrame], *, source: str = "frames", synthetic: bool = False) -> Panel:
+    """Validate the frames and keep the sessions that all of them have.
+
+    Backtrader waits for a feed that starts late and freezes one that ends early, so no feed may have a
+    session that another has not. What was left out is said in `Panel.dropped`.
+
+    Raises ValueError for no frames, a frame that `validate` refuses, and frames without a common session.
+    """
+    if not frames:
+        raise ValueError("frames is empty: give at least one symbol")
+    valid = {symbol: validate(frame, symbol) for symbol, frame in frames.items()}
+    common = next(iter(valid.values())).index
+    for frame in valid.values():
+        common = common[common.isin(frame.index)]
+    if common.empty:
+        spans = ", ".join(f"{symbol} {span(frame.index)}" for symbol, frame in valid.items())
+        raise ValueError(f"no session is common to all symbols ({spans}): give symbols that overlap")
+    dropped = []
+    for symbol, frame in valid.items():
+        lost = frame.index[~frame.index.isin(common)]
+        if len(lost):
+            dropped.append(
+                f"{symbol}: {len(lost)} of {len(frame)} sessions left out, {span(lost)}: "
+                "not every symbol has them"
+            )
+    kept = {symbol: frame.loc[common] for symbol, frame in valid.items()}
+    return Panel(_shared(kept), tuple(dropped), source, synthetic)
+
+
+def _shared(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The frames, equal in their dates, with one index object for all."""
+    index = next(iter(frames.values())).index
+    return {symbol: frame.set_axis(index) for symbol, frame in frames.items()}

@@ -1,0 +1,68 @@
+"""One table that holds several symbols, taken apart into a frame per symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from .adjust import adjust
+from .symbols import check_symbols
+from .validation import FIELDS
+
+__all__ = ["field_name", "frames_from_table"]
+
+
+def field_name(label: object) -> str:
+    """A column label as our fields are spelt: "Adj Close" is adj_close."""
+    return str(label).strip().lower().replace(" ", "_")
+
+
+def frames_from_table(
+    table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str
+) -> dict[str, pd.DataFrame]:
+    """symbol -> validated frame, from a table of one of three shapes. None takes all its symbols.
+
+    Long: columns symbol, open, high, low, close, volume and perhaps adj_close, dates in the index.
+    Wide with two levels of columns, symbol and field in either order.
+    Wide with one level, a close per symbol: then open = high = low = close, and volume is 0.
+    A row in which a symbol has no value at all is no session of that symbol.
+
+    Raises ValueError, naming `name`, for a symbol that is not in the table, and as `validate` does.
+    """
+    if isinstance(table.columns, pd.MultiIndex):
+        parts = _by_symbol(table, name)
+    elif "symbol" in map(field_name, table.columns):
+        long = table.set_axis([field_name(column) for column in table.columns], axis=1)
+        parts = {str(symbol): part for symbol, part in long.groupby("symbol", sort=False)}
+    else:
+        parts = {str(symbol): _from_close(table[symbol]) for symbol in table.columns}
+    wanted = check_symbols(list(parts) if symbols is None else symbols)
+    for symbol in wanted:
+        if symbol not in parts:
+            raise ValueError(f"{name}: symbol {symbol!r} is not there: it has {', '.join(parts)}")
+    frames = {}
+    for symbol in wanted:
+        part = parts[symbol]
+        held = [field for field in (*FIELDS, "adj_close") if field in part.columns]
+        frames[symbol] = adjust(part[held].dropna(how="all"), f"{name}: {symbol}")
+    return frames
+
+
+def _by_symbol(table: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
+    if table.columns.nlevels != 2:
+        raise ValueError(f"{name}: {table.columns.nlevels} header rows: give two, symbol and field")
+    level = next((k for k in (0, 1) if "close" in map(field_name, table.columns.get_level_values(k))), None)
+    if level is None:
+        raise ValueError(f"{name}: no column is named close: give two header rows, symbol and field")
+    found: dict[str, pd.DataFrame] = {}
+    for symbol in table.columns.get_level_values(1 - level).unique():
+        part = pd.DataFrame(table.xs(symbol, axis=1, level=1 - level))
+        found[str(symbol).strip()] = part.set_axis([field_name(column) for column in part.columns], axis=1)
+    return found
+
+
+def _from_close(close: pd.Series) -> pd.DataFrame:
+    close = close.dropna()
+    prices = {field: close for field in ("open", "high", "low", "close")}
+    return pd.DataFrame({**prices, "volume": 0.0}, index=close.index)

@@ -1,0 +1,48 @@
+"""The window of dates a user asks for, both ends included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["between", "check_window", "span"]
+
+
+def check_window(start: object, end: object) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+    """`start` and `end` as tz-naive midnights; None is None. ValueError if no date, and for start > end."""
+    first, last = _day(start, "start"), _day(end, "end")
+    if first is not None and last is not None and first > last:
+        raise ValueError(f"start={first:%Y-%m-%d} is after end={last:%Y-%m-%d}: give start <= end")
+    return first, last
+
+
+def between(frame: pd.DataFrame, start: object, end: object, name: str) -> pd.DataFrame:
+    """The rows from `start` to `end`; None is open. ValueError, naming `name`, if there are none."""
+    first, last = check_window(start, end)
+    inside = np.ones(len(frame), dtype=bool)
+    if first is not None:
+        inside &= frame.index >= first
+    if last is not None:
+        inside &= frame.index <= last
+    if not inside.any():
+        asked = f"from {first:%Y-%m-%d}" if first is not None else "from the first"
+        asked += f" to {last:%Y-%m-%d}" if last is not None else " to the last"
+        raise ValueError(f"{name}: no session {asked}: it has {span(frame.index)}, give start and end within")
+    return frame[inside]
+
+
+def span(index: pd.Index) -> str:
+    """First and last date of an index, for messages."""
+    return f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}"
+
+
+def _day(value: object, name: str) -> pd.Timestamp | None:
+    if value is None:
+        return None
+    try:
+        stamp = pd.Timestamp(value)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        stamp = None
+    if stamp is None or pd.isna(stamp):
+        raise ValueError(f"{name}={value!r} is not a date: give YYYY-MM-DD")
+    return stamp.tz_localize(None).normalize()

@@ -1,0 +1,231 @@
+"""The application's backtest: identities, the published figures, and what is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import FREE, QUICK
+
+from feeds import Panel, load
+from strategies.paper import paper_backtest
+from studies.backtest import UNLEVERED, Run, backtest, simulate
+from studies.outputs import read_config, series_frame, summary, write_file, write_json
+from studies.parameters import PARAMETERS, make_config
+
+ARRAYS = {**FREE, "drift": "daily", "lev_band": 0.0}
+"""The account that array backtests assume."""
+
+
+def check_identities(panel: Panel, run: Run) -> None:
+    """Cash + positions = equity, and start + profit − costs = end, from fills and prices alone."""
+    fills, costs = pd.DataFrame(run.fills), run.costs
+    cash, held = costs["start"], dict.fromkeys(panel.symbols, 0.0)
+    profit = commission = slippage = 0.0
+    by_day = dict(iter(fills.groupby("date")))
+    interest = pd.Series(costs["sessions"]["interest"], run.sessions)
+    last = None
+    for day, close in panel.closes.iterrows():
+        if last is not None:
+            profit += sum(size * (close[s] - last[s]) for s, size in held.items())
+        for fill in by_day[day.date()].itertuples() if day.date() in by_day else ():
+            held[fill.symbol] += fill.size
+            cash -= fill.size * fill.price + fill.commission
+            profit += fill.size * (close[fill.symbol] - fill.reference)
+            commission += fill.commission
+            slippage += fill.size * (fill.price - fill.reference)
+        cash -= interest[day]
+        equity = cash + sum(size * close[s] for s, size in held.items())
+        assert run.value[day] == pytest.approx(equity, rel=1e-9)
+        last = close
+    assert costs["end"] == pytest.approx(
+        costs["start"] + profit - commission - slippage - interest.sum(), rel=1e-9
+    )
+    assert costs["commission"] == pytest.approx(commission)
+    assert costs["slippage"] == pytest.approx(slippage)
+    assert costs["gross_profit"] == pytest.approx(profit)
+    assert costs["orders"]["rejected"] == 0 == run.unfilled
+    assert costs["orders"]["sent"] == len(fills)
+
+
+def test_accounting_identities_with_the_defaults(sample: Panel) -> None:
+    result = backtest(sample, make_config(QUICK))
+    for run in (result.base, result.dynamic):
+        check_identities(sample, run)
+        assert run.costs["commission"] > 0 < run.costs["slippage"]
+    assert result.dynamic.costs["interest"] > 10 * result.base.costs["interest"]
+    fills = pd.DataFrame(result.dynamic.fills)
+    assert (fills["size"] % 1 == 0).all()
+    assert fills["commission"].to_numpy() == pytest.approx(
+        (fills["size"].abs() * fills["price"]).to_numpy() * 1e-4
+    )
+
+
+def test_identities_on_real_prices(market: Path) -> None:
+    config = make_config({"source": "csv", "data_dir": str(market), "end": "2025-12-04"})
+    panel = load("csv", data_dir=market, end="2025-12-04")
+    for run in (simulate(panel, config), simulate(panel, {**config, **UNLEVERED})):
+        check_identities(panel, run)
+
+
+def percent(run: Run) -> tuple[str, ...]:
+    s = run.statistics
+    return (
+        *(f"{100 * s[k]:.2f}" for k in ("ann_ret", "ann_vol")),
+        f"{s['sharpe']:.3f}",
+        f"{100 * s['max_drawdown']:.2f}",
+    )
+
+
+def test_published_figures_reached_through_the_broker(market: Path) -> None:
+    panel = load("csv", data_dir=market, end="2025-12-04")
+    result = backtest(panel, make_config(ARRAYS))
+    assert result.base.first == pd.Timestamp("2011-02-01")
+    assert percent(result.base) == ("7.64", "8.40", "0.909", "-24.93")
+    assert percent(result.dynamic) == ("10.01", "10.95", "0.914", "-23.68")
+
+
+def test_array_account_equals_arrays(sample: Panel) -> None:
+    result = backtest(sample, make_config({**QUICK, **ARRAYS}))
+    paper = paper_backtest(
+        sample.closes, **QUICK, risk_parity="converged", min_variance="long_only", portfolio_returns="simple",
+        look_ahead=False,
+    )  # fmt: skip
+    assert result.base.first == paper.first
+    np.testing.assert_allclose(result.base.returns, paper.base_returns, atol=1e-9)
+    np.testing.assert_allclose(result.dynamic.returns, paper.dynamic_returns, atol=1e-9)
+    np.testing.assert_allclose(
+        result.dynamic.exposure["target_leverage"].shift(1).loc[paper.first :], paper.leverage, atol=1e-9
+    )
+
+
+def test_series_has_the_notebooks_columns_and_agrees_with_the_runs(sample: Panel) -> None:
+    result = backtest(sample, make_config({**QUICK, **ARRAYS}))
+    frame = series_frame(result)
+    symbols = list(sample.symbols)
+    assert list(frame) == [
+        *symbols, *(f"ret_{s}" for s in symbols), *(f"w_{s}" for s in symbols), "ret_port_base", "equity_base",
+        "dd_base", "leverage", "ret_port_dyn", "equity_dyn", "dd_dyn",
+    ]  # fmt: skip
+    assert frame.index[0].date() == result.base.decided[0]
+    assert frame.iloc[0][["equity_base", "equity_dyn"]].tolist() == [1.0, 1.0]
+    earned = frame.iloc[1:]
+    base = sum(earned[f"w_{s}"] * earned[f"ret_{s}"] for s in symbols)
+    np.testing.assert_allclose(earned["ret_port_base"], base, atol=1e-12)
+    np.testing.assert_allclose(earned["ret_port_dyn"], earned["leverage"] * base, atol=1e-12)
+    np.testing.assert_allclose(frame["equity_dyn"], (1 + frame["ret_port_dyn"].fillna(0)).cumprod())
+    np.testing.assert_allclose(frame["dd_dyn"], frame["equity_dyn"] / frame["equity_dyn"].cummax() - 1)
+
+
+def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) -> None:
+    config = make_config({**QUICK, "end": "2012-12-31", "target_vol": 0.09})
+    first = summary(backtest(sample, config))
+    write_json(tmp_path / "a.json", first)
+    again = read_config(tmp_path / "a.json")
+    assert again == config
+    write_json(tmp_path / "b.json", summary(backtest(sample, again)))
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert set(content) == {"config", "base", "dynamic", "data", "versions"}
+    for name in ("base", "dynamic"):
+        assert {"ann_ret", "ann_vol", "sharpe", "max_drawdown", "costs"} <= set(content[name])
+    assert content["data"]["synthetic"] is True
+    assert content["data"]["sha256"] == sample.sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rebalance_freq", "W-FRI"), ("cov_lookback", 40), ("min_hist", 90), ("shrink_alpha", 0.8),
+        ("alpha_minvar", 0.9), ("risk_parity", "notebook"), ("min_variance", "clipped"),
+        ("shrinkage", "ledoit_wolf"), ("calendar", None), ("relever", "rebalance"), ("drift", "daily"),
+        ("lev_band", 0.4), ("vol_lookback", 40), ("target_vol", 0.06), ("lev_min", 1.2), ("lev_max", 1.1),
+        ("dd_threshold1", 0.01), ("dd_threshold2", 0.04), ("dd_min_scale", 0.9), ("whole_shares", False),
+        ("cash", 5_000.0), ("execution", "close"), ("slippage_bps", 20.0), ("commission_bps", 20.0),
+        ("commission_per_share", 0.01), ("commission_min", 5.0), ("initial_margin", 1.0),
+        ("maintenance_margin", 0.5), ("borrow_rate", 0.2), ("cash_rate", 0.05),
+    ],
+)  # fmt: skip
+def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any) -> None:
+    # Thresholds low enough for the brake to be in use; maintenance matters at a call, so a market that falls.
+    config = make_config({**QUICK, "dd_threshold1": 0.02, "dd_threshold2": 0.10})
+    panel = sample.between(None, "2011-12-30")
+    if name == "maintenance_margin":
+        config |= {"lev_min": 2.0, "lev_max": 2.0}
+    if name == "min_variance":
+        config |= {"shrink_alpha": 0.0, "alpha_minvar": 0.9}
+    one, two = simulate(panel, config), simulate(panel, {**config, name: value})
+    assert not one.value.equals(two.value)
+
+
+def test_the_list_of_parameters_is_covered() -> None:
+    marks = test_every_parameter_changes_the_result.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    covered = {name for name, _ in marks}
+    assert covered == {name for name, parameter in PARAMETERS.items() if parameter.owner != "data"}
+
+
+def test_too_little_history_is_said(sample: Panel) -> None:
+    with pytest.raises(ValueError, match=r"40 sessions .* decide no weights: min_hist=60 needs 61"):
+        simulate(sample.between(None, sample.sessions[39]), make_config(QUICK))
+    panel = sample.between(None, "2010-04-30")
+    with pytest.raises(ValueError, match="first weights are decided on the last session, 2010-04-30"):
+        simulate(panel, make_config({**QUICK, "min_hist": len(panel.sessions) - 1}))
+
+
+def test_stock_broker_gives_the_same_within_its_rules(sample: Panel) -> None:
+    config = make_config({**QUICK, "lev_max": 1.5})
+    ours, stock = simulate(sample, config), simulate(sample, config, broker="stock")
+    np.testing.assert_allclose(ours.value, stock.value, rtol=1e-9)
+
+
+def test_progress_hears_of_every_session(sample: Panel) -> None:
+    said: list[int] = []
+    backtest(sample, make_config(QUICK), advance=said.append)
+    assert sum(said) == 2 * len(sample.sessions)
+    assert len(said) > 10
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "series.csv"
+    path.write_text("old")
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_file(path, fail)
+    assert [p.name for p in tmp_path.iterdir()] == ["series.csv"]
+    assert path.read_text() == "old"
+    with pytest.raises(ValueError, match="cannot be written"):
+        write_json(tmp_path / "no" / "x.json", {})
+    with pytest.raises(ValueError, match="is a folder"):
+        write_json(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not JSON"),
+        ("[1]", "holds no parameters"),
+        ('{"config": {"target_volt": 0.1}}', "target_volt=0.1 is not a parameter: did you mean target_vol"),
+        ('{"target_vol": "high"}', "target_vol='high' is of the wrong type"),
+        ('{"whole_shares": 1}', "whole_shares=1 is of the wrong type"),
+        ('{"cov_lookback": 2.5}', "cov_lookback=2.5 is of the wrong type"),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_a_config_file_that_is_none_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_config(path)
+
+
+def test_a_missing_config_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        read_config(tmp_path / "c.json")

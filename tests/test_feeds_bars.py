@@ -1,0 +1,251 @@
+"""PanelFeed against bt.feeds.PandasData, in every way Cerebro can run it."""
+
+import itertools
+import math
+import pickle
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+import pytest
+
+from feeds import PanelFeed, sample_market
+from feeds.bars import day_numbers
+
+LINES = ("datetime", "open", "high", "low", "close", "volume", "openinterest")
+TICKS, BAR = ("open", "high", "low", "close", "last"), ("open", "high", "low", "close", "close")
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return dict(sample_market(("SPY", "TLT", "GLD"), end="2010-09-30").frames)
+
+
+class Tape(bt.Strategy):
+    """Writes down everything it can see on each bar, and trades a little."""
+
+    params = (("every", 7),)
+
+    def __init__(self):
+        self.tape = []
+        self.average = bt.indicators.SMA(self.data.close, period=5)
+
+    def see(self):
+        for data in self.datas:
+            if not len(data):
+                continue
+            # As the broker reads it: without a tick, the bar. Stock backtrader has no tick on the last bar.
+            ticks = [getattr(data, f"tick_{name}", None) for name in TICKS]
+            ticks = [getattr(data, BAR[k])[0] if tick is None else tick for k, tick in enumerate(ticks)]
+            self.tape.append((len(self), len(data), *(getattr(data, name)[0] for name in LINES), *ticks))
+        average = self.average[0] if len(self.average) else None
+        self.tape.append((self.broker.getvalue(), self.broker.getcash(), average))
+
+    def prenext(self):
+        self.see()
+
+    def next(self):
+        self.see()
+        if len(self) % self.p.every == 0:
+            for data in self.datas:
+                self.buy(data=data, size=3) if len(self) % 2 else self.sell(data=data, size=2)
+
+
+def cerebro(feed, frames, *, feed_args=None, prepare=None, **settings):
+    engine = bt.Cerebro(stdstats=False, **settings)
+    for symbol, frame in frames.items():
+        engine.adddata(feed(dataname=frame, name=symbol, **(feed_args or {})))
+    if prepare:
+        prepare(engine)
+    engine.broker.setcommission(commission=0.001)
+    engine.addstrategy(Tape)
+    return engine
+
+
+def tape(feed, frames, **how):
+    return cerebro(feed, frames, **how).run()[0].tape
+
+
+def assert_same(ours, stock):
+    assert len(ours) == len(stock) > 0
+    for a, b in zip(ours, stock, strict=True):
+        assert repr(a) == repr(b)  # repr: NaN equals NaN, and every bit counts
+
+
+MODES = [
+    {"preload": preload, "runonce": runonce, "exactbars": exactbars}
+    for preload, runonce, exactbars in itertools.product((True, False), (True, False), (False, 1, -1, -2))
+]
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_same_as_pandas_data_in_every_mode(frames, mode):
+    assert_same(tape(PanelFeed, frames, **mode), tape(bt.feeds.PandasData, frames, **mode))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"oldsync": True}, {"oldsync": True, "runonce": False}, {"lookahead": 3}]
+)
+def test_same_with_old_clock_and_lookahead(frames, settings):
+    assert_same(tape(PanelFeed, frames, **settings), tape(bt.feeds.PandasData, frames, **settings))
+
+
+def test_cheat_on_open_and_close_execute_alike(frames):
+    for prepare in (lambda c: c.broker.set_coc(True), lambda c: c.broker.set_slippage_perc(0.01)):
+        assert_same(
+            tape(PanelFeed, frames, prepare=prepare), tape(bt.feeds.PandasData, frames, prepare=prepare)
+        )
+
+
+def weekly_resampled(engine):
+    engine.resampledata(engine.datas[0], timeframe=bt.TimeFrame.Weeks)
+
+
+def weekly_replayed(engine):
+    engine.replaydata(engine.datas[0], timeframe=bt.TimeFrame.Weeks)
+
+
+def cloned(engine):
+    engine.adddata(engine.datas[1].clone(), name="clone")
+
+
+def no_mondays(engine):
+    engine.datas[0].addfilter_simple(lambda data: data.datetime.date(0).weekday() == 0)
+
+
+@pytest.mark.parametrize("preload", [True, False])
+@pytest.mark.parametrize("prepare", [weekly_resampled, weekly_replayed, cloned, no_mondays])
+def test_same_with_filters_and_clones(frames, prepare, preload):
+    ours = tape(PanelFeed, frames, prepare=prepare, preload=preload)
+    assert_same(ours, tape(bt.feeds.PandasData, frames, prepare=prepare, preload=preload))
+
+
+@pytest.mark.parametrize("preload", [True, False])
+def test_a_feed_that_is_itself_resampled_or_replayed(frames, preload):
+    for add in ("resampledata", "replaydata"):
+        tapes = []
+        for feed in (PanelFeed, bt.feeds.PandasData):
+            engine = bt.Cerebro(stdstats=False, preload=preload)
+            getattr(engine, add)(feed(dataname=frames["SPY"]), timeframe=bt.TimeFrame.Weeks)
+            engine.addstrategy(Tape)
+            tapes.append(engine.run()[0].tape)
+        assert_same(*tapes)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"fromdate": pd.Timestamp("2010-03-01").to_pydatetime()},
+        {"todate": pd.Timestamp("2010-06-30").to_pydatetime()},
+        {"fromdate": pd.Timestamp("2010-03-06").date(), "todate": pd.Timestamp("2010-06-30").date()},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("settings", [{}, {"runonce": False}, {"preload": False}], ids=str)
+def test_fromdate_and_todate(frames, window, settings):
+    ours = tape(PanelFeed, frames, feed_args=window, **settings)
+    assert_same(ours, tape(bt.feeds.PandasData, frames, feed_args=window, **settings))
+    everything = tape(PanelFeed, frames, **settings)
+    assert len(ours) < len(everything)
+
+
+def test_feeds_of_different_length(frames):
+    uneven = {"SPY": frames["SPY"], "TLT": frames["TLT"].iloc[20:-20], "GLD": frames["GLD"].iloc[::3]}
+    for settings in ({}, {"runonce": False}, {"preload": False}):
+        ours = tape(PanelFeed, uneven, **settings)
+        assert_same(ours, tape(bt.feeds.PandasData, uneven, **settings))
+
+
+@pytest.mark.parametrize("settings", [{}, {"runonce": False}, {"exactbars": 1}, {"preload": False}], ids=str)
+def test_twice_in_a_row(frames, settings):
+    engine = cerebro(PanelFeed, frames, **settings)
+    first = engine.run()[0].tape
+    engine.broker.setcash(10_000.0)
+    assert_same(engine.run()[0].tape, first)
+
+
+@pytest.mark.parametrize("maxcpus", [1, 2])
+def test_optstrategy(frames, maxcpus):
+    answers = []
+    for feed in (PanelFeed, bt.feeds.PandasData):
+        engine = bt.Cerebro(stdstats=False, maxcpus=maxcpus, optreturn=False)
+        for symbol, frame in frames.items():
+            engine.adddata(feed(dataname=frame, name=symbol))
+        engine.optstrategy(Tape, every=(3, 5, 7))
+        answers.append([runs[0].tape for runs in engine.run()])
+    for ours, stock in zip(*answers, strict=True):
+        assert_same(ours, stock)
+
+
+def test_feed_pickles(frames):
+    feed = PanelFeed(dataname=frames["SPY"], name="SPY")
+    assert pickle.loads(pickle.dumps(feed))._name == "SPY"
+
+
+def test_lines_are_filled_without_reading_rows(frames, monkeypatch):
+    def refuse(self):
+        raise AssertionError("read a row")
+
+    monkeypatch.setattr(bt.feeds.PandasData, "_load", refuse)
+    engine = bt.Cerebro(stdstats=False)
+    engine.adddata(PanelFeed(dataname=frames["SPY"]))
+    engine.addstrategy(Tape)
+    assert len(engine.run()[0].tape) == 2 * len(frames["SPY"])
+
+
+def test_columns_found_as_pandas_data_finds_them(frames):
+    odd = (
+        frames["SPY"]
+        .rename(columns=str.upper)
+        .assign(Extra=1.0, VOLUME=7)[["Extra", "VOLUME", "CLOSE", "OPEN"]]
+    )
+    for arguments in ({}, {"high": "CLOSE", "low": 2, "openinterest": 0}, {"open": None}):
+        lines = []
+        for feed in (PanelFeed, bt.feeds.PandasData):
+            engine = bt.Cerebro(stdstats=False)
+            engine.adddata(feed(dataname=odd, **arguments))
+            engine.addstrategy(bt.Strategy)
+            data = engine.run()[0].data
+            lines.append([list(getattr(data, name).array) for name in LINES])
+        assert repr(lines[0]) == repr(lines[1])
+
+
+def test_dates_in_a_column_and_text_fall_back(frames):
+    column = frames["SPY"].reset_index().rename(columns={"date": "when"})
+    assert_same(
+        tape(PanelFeed, {"SPY": column}, feed_args={"datetime": "when"}),
+        tape(bt.feeds.PandasData, {"SPY": column}, feed_args={"datetime": "when"}),
+    )
+
+
+def test_input_timezone_falls_back(frames):
+    arguments = {"tzinput": "US/Eastern", "tz": "US/Eastern"}
+    assert_same(
+        tape(PanelFeed, frames, feed_args=arguments), tape(bt.feeds.PandasData, frames, feed_args=arguments)
+    )
+
+
+def test_timezone_aware_dates_stay_on_their_day(frames):
+    aware = frames["SPY"].tz_localize("Asia/Tokyo")
+    assert_same(tape(PanelFeed, {"SPY": aware}), tape(PanelFeed, {"SPY": frames["SPY"]}))
+
+
+def test_day_numbers_are_date2num():
+    days = pd.DatetimeIndex(["1900-02-28", "1969-12-31", "1970-01-01", "2000-02-29", "2025-12-31"])
+    times = pd.DatetimeIndex(["2010-01-04 09:30", "2010-01-04 16:00:01.000123"])
+    for index in (days, times, days.as_unit("s")):
+        assert list(day_numbers(index)) == [bt.date2num(stamp.to_pydatetime()) for stamp in index]
+
+
+def test_subclass_with_a_line_of_its_own(frames):
+    class Adjusted(PanelFeed):
+        lines = ("factor",)
+        params = (("factor", -1),)
+
+    frame = frames["SPY"].assign(factor=np.arange(len(frames["SPY"])) + 0.5)
+    engine = bt.Cerebro(stdstats=False)
+    engine.adddata(Adjusted(dataname=frame))
+    engine.addstrategy(bt.Strategy)
+    data = engine.run()[0].data
+    assert list(data.factor.array) == list(frame["factor"])
+    assert math.isnan(data.openinterest[0])
