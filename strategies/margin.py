@@ -85,7 +85,7 @@ class DatedRate:
 
 
 def debit_balance(broker: Any) -> float:
-    """Money borrowed from the broker: gross long value − equity (negative: idle cash). Works for any broker cash rule.
+    """Money borrowed from a broker of any cash rule: gross long value − equity; negative: idle cash.
 
     Short proceeds do not reduce the debit: they are collateral for the shares owed.
     """
@@ -163,7 +163,7 @@ class MarginAccount(bt.CommInfoBase):
         return max(fee, self.p.commission_min) if fee else 0.0
 
     def interest(self, balance: float, start: int, end: int) -> float:
-        """Interest on a debit balance (money; negative: idle cash, then paid to the account) between two day ordinals."""
+        """Interest on a debit balance (money; negative: idle cash, which earns) between two day ordinals."""
         rate = self._borrow if balance > 0.0 else self._idle
         return balance * rate.between(start, end)
 

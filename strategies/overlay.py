@@ -98,7 +98,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
     """Factor of the drawdown brake, dd_min_scale to 1."""
 
     def set(self, strategy: Any, broker: Any) -> None:
-        """Attach to a strategy (backtrader calls this, for a default sizer twice) and watch the account from here on."""
+        """Attach to a strategy and watch the account from here on; backtrader calls it twice for some."""
         if self.strategy is strategy:
             return
         super().set(strategy, broker)
@@ -156,7 +156,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self._ledger.record(order)
 
     def _observe(self, value: float, fund_value: float) -> None:
-        """A session has closed: take its base return and the account's value, and decide the leverage from here on."""
+        """A session has closed: take its base return and the account's value, decide the leverage from here."""
         if self._begun:
             closes = [line[0] for line in self._lines]
         else:
