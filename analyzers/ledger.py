@@ -72,10 +72,12 @@ def cheats_on_close(order: bt.Order, broker: Any) -> bool:
 def reference_price(order: bt.Order, price: float, at_close: bool) -> float:
     """The price a fill is measured against: what a market order gets without slippage.
 
-    The open of the bar that filled it; the close it was decided on if it `cheats_on_close`. `price` itself
-    for other orders: a limit or stop order names its price, and what it gets beside it is not counted as
-    slippage.
+    What the broker has written into `order.info.reference`, if it has. Else the open of the bar that filled it,
+    or the close it was decided on if it `cheats_on_close`. `price` itself for other orders: a limit or stop
+    order names its price, and what it gets beside it is not counted as slippage.
     """
+    if "reference" in order.info:
+        return float(order.info["reference"])
     if order.exectype != bt.Order.Market:
         return float(price)
     if at_close:

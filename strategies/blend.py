@@ -13,7 +13,7 @@ import numpy as np
 
 from .ledger import OwnPosition
 from .overlay import VolTargetDrawdownSizer
-from .schedule import RebalanceSchedule
+from .schedule import STALE_DAYS, RebalanceSchedule
 from .weights import blended_weights, check_weight_params
 
 __all__ = ["RiskParityBlend"]
@@ -22,9 +22,6 @@ log = logging.getLogger("riskoverlay")
 
 DUST = 1e-9
 """Differences of leverage below this are rounding, whatever the band."""
-
-STALE_DAYS = 10
-"""Calendar days without a bar after which a feed counts as ended (the longest closure of the NYSE since 1915 was 6)."""
 
 
 class RiskParityBlend(OwnPosition, bt.Strategy):

@@ -8,6 +8,7 @@ from typing import Any
 import backtrader as bt
 
 from .margin import MarginAccount
+from .schedule import STALE_DAYS
 
 __all__ = ["MarginBroker", "open_account"]
 
@@ -27,6 +28,8 @@ class MarginBroker(bt.brokers.BackBroker):
     - Margin call: an account that closes a session below maintenance is cut to it, pro rata, at the next session's
       fill price, after the strategies' own orders. Cuts are orders of the strategy that holds the shares, with
       `order.info.margin_call` set.
+    - A market order on a feed that has ended (no bar for ten calendar days) fills at its last close: a delisted
+      share is paid out. The stock broker keeps such an order for ever.
 
     Params
     ------
@@ -50,6 +53,7 @@ class MarginBroker(bt.brokers.BackBroker):
         super().init()
         self._fundval: float = self.p.fundstartval
         self._session = 0.0
+        self._charged_to = 0
         self._called = False
         self._marks: dict[Any, float] = {}
         self._long_value = self._short_value = 0.0
@@ -157,6 +161,18 @@ class MarginBroker(bt.brokers.BackBroker):
         self.notify(order)
         self._ococheck(order)
 
+    def _try_exec(self, order: Any) -> None:
+        data = order.data
+        if order.exectype == order.Market and self._session - data.datetime[0] > STALE_DAYS:
+            self._fill_at(order, data.close[0])
+        else:
+            super()._try_exec(order)
+
+    def _fill_at(self, order: Any, reference: float) -> None:
+        """Fill a market order at a price of our own, after slippage; analyzers find the price in its info."""
+        order.addinfo(reference=reference)
+        self._execute(order, ago=0, price=reference * (1.0 + math.copysign(self.p.slip_perc, order.size)))
+
     def _can_hold(self, data: Any, size: float, price: float, commission: float) -> bool:
         """Whether the account stays at or above maintenance margin with this fill, at the fill's own price."""
         equity, gross = self.cash - commission, 0.0
@@ -177,6 +193,7 @@ class MarginBroker(bt.brokers.BackBroker):
 
     def next(self) -> None:
         """One session: accept, charge the night's interest, fill, meet a margin call, value."""
+        self._session = max(data.datetime[0] for data in self.cerebro.datas if len(data))
         while self._toactivate:
             self._toactivate.popleft().activate()
         if self.submitted:
@@ -214,9 +231,8 @@ class MarginBroker(bt.brokers.BackBroker):
 
     def _charge_interest(self) -> None:
         """Take the interest of the nights since the last session; the debit has not moved since its fills."""
-        start = int(self._session)
-        self._session = max(data.datetime[0] for data in self.cerebro.datas if len(data))
-        day = int(self._session)
+        start, day = self._charged_to, int(self._session)
+        self._charged_to = day
         if not start or day <= start:
             return
         debit = -self.cash
@@ -238,8 +254,7 @@ class MarginBroker(bt.brokers.BackBroker):
         need = self.account.p.maintenance_margin
         if gross * need <= equity * (1 + 1e-9):
             return
-        slippage = self.p.slip_perc
-        cost = slippage + self.account.p.commission_bps / 1e4
+        cost = self.p.slip_perc + self.account.p.commission_bps / 1e4
         part = 1.0 if equity <= 0 else min(1.0, (gross * need - equity) / (gross * (need - cost)))
         for (owner, data), size in list(self._owned.items()):
             if not size or data not in marks:
@@ -248,7 +263,6 @@ class MarginBroker(bt.brokers.BackBroker):
             cut = min(abs(size), math.ceil(abs(size) * part) if whole else abs(size) * part)
             kind = bt.SellOrder if size > 0 else bt.BuyOrder
             order = kind(owner=owner, data=data, size=cut, price=None, exectype=bt.Order.Market)
-            order.created.price = order.created.pclose = marks[data]
             order.addinfo(margin_call=True)
             self._ocoize(order, None)
             self.orders.append(order)
@@ -256,8 +270,7 @@ class MarginBroker(bt.brokers.BackBroker):
             self.notify(order)
             order.accept()
             self.notify(order)
-            sign = -1.0 if size > 0 else 1.0
-            self._execute(order, ago=0, price=marks[data] * (1.0 + sign * slippage))
+            self._fill_at(order, marks[data])
 
 
 def _twin(original: Any) -> Any:

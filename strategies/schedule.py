@@ -11,7 +11,7 @@ import exchange_calendars
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-__all__ = ["RebalanceSchedule", "check_calendar", "check_frequency", "rebalance_sessions"]
+__all__ = ["STALE_DAYS", "RebalanceSchedule", "check_calendar", "check_frequency", "rebalance_sessions"]
 
 # Aliases of period ends that pandas no longer reads.
 OLD_ALIASES = {"M": "ME", "BM": "BME", "Q": "QE", "BQ": "BQE", "A": "YE", "Y": "YE", "BA": "BYE", "BY": "BYE"}
@@ -20,6 +20,9 @@ OLD_ALIASES = {"M": "ME", "BM": "BME", "Q": "QE", "BQ": "BQE", "A": "YE", "Y": "
 FIRST_DAY = pd.Timestamp("1800-01-01")
 LAST_DAY = pd.Timestamp("2200-12-31")
 HORIZON_YEARS = 20
+
+STALE_DAYS = 10
+"""Calendar days without a bar after which a feed counts as ended; the NYSE has not closed for so long since 1914."""
 
 
 def check_frequency(rebalance_freq: str) -> pd.offsets.BaseOffset:

@@ -1,0 +1,42 @@
+"""Backtrader's own optimisation over our parameters, in two processes.
+
+Parameters of the strategy are given as they are, those of its default sizer through `overlay`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not needed with riskoverlay installed
+
+import backtrader as bt
+
+from analyzers import AnnualizedSharpe
+from feeds import load
+from strategies import RiskParityBlend, open_account
+
+
+def main(maxcpus: int = 2) -> dict[tuple[float, float], float]:
+    """Sharpe ratio by (alpha_minvar, target_vol). Many tries make one of them look good by luck."""
+    cerebro = bt.Cerebro(stdstats=False, maxcpus=maxcpus)
+    for feed in load("sample", end="2013-12-31").feeds():
+        cerebro.adddata(feed)
+    open_account(cerebro, cash=100_000)
+    cerebro.optstrategy(
+        RiskParityBlend,
+        alpha_minvar=(0.0, 0.3, 0.6),
+        overlay=tuple({"target_vol": target} for target in (0.08, 0.12)),
+    )
+    cerebro.addanalyzer(AnnualizedSharpe, _name="sharpe")
+    results = {}
+    for (run,) in cerebro.run():
+        key = (run.params.alpha_minvar, run.params.overlay["target_vol"])
+        results[key] = run.analyzers.sharpe.get_analysis()["sharpe"]
+    for (alpha, target), sharpe in results.items():
+        print(f"alpha_minvar {alpha:.1f}  target_vol {target:.2f}  sharpe {sharpe:.3f}")
+    return results
+
+
+if __name__ == "__main__":
+    main()

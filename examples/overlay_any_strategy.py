@@ -1,0 +1,48 @@
+"""The overlay on somebody else's strategy: backtrader's SMA_CrossOver, which knows nothing of leverage.
+
+It calls `buy()` and `sell()` without a size; the sizer decides how much, from the volatility of the strategy's own
+unlevered exposure and the drawdown of the account.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not needed with riskoverlay installed
+
+import backtrader as bt
+
+from analyzers import AnnualizedSharpe, Exposure, MaxDrawdown
+from feeds import load
+from strategies import VolTargetDrawdownSizer, open_account
+
+
+def run(**overlay: float) -> dict[str, float]:
+    """Sharpe ratio, drawdown and highest leverage of the strategy on SPY under an overlay."""
+    cerebro = bt.Cerebro(stdstats=False)
+    for feed in load("sample", symbols="SPY").feeds():
+        cerebro.adddata(feed)
+    open_account(cerebro, cash=100_000)
+    cerebro.addstrategy(bt.strategies.SMA_CrossOver, fast=50, slow=200)
+    cerebro.addsizer(VolTargetDrawdownSizer, **overlay)
+    for analyzer in (AnnualizedSharpe, MaxDrawdown, Exposure):
+        cerebro.addanalyzer(analyzer, _name=analyzer.__name__)
+    analyzers = cerebro.run()[0].analyzers
+    return {
+        "sharpe": analyzers.AnnualizedSharpe.get_analysis()["sharpe"],
+        "max_drawdown": analyzers.MaxDrawdown.get_analysis()["depth"],
+        "max_leverage": max(analyzers.Exposure.get_analysis()["leverage"]),
+    }
+
+
+def main() -> dict[str, dict[str, float]]:
+    """The strategy as it is, and under the overlay."""
+    results = {"unlevered": run(lev_min=1.0, lev_max=1.0), "overlay": run(target_vol=0.12, lev_max=1.8)}
+    for name, result in results.items():
+        print(f"{name:10}", "  ".join(f"{key} {value:7.3f}" for key, value in result.items()))
+    return results
+
+
+if __name__ == "__main__":
+    main()

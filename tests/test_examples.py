@@ -1,0 +1,41 @@
+"""The examples run, and show what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec and spec.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # backtrader looks classes up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_combine_profits_add_up_to_the_account() -> None:
+    profits = example("combine").main()
+    assert set(profits) == {"RiskParityBlend", "CrossOver", "account"}
+    assert profits["RiskParityBlend"] + profits["CrossOver"] == pytest.approx(profits["account"], rel=1e-9)
+    assert profits["CrossOver"] != 0.0
+
+
+def test_overlay_levers_somebody_elses_strategy() -> None:
+    results = example("overlay_any_strategy").main()
+    assert results["unlevered"]["max_leverage"] < 1.1 < results["overlay"]["max_leverage"] < 2.2
+
+
+def test_optimise_as_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "optimise.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(set(done.stdout.splitlines())) == 6
