@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import math
-from collections import deque
+from array import array
 from typing import Any
 
 import backtrader as bt
@@ -104,10 +104,14 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self._lines = [data.close for data in self._universe]
         # The default; cerebro.addsizer, which comes later, replaces it. Backtrader attaches it after this method.
         self._sizer = VolTargetDrawdownSizer(**dict(p.overlay or {}))
-        self._closes: deque[list[float]] = deque(maxlen=max(p.cov_lookback, p.min_hist) + 1)
+        self._keep = (max(p.cov_lookback, p.min_hist) + 1) * len(self._universe)
+        self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
         self._previous: dt.date | None = None
         self._blend: dict[Any, float] = {}
         self._plan: dict[Any, float] = {}
+        self._holdings: list[tuple[float, Any]] | None = (
+            None  # size and close of what is held; None: look again
+        )
         self._alive: dict[int, Any] = {}
         self._withdrawn: set[int] = set()
         self._again = False
@@ -142,7 +146,9 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
 
     def _session(self, closes: list[float]) -> None:
         today = dt.date.fromordinal(int(self.datetime[0]))
-        self._closes.append(closes)
+        self._closes.extend(closes)
+        if len(self._closes) >= 2 * self._keep:
+            del self._closes[: -self._keep]
         due = self._schedule.due(today, self._previous)
         self._previous = today
         if due and self._decide(today):
@@ -153,7 +159,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
     def _decide(self, today: dt.date) -> bool:
         """Compute the blend of the feeds that have the history; False if none has."""
         p = self.p
-        closes = np.array(self._closes)
+        closes = np.array(self._closes[-self._keep :]).reshape(-1, len(self._universe))
         keep = self._eligible(closes, today)
         if not keep:
             return False
@@ -194,7 +200,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         sizer = self._sizer
         if not hasattr(sizer, "grant"):
             return
-        held, values = self._held_leverage()
+        held = self._held_leverage()
         act = self.p.relever == "daily" and abs(sizer.grant(sizer.leverage) - held) > max(
             self.p.lev_band, DUST
         )
@@ -203,14 +209,17 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
             keep = act or sizer.leverage == 0.0
             self._trade(self._blend, 1.0 if keep else sizer.grant(held) / sizer.grant(sizer.leverage))
         elif act and held > 0.0:
+            values = {data: self.held(data) * data.close[0] for data in self._universe if self.held(data)}
             gross = sum(values.values())
             self._trade({data: value / gross for data, value in values.items()})
 
-    def _held_leverage(self) -> tuple[float, dict[Any, float]]:
-        """Value of own holdings over the equity that this strategy may use, and the value of each."""
-        values = {data: self.held(data) * data.close[0] for data in self._blend if self.held(data)}
-        equity = self._sizer.capital
-        return (sum(values.values()) / equity if equity > 0.0 else math.inf), values
+    def _held_leverage(self) -> float:
+        """Value of own holdings over the equity that this strategy may use."""
+        if self._holdings is None:
+            self._holdings = [(self.held(data), data.close) for data in self._universe if self.held(data)]
+        capital = self._sizer.capital
+        gross = sum([size * line[0] for size, line in self._holdings])
+        return gross / capital if capital > 0.0 else math.inf
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
@@ -247,6 +256,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
     def notify_order(self, order: Any) -> None:
         """Keep the ledger; report an order that came to nothing and try again at the next session."""
         super().notify_order(order)
+        self._holdings = None
         if order.alive():
             return
         self._alive.pop(order.ref, None)

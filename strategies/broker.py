@@ -54,6 +54,9 @@ class MarginBroker(bt.brokers.BackBroker):
         self._fundval: float = self.p.fundstartval
         self._session = 0.0
         self._charged_to = 0
+        self._clocks: list[Any] = []
+        cerebro = getattr(self, "cerebro", None)
+        self._waiting: list[Any] = list(cerebro.datas) if cerebro is not None else []
         self._called = False
         self._marks: dict[Any, float] = {}
         self._long_value = self._short_value = 0.0
@@ -193,7 +196,7 @@ class MarginBroker(bt.brokers.BackBroker):
 
     def next(self) -> None:
         """One session: accept, charge the night's interest, fill, meet a margin call, value."""
-        self._session = max(data.datetime[0] for data in self.cerebro.datas if len(data))
+        self._session = self._latest()
         while self._toactivate:
             self._toactivate.popleft().activate()
         if self.submitted:
@@ -212,6 +215,14 @@ class MarginBroker(bt.brokers.BackBroker):
         self._get_value()
         gross = self._long_value - self._short_value
         self._called = gross > 0 and gross * self.account.p.maintenance_margin > self._value * (1 + 1e-9)
+
+    def _latest(self) -> float:
+        """Date number of this session: the latest bar of any feed that has begun."""
+        if self._waiting:
+            # A preloaded feed that has not begun would show its last bar: backtrader's lines wrap around.
+            self._clocks += [data.datetime for data in self._waiting if len(data)]
+            self._waiting = [data for data in self._waiting if not len(data)]
+        return max([clock[0] for clock in self._clocks])
 
     def _fill_pending(self) -> None:
         for _ in range(len(self.pending)):

@@ -228,7 +228,7 @@ def _check_cov(cov: ArrayLike) -> Array:
     if not (variance > 0.0).all():
         asset = int(np.argmax(~(variance > 0.0)))
         raise ValueError(f"variance of asset {asset} is {variance[asset]:.3g}: drop it or look further back")
-    if not np.allclose(Sigma, Sigma.T, rtol=1e-8, atol=1e-12 * float(variance.max())):
+    if np.max(np.abs(Sigma - Sigma.T)) > 1e-8 * variance.max():
         raise ValueError("cov is not symmetric: give a covariance")
     return Sigma
 
