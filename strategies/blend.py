@@ -253,6 +253,11 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         if order is not None:
             self._alive[order.ref] = order
 
+    def clear(self) -> None:
+        """Forget the session's notifications: backtrader would keep every one for ever, and nothing reads them."""
+        self._orderspending = []
+        self._tradespending = []
+
     def notify_order(self, order: Any) -> None:
         """Keep the ledger; report an order that came to nothing and try again at the next session."""
         super().notify_order(order)

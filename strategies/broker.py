@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any
 
 import backtrader as bt
@@ -58,7 +59,9 @@ class MarginBroker(bt.brokers.BackBroker):
         cerebro = getattr(self, "cerebro", None)
         self._waiting: list[Any] = list(cerebro.datas) if cerebro is not None else []
         self._called = False
+        self.orders = deque(maxlen=0)  # backtrader keeps every order for ever, and only ever asks for its status
         self._marks: dict[Any, float] = {}
+        self._books: tuple[float, float] | None = None  # equity and gross value at the last closes, amid fills
         self._long_value = self._short_value = 0.0
         self._owned: dict[tuple[Any, Any], float] = {}
 
@@ -81,6 +84,7 @@ class MarginBroker(bt.brokers.BackBroker):
             self.cash += money
         longs = shorts = unrealized = 0.0
         self._marks = marks = {}
+        self._books = None
         for data, position in self.positions.items():
             size = position.size
             if size:
@@ -148,6 +152,11 @@ class MarginBroker(bt.brokers.BackBroker):
             self._bracketize(order, cancel=True)
             return
 
+        if self._books is not None:
+            equity, gross = self._books
+            mark = self._marks.setdefault(data, price)
+            more = abs(position.size + size) - abs(position.size)
+            self._books = equity + size * (mark - price) - commission, gross + more * mark
         cost = position.price
         psize, pprice, opened, closed = position.update(size, price, data.datetime.datetime())
         profit = closed and -closed * (price - cost)
@@ -177,12 +186,17 @@ class MarginBroker(bt.brokers.BackBroker):
         self._execute(order, ago=0, price=reference * (1.0 + math.copysign(self.p.slip_perc, order.size)))
 
     def _can_hold(self, data: Any, size: float, price: float, commission: float) -> bool:
-        """Whether the account stays at or above maintenance margin with this fill, at the fill's own price."""
-        equity, gross = self.cash - commission, 0.0
-        for feed, position in self.positions.items():
-            mark = price if feed is data else self._marks.get(feed, position.price)
-            equity += position.size * mark
-            gross += abs(position.size + (size if feed is data else 0.0)) * mark
+        """Whether a fill leaves the account at maintenance margin or above: this feed at the fill's price, the others
+        at their last closes."""
+        if self._books is None:
+            held = [(p.size, self._marks.get(d, p.price)) for d, p in self.positions.items() if p.size]
+            equity = self.cash + sum([size * mark for size, mark in held])
+            self._books = equity, sum([abs(size) * mark for size, mark in held])
+        equity, gross = self._books
+        position = self.positions[data]
+        mark = self._marks.get(data, position.price)
+        equity += position.size * (price - mark) - commission
+        gross += abs(position.size + size) * price - abs(position.size) * mark
         return gross * self.account.p.maintenance_margin <= equity * (1 + 1e-9)
 
     def notify(self, order: Any) -> None:

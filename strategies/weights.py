@@ -109,22 +109,30 @@ def minimum_variance(cov: ArrayLike) -> Array:
     cov: (n, n), any period. With Σ = A'A the weights are w ∝ argmin |Ay|² + (Σy - 1)² over y >= 0, a
     non-negative least squares problem. (The scale of y that the second term asks for does not depend on its
     direction, so the direction is that of least variance; the form argmin |L'x - L⁻¹1| has the same
-    solution but needs an invertible Σ.) A comes from the eigenvectors of the correlation matrix and the
-    smallest σ is the unit, so that neither the period nor unequal volatilities spoil the tolerance.
+    solution but needs an invertible Σ.) A comes from the correlation matrix and the smallest σ is the unit,
+    so that neither the period nor unequal volatilities spoil the tolerance.
     Repeated assets: the portfolio is of least variance, its split among the copies is arbitrary.
     ValueError: bad cov, or one with a clearly negative eigenvalue.
     """
     C, sigma = _correlation(cov)
-    values, V = np.linalg.eigh(C)
-    if values[0] < -NEGATIVE_EIGENVALUE * len(sigma):
-        raise ValueError(
-            f"cov has a negative eigenvalue ({values[0]:.3g} in correlations): give a covariance"
-        )
-    A = np.sqrt(np.clip(values, 0.0, None))[:, None] * V.T
+    A = _square_root(C)
     inverse_sigma = sigma.min() / sigma
     y, _ = nnls(np.vstack([A, inverse_sigma]), np.append(np.zeros(len(A)), 1.0), maxiter=30 * len(A) + 100)
     w = y * inverse_sigma
     return np.asarray(w / w.sum())
+
+
+def _square_root(C: Array) -> Array:
+    """A with A'A = C: by Cholesky, or from the eigenvectors where C is singular, which takes ten times as long."""
+    try:
+        return np.asarray(np.linalg.cholesky(C).T)
+    except np.linalg.LinAlgError:
+        values, V = np.linalg.eigh(C)
+    if values[0] < -NEGATIVE_EIGENVALUE * len(C):
+        raise ValueError(
+            f"cov has a negative eigenvalue ({values[0]:.3g} in correlations): give a covariance"
+        )
+    return np.asarray(np.sqrt(np.clip(values, 0.0, None))[:, None] * V.T)
 
 
 def minimum_variance_clipped(cov: ArrayLike) -> Array:
