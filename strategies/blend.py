@@ -265,7 +265,9 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         if order.alive():
             return
         self._alive.pop(order.ref, None)
-        if order.status != order.Completed and order.ref not in self._withdrawn:
+        if order.ref in self._withdrawn:
+            self._withdrawn.discard(order.ref)
+        elif order.status != order.Completed:
             self.unfilled += 1
             self._again = True
             log.warning(

@@ -183,7 +183,20 @@ def test_a_feed_with_holes_trades_on_the_bars_it_has(sample: Panel) -> None:
     panel = sample.between(None, "2010-12-31").select(["SPY", "TLT", "GLD"])
     holes = pd.DatetimeIndex(["2010-04-01", "2010-05-03", "2010-07-01", "2010-08-02"])  # days after decisions
     frames = {s: f.drop(holes) if s == "TLT" else f for s, f in panel.frames.items()}
-    strategy = cerebro_of(*(PanelFeed(dataname=f, name=s) for s, f in frames.items())).run()[0]
+    withdrawn = []
+
+    class Watched(RiskParityBlend):
+        def cancel(self, order: Any) -> None:
+            withdrawn.append(order.ref)
+            super().cancel(order)
+
+    cerebro = cerebro_of(*(PanelFeed(dataname=f, name=s) for s, f in frames.items()))
+    cerebro.strats.clear()
+    cerebro.addstrategy(Watched, **SHORT, lev_band=0.0)
+    strategy = cerebro.run()[0]
+    assert withdrawn  # an order that met a hole is replaced at the next session, not sent twice
+    assert not strategy._withdrawn
+    assert len(strategy._alive) <= 3  # those of the last bar
     fills = [fill for fill in strategy.analyzers.Fills.get_analysis()["fills"] if fill["symbol"] == "TLT"]
     assert fills
     assert not {str(day.date()) for day in holes} & {str(fill["date"]) for fill in fills}
