@@ -200,18 +200,19 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         sizer = self._sizer
         if not hasattr(sizer, "grant"):
             return
-        held = self._held_leverage()
-        act = self.p.relever == "daily" and abs(sizer.grant(sizer.leverage) - held) > max(
-            self.p.lev_band, DUST
-        )
+        target, held = sizer.grant(sizer.leverage), self._held_leverage()
+        act = self.p.relever == "daily" and abs(target - held) > max(self.p.lev_band, DUST)
         if self.p.drift == "daily":
             # Within the band the portfolio is re-weighted at the leverage it has.
-            keep = act or sizer.leverage == 0.0
-            self._trade(self._blend, 1.0 if keep else sizer.grant(held) / sizer.grant(sizer.leverage))
-        elif act and held > 0.0:
-            values = {data: self.held(data) * data.close[0] for data in self._universe if self.held(data)}
-            gross = sum(values.values())
-            self._trade({data: value / gross for data, value in values.items()})
+            self._trade(self._blend, 1.0 if act or target == 0.0 else sizer.grant(held) / target)
+        elif act:
+            self._trade(self._proportions() or self._blend)
+
+    def _proportions(self) -> dict[Any, float]:
+        """Holdings as parts of their value, sum 1; empty if nothing is held (leverage has been 0)."""
+        values = {data: self.held(data) * data.close[0] for data in self._universe if self.held(data)}
+        gross = sum(values.values())
+        return {data: value / gross for data, value in values.items()}
 
     def _held_leverage(self) -> float:
         """Value of own holdings over the equity that this strategy may use."""

@@ -64,7 +64,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
     periods : sessions a year (252 daily, 52 weekly)
 
     Targets beyond what the account may open (1/initial_margin of a `MarginAccount`, else the scheme's leverage) are
-    trimmed in proportion; it is logged once, in numbers, and counted in `trims`.
+    trimmed in proportion; it is logged once, in numbers, and `trims` counts the sessions.
 
     "In force" and "held" mean at the close before the session that earns the return.
 
@@ -143,7 +143,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self.drawdown = 0.0
         self.leverage = min(max(1.0, p.lev_min), p.lev_max)
         self.volatility_part = self.brake_part = 1.0
-        self.trims = 0
+        self.trims = self._trimmed_on = 0
         # A sizer that this one replaces must not go on watching.
         strategy._slave_analyzers[:] = [a for a in strategy._slave_analyzers if not isinstance(a, _Watcher)]
         strategy._addanalyzer_slave(_Watcher, sizer=self)
@@ -216,7 +216,9 @@ class VolTargetDrawdownSizer(bt.Sizer):
                 "others hold %.2f x",
                 self.strategy.datetime.date(0), leverage, room, limit, self.equity, others,
             )  # fmt: skip
-        self.trims += 1
+        if len(self.strategy) != self._trimmed_on:
+            self._trimmed_on = len(self.strategy)
+            self.trims += 1
         return room
 
     def _account_limit(self) -> float:

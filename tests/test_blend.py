@@ -178,6 +178,18 @@ def test_leverage_changes_scale_holdings_in_proportion(sample: Panel) -> None:
             position[row.symbol] = position.get(row.symbol, 0.0) + row.size
 
 
+def test_leverage_comes_back_from_zero_between_rebalances(sample: Panel) -> None:
+    # A brake that sells everything in a fall, and lets go in the recovery, within one year.
+    config = make_config({**QUICK, **FREE, "rebalance_freq": "YE", "lev_min": 0.0, "dd_min_scale": 0.0})
+    config |= {"dd_threshold1": 0.0, "dd_threshold2": 0.01, "cash_rate": 0.9}  # idle cash lifts equity again
+    run = simulate(sample, config)
+    held = run.exposure["leverage"].loc[run.first :]
+    out = held[held == 0.0].index
+    assert len(out)
+    year_end = pd.Timestamp(run.decided[1])
+    assert (held.loc[out[0] : year_end] > 0.5).any()
+
+
 def test_relever_on_rebalance_sessions_only(sample: Panel) -> None:
     config = make_config({**QUICK, **FREE, "relever": "rebalance", "lev_band": 0.0})
     run = simulate(sample, config)

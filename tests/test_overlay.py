@@ -231,6 +231,17 @@ def test_target_beyond_the_account_is_trimmed_and_said_once(caplog: pytest.LogCa
     assert "leverage 3.0000 wanted, 2.0000 opened" in messages[0]
 
 
+def test_trims_counts_sessions() -> None:
+    class Asks(Scripted):
+        def next(self) -> None:
+            super().next()
+            for _ in range(3):
+                self.getsizer().grant(2.5 if len(self) % 2 else 1.5)
+            self.seen[-1]["trims"] = self.getsizer().trims
+
+    assert [row["trims"] for row in run({}, [100.0] * 5, strategy=Asks)] == [1, 1, 2, 2, 3]
+
+
 def test_a_sizer_that_is_replaced_stops_watching() -> None:
     class TwoSizers(Scripted):
         def __init__(self) -> None:
