@@ -1,9 +1,10 @@
-"""What happened: backtrader Analyzers for any strategy, over pure functions."""
+"""What happened: backtrader Analyzers and Observers for any strategy, over pure functions."""
 
 from .costs import TradingCosts
 from .drawdown import MaxDrawdown
 from .exposure import Exposure
 from .fills import Fills
+from .observers import DrawdownBrake, Leverage, plot
 from .profit import StrategyProfit
 from .pyfolio import PortfolioReturns
 from .series import DailySeries
@@ -27,8 +28,10 @@ __all__ = [
     "AnnualizedSharpe",
     "DailySeries",
     "Drawdown",
+    "DrawdownBrake",
     "Exposure",
     "Fills",
+    "Leverage",
     "MaxDrawdown",
     "PortfolioReturns",
     "StrategyProfit",
@@ -38,6 +41,7 @@ __all__ = [
     "drawdown_series",
     "max_drawdown",
     "monthly_returns",
+    "plot",
     "sharpe_ratio",
     "simple_returns",
     "summary",

@@ -1,0 +1,107 @@
+"""Leverage and drawdown for those who plot through Cerebro, and a plot that needs no screen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+
+__all__ = ["DrawdownBrake", "Leverage", "plot"]
+
+
+class Leverage(bt.Observer):
+    """Gross leverage of the account at each close, and the leverage that the sizer wants.
+
+    Lines: `held`, value of all positions, shorts counted like longs, over equity; `target`,
+    `getsizer().leverage`, nan where the sizer has none.
+    """
+
+    lines: Any = ("held", "target")
+    plotinfo = {"plot": True, "subplot": True, "plotname": "Leverage"}
+    plotlines = {"held": {"color": "#0b5f9e"}, "target": {"color": "#1d2126", "ls": "--", "linewidth": 0.8}}
+
+    def next(self) -> None:
+        strategy = self._owner
+        broker = strategy.broker
+        equity = broker.getvalue()
+        gross = sum(_value(broker, data) for data in strategy.datas if len(data))
+        self.lines.held[0] = gross / equity if equity > 0.0 else float("nan")
+        self.lines.target[0] = getattr(strategy.getsizer(), "leverage", float("nan"))
+
+
+class DrawdownBrake(bt.Observer):
+    """Drawdown of the fund value (deposits are not performance), and what the sizer's brake makes of it.
+
+    Lines: `drawdown`, 0 or a negative fraction of the peak since the start; `brake`,
+    `getsizer().brake_part` in [0, 1], 1 is off, nan where the sizer has none.
+    """
+
+    lines: Any = ("drawdown", "brake")
+    plotinfo = {"plot": True, "subplot": True, "plotname": "Drawdown and brake"}
+    plotlines = {"drawdown": {"color": "#0b5f9e"}, "brake": {"color": "#b8442c", "linewidth": 0.8}}
+
+    def start(self) -> None:
+        self._peak = float(self._owner.broker.fundvalue)
+
+    def next(self) -> None:
+        value = self._owner.broker.fundvalue
+        self._peak = max(self._peak, value)
+        self.lines.drawdown[0] = value / self._peak - 1.0
+        self.lines.brake[0] = getattr(self._owner.getsizer(), "brake_part", float("nan"))
+
+
+def _value(broker: Any, data: Any) -> float:
+    size = broker.getposition(data).size
+    info = broker.getcommissioninfo(data)
+    return float(abs(size) * data.close[0] * (1.0 if info.stocklike else info.p.mult)) if size else 0.0
+
+
+def plot(
+    cerebro: bt.Cerebro,
+    path: str | Path,
+    *,
+    size: Sequence[float] = (16.0, 9.0),
+    dpi: int = 100,
+    **options: Any,
+) -> list[Path]:
+    """What `cerebro.plot(**options)` shows, as files, on a machine with or without a screen.
+
+    `size` in inches. The kind of file is that of the ending. More than one figure (several strategies, or
+    `numfigs`) are numbered: plot.png becomes plot_1.png, plot_2.png. The paths written are returned.
+
+    Raises ImportError without matplotlib, ValueError if cerebro has not run, or kept nothing to draw.
+    """
+    try:
+        import matplotlib
+        from matplotlib import pyplot
+    except ImportError:
+        raise ImportError("matplotlib is not installed and plot needs it: pip install matplotlib") from None
+    if not getattr(cerebro, "runstrats", None):
+        raise ValueError("cerebro has not run: call cerebro.run() before plot")
+    before = matplotlib.get_backend()
+    from backtrader import plot as drawing  # it asks for Tk when it is first imported
+
+    class Silent(drawing.Plot):
+        def show(self) -> None:
+            """There is nobody to show it to."""
+
+    pyplot.switch_backend("Agg")
+    try:
+        drawn = cerebro.plot(plotter=Silent(**options), numfigs=options.get("numfigs", 1), iplot=False)
+        if drawn is None:
+            raise ValueError("cerebro kept no bars to draw: run it with exactbars=False or a negative number")
+        figures = [figure for one in drawn for figure in one]
+        paths = _numbered(Path(path), len(figures))
+        for figure, name in zip(figures, paths, strict=True):
+            figure.set_size_inches(*size)
+            figure.savefig(name, dpi=dpi)
+            pyplot.close(figure)
+    finally:
+        pyplot.switch_backend(before)
+    return paths
+
+
+def _numbered(path: Path, count: int) -> list[Path]:
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}_{i}{path.suffix}") for i in range(1, count + 1)]
