@@ -213,6 +213,27 @@ def test_slippage_applies_even_where_the_bar_has_no_range() -> None:
         assert 10_000.0 - strategy.value[-1] == pytest.approx(1.0)
 
 
+def test_acknowledge_says_what_strategies_hear() -> None:
+    heard: dict[bool, list[str]] = {}
+    values = {}
+    for acknowledge in (True, False):
+
+        class Hears(Script):
+            def notify_order(self, order: Any) -> None:
+                super().notify_order(order)
+                self.heard = [*getattr(self, "heard", []), order.getstatusname()]
+
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.adddata(bt.feeds.PandasData(dataname=frame([100.0, 101, 99, 102])))
+        open_account(cerebro, cash=10_000.0, acknowledge=acknowledge)
+        cerebro.addstrategy(Hears, orders=((1, [(0, 50)]), (2, [(0, 900)])))
+        strategy = cerebro.run()[0]
+        heard[acknowledge], values[acknowledge] = strategy.heard, strategy.value
+    assert heard[False] == ["Completed", "Margin"]
+    assert heard[True] == ["Submitted", "Accepted", "Completed", "Submitted", "Margin"]
+    assert values[True] == values[False]
+
+
 def test_a_futures_feed_is_refused_by_name() -> None:
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(bt.feeds.PandasData(dataname=frame([100.0] * 3), name="ES"))
