@@ -2,10 +2,12 @@
 
 from .adjust import adjust
 from .bars import PanelFeed
+from .cache import Cache
 from .files import read_csv_folder, read_parquet, read_wide_csv
 from .panel import Panel, align
+from .quality import Finding, check_bars, quality
 from .sample import SAMPLE_SYMBOLS, sample_market, sample_states
-from .sources import SOURCES, load
+from .sources import SOURCES, load, load_raw
 from .symbols import DEFAULT_SYMBOLS, check_symbols
 from .validation import validate
 from .yahoo import read_yahoo
@@ -14,12 +16,17 @@ __all__ = [
     "DEFAULT_SYMBOLS",
     "SAMPLE_SYMBOLS",
     "SOURCES",
+    "Cache",
+    "Finding",
     "Panel",
     "PanelFeed",
     "adjust",
     "align",
+    "check_bars",
     "check_symbols",
     "load",
+    "load_raw",
+    "quality",
     "read_csv_folder",
     "read_parquet",
     "read_wide_csv",

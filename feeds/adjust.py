@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from .validation import validate
 
-__all__ = ["adjust"]
+__all__ = ["Raw", "adjust"]
+
+
+class Raw(NamedTuple):
+    """Bars as a source gives them: neither checked nor adjusted."""
+
+    name: str
+    """What errors call them: a file, or a vendor and a symbol."""
+    bars: pd.DataFrame
+    """Dates in the index; open high low close volume, and perhaps adj_close and dividend (cash a share, ex-date)."""
 
 
 def adjust(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -24,7 +35,7 @@ def adjust(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     if bad.any():
         at = int(np.argmax(bad))
         raise ValueError(
-            f"{name}: adj_close is {frame['adj_close'].iloc[at]!r} on {raw.index[at]:%Y-%m-%d}: "
+            f"{name}: adj_close is {frame['adj_close'].tolist()[at]!r} on {raw.index[at]:%Y-%m-%d}: "
             "prices must be above zero: correct or remove the row"
         )
     ratio = adjusted / raw["close"].to_numpy()

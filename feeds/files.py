@@ -11,12 +11,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from .adjust import adjust
+from .adjust import Raw, adjust
 from .symbols import check_symbols
-from .tables import field_name, frames_from_table
+from .tables import EXTRA, field_name, raw_from_table
 from .validation import FIELDS
 
-__all__ = ["read_csv_folder", "read_parquet", "read_wide_csv"]
+__all__ = [
+    "raw_csv_folder",
+    "raw_parquet",
+    "raw_wide_csv",
+    "read_csv_folder",
+    "read_parquet",
+    "read_wide_csv",
+]
 
 
 def read_csv_folder(
@@ -30,8 +37,13 @@ def read_csv_folder(
     Raises FileNotFoundError for a missing folder or file, and ValueError, with file and line, for what cannot
     be read, and as `validate` does.
     """
+    return _adjusted(raw_csv_folder(folder, symbols))
+
+
+def raw_csv_folder(folder: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, Raw]:
+    """As `read_csv_folder`, but the bars as they are in the files, with adj_close and dividend if there."""
     paths = _paths(folder, symbols, ".csv")
-    return {symbol: adjust(_read_bars(path), str(path)) for symbol, path in paths.items()}
+    return {symbol: Raw(str(path), _read_bars(path)) for symbol, path in paths.items()}
 
 
 def read_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, pd.DataFrame]:
@@ -42,6 +54,11 @@ def read_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) 
 
     Raises FileNotFoundError, and ValueError as `read_csv_folder` does.
     """
+    return _adjusted(raw_wide_csv(path, symbols))
+
+
+def raw_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, Raw]:
+    """As `read_wide_csv`, but the bars as they are in the file, with adj_close and dividend if there."""
     path = Path(path)
     lines = _lines(path)
     head = next(lines)[1]
@@ -71,7 +88,7 @@ def read_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) 
     if not values:
         raise ValueError(f"{path}: no rows: give at least one session")
     table = pd.DataFrame(values, index=pd.DatetimeIndex(dates), columns=columns)
-    return frames_from_table(table, symbols, str(path))
+    return raw_from_table(table, symbols, str(path))
 
 
 def read_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, pd.DataFrame]:
@@ -81,18 +98,27 @@ def read_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) -
 
     Raises ImportError without pyarrow, FileNotFoundError, and ValueError as `read_csv_folder` does.
     """
+    return _adjusted(raw_parquet(path, symbols))
+
+
+def raw_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, Raw]:
+    """As `read_parquet`, but the bars as they are in the files, with adj_close and dividend if there."""
     if importlib.util.find_spec("pyarrow") is None:
         raise ImportError(
             "reading Parquet needs pyarrow: install it with pip install 'backtrader-riskoverlay[parquet]'"
         )
     path = Path(path)
     if path.is_file():
-        return frames_from_table(_read_parquet_table(path), symbols, str(path))
+        return raw_from_table(_read_parquet_table(path), symbols, str(path))
     paths = _paths(path, symbols, ".parquet")
     return {
-        symbol: adjust(_read_parquet_table(file).rename(columns=field_name), str(file))
+        symbol: Raw(str(file), _read_parquet_table(file).rename(columns=field_name))
         for symbol, file in paths.items()
     }
+
+
+def _adjusted(raw: dict[str, Raw]) -> dict[str, pd.DataFrame]:
+    return {symbol: adjust(bars, name) for symbol, (name, bars) in raw.items()}
 
 
 def _paths(folder: str | Path, symbols: Sequence[str] | str | None, suffix: str) -> dict[str, Path]:
@@ -118,7 +144,7 @@ def _read_bars(path: Path) -> pd.DataFrame:
     lines = _lines(path)
     _, head = next(lines)
     fields = [field_name(cell) for cell in head]
-    wanted = ["date", *FIELDS, *(["adj_close"] if "adj_close" in fields else [])]
+    wanted = ["date", *FIELDS, *(field for field in EXTRA if field in fields)]
     for field in wanted:
         if fields.count(field) != 1:
             problem = "missing" if field not in fields else "there more than once"
@@ -130,7 +156,10 @@ def _read_bars(path: Path) -> pd.DataFrame:
     for number, row in lines:
         _check_width(path, number, row, len(fields))
         dates.append(_date(path, number, row[at["date"]]))
-        rows.append([_number(path, number, field, row[at[field]]) for field in wanted[1:]])
+        cells = {field: row[at[field]] for field in wanted[1:]}
+        if not cells.get("dividend", "0").strip():
+            cells["dividend"] = "0"  # none paid
+        rows.append([_number(path, number, field, cell) for field, cell in cells.items()])
     return pd.DataFrame(rows, index=pd.DatetimeIndex(dates), columns=wanted[1:])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -24,12 +24,16 @@ class Panel:
     dropped: one sentence for each symbol of which `align` left sessions out
     source: where the bars are from ("sample", "csv", ...)
     synthetic: whether they are made up; whatever is shown of them must say so
+    warnings: one sentence for each thing about the bars that whoever uses them should know, of `quality` and `Cache`
+    rates: name -> annual interest rates (fractions) by date, for an account that charges by them
     """
 
     frames: Mapping[str, pd.DataFrame]
     dropped: tuple[str, ...] = ()
     source: str = "frames"
     synthetic: bool = False
+    warnings: tuple[str, ...] = ()
+    rates: Mapping[str, pd.Series] = field(default_factory=dict)
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from .adjust import adjust
+from .adjust import Raw, adjust
 from .symbols import check_symbols
 from .validation import FIELDS
 
-__all__ = ["field_name", "frames_from_table"]
+__all__ = ["EXTRA", "field_name", "frames_from_table", "raw_from_table"]
+
+EXTRA = ("adj_close", "dividend")
+"""What bars may have beside open, high, low, close and volume: the adjusted close, and cash a share on its ex-date."""
 
 
 def field_name(label: object) -> str:
@@ -30,6 +33,13 @@ def frames_from_table(
 
     Raises ValueError, naming `name`, for a symbol that is not in the table, and as `validate` does.
     """
+    return {
+        symbol: adjust(bars, label) for symbol, (label, bars) in raw_from_table(table, symbols, name).items()
+    }
+
+
+def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str) -> dict[str, Raw]:
+    """As `frames_from_table`, but the bars as they are in the table, with adj_close and dividend if there."""
     if isinstance(table.columns, pd.MultiIndex):
         parts = _by_symbol(table, name)
     elif "symbol" in map(field_name, table.columns):
@@ -41,12 +51,13 @@ def frames_from_table(
     for symbol in wanted:
         if symbol not in parts:
             raise ValueError(f"{name}: symbol {symbol!r} is not there: it has {', '.join(parts)}")
-    frames = {}
+    raw = {}
     for symbol in wanted:
         part = parts[symbol]
-        held = [field for field in (*FIELDS, "adj_close") if field in part.columns]
-        frames[symbol] = adjust(part[held].dropna(how="all"), f"{name}: {symbol}")
-    return frames
+        held = [field for field in (*FIELDS, *EXTRA) if field in part.columns]
+        prices = [field for field in held if field != "dividend"]
+        raw[symbol] = Raw(f"{name}: {symbol}", part[held].dropna(how="all", subset=prices))
+    return raw
 
 
 def _by_symbol(table: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:

@@ -62,7 +62,7 @@ def _numbers(column: pd.Series, dates: pd.DatetimeIndex, name: str) -> np.ndarra
     if bad.any():
         at = int(np.argmax(bad))
         raise ValueError(
-            f"{name}: {column.name} on {dates[at]:%Y-%m-%d} is {column.iloc[at]!r}: "
+            f"{name}: {column.name} on {dates[at]:%Y-%m-%d} is {column.tolist()[at]!r}: "
             "give a finite number or remove the row"
         )
     return values

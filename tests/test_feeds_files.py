@@ -17,7 +17,8 @@ from feeds import (
     read_wide_csv,
     sample_market,
 )
-from feeds.yahoo import frames_from_answer
+from feeds.validation import FIELDS
+from feeds.yahoo import bars_from_answer
 
 HEAD = "date,open,high,low,close,volume"
 ROWS = ("2020-01-06,10,11,9,10,100", "2020-01-07,10,12,10,11,200", "2020-01-08,11,12,10,12,300")
@@ -202,19 +203,21 @@ def test_yahoo_answer_with_two_levels(levels):
     table = pd.concat({s: f.rename(columns=str.title) for s, f in panel.frames.items()}, axis=1)
     table.columns.names = ["Ticker", "Price"]
     table = table.reorder_levels(levels, axis=1)
-    frames = frames_from_answer(table, ["TLT", "SPY"])
+    bars = bars_from_answer(table, ["TLT", "SPY"])
     for symbol in ("SPY", "TLT"):
-        pd.testing.assert_frame_equal(frames[symbol], panel.frames[symbol])
+        pd.testing.assert_frame_equal(bars[symbol][list(FIELDS)], panel.frames[symbol])
+        assert (bars[symbol]["adj_close"] == panel.frames[symbol]["close"]).all()
+        assert (bars[symbol][["dividend", "split"]] == 0).all(axis=None)
 
 
 def test_yahoo_answer_with_one_level_and_with_a_symbol_missing():
     panel = sample_market(("SPY", "TLT"), end="2010-03-31")
     one = panel.frames["SPY"].rename(columns=str.title)
-    pd.testing.assert_frame_equal(frames_from_answer(one, ["SPY"])["SPY"], panel.frames["SPY"])
+    pd.testing.assert_frame_equal(bars_from_answer(one, ["SPY"])["SPY"][list(FIELDS)], panel.frames["SPY"])
     both = pd.concat({"SPY": one, "NOPE": one * np.nan}, axis=1)
-    for answer in (both, None, pd.DataFrame()):
-        with pytest.raises(ValueError, match=r"Yahoo gives no bars of .*NOPE"):
-            frames_from_answer(answer, ["SPY", "NOPE"])
+    assert list(bars_from_answer(both, ["SPY", "NOPE"])) == ["SPY"]
+    for answer in (None, pd.DataFrame()):
+        assert bars_from_answer(answer, ["SPY", "NOPE"]) == {}
 
 
 def test_load_sample_is_one_market_seen_through_a_window():

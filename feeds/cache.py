@@ -1,0 +1,340 @@
+"""Yahoo's bars kept on disk: asked for once a session, there without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import platformdirs
+
+from .calendars import calendar_of, finished_session
+from .symbols import check_symbols
+from .yahoo import fetch_yahoo, refusal, utc_now
+
+if TYPE_CHECKING:
+    from .yahoo_http import Fault
+
+__all__ = ["Cache", "Cached", "file_name", "user_folder"]
+
+_OVERLAP = 10  # sessions fetched again, to see whether the vendor has restated what is kept
+_AGREES = 1e-5  # relative; the vendor's rounding is below, a dividend that matters above
+_RECENT = pd.Timedelta(hours=1)  # after which a symbol without its last session is asked for again
+_ABANDONED = 3600.0  # seconds after which a temporary file belongs to a process that was killed
+_COLUMNS = ("open", "high", "low", "close", "volume", "adj_close", "dividend", "split")
+_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM\d|LPT\d)", re.IGNORECASE)  # no file names on Windows
+
+
+@dataclass(frozen=True)
+class Cached:
+    """All the bars of one symbol, and when they were fetched."""
+
+    symbol: str
+    bars: pd.DataFrame
+    """As `fetch_yahoo` gives them: unadjusted, unchecked."""
+    fetched: pd.Timestamp
+    """UTC."""
+
+    @property
+    def last(self) -> pd.Timestamp:
+        """The last session it holds."""
+        return pd.Timestamp(self.bars.index[-1])
+
+
+def user_folder() -> Path:
+    """The user's own cache folder, by the platform's custom."""
+    return platformdirs.user_cache_path("riskoverlay")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder with one file a symbol.
+
+    Every file holds all the history there is, so that any window is served from it. It is written to a temporary file
+    and renamed over the old one: a reader, a killed writer and a second process all leave or find a whole file. Of two
+    processes that write at once the later one stays; both wrote what Yahoo said. A checksum covers every byte.
+
+    folder: created when needed; the user's own cache folder unless given
+    refresh: fetch every symbol anew
+    offline: serve what is there, ask nobody
+    progress: called with each symbol when its bars are there
+    now: the time, UTC
+    """
+
+    folder: str | Path = field(default_factory=user_folder)
+    refresh: bool = False
+    offline: bool = False
+    progress: Callable[[str], None] | None = None
+    now: Callable[[], pd.Timestamp] = utc_now
+
+    def __post_init__(self) -> None:
+        if self.refresh and self.offline:
+            raise ValueError("refresh=True with offline=True: give one of them")
+        if Path(self.folder).exists() and not Path(self.folder).is_dir():
+            raise ValueError(f"cache_dir={str(self.folder)!r} is not a folder: give one")
+
+    def path(self, symbol: str) -> Path:
+        """The file of a symbol, always directly in the folder."""
+        return Path(self.folder) / file_name(symbol)
+
+    def bars(
+        self, symbols: Sequence[str] | str, end: pd.Timestamp | None = None
+    ) -> tuple[dict[str, Cached], list[str]]:
+        """All bars of each symbol, and a sentence for each thing to know about their age.
+
+        A file is fresh when it holds the last session that is over (and not after `end`), or was fetched within the
+        last hour. Of one that is not, only the sessions that are missing are fetched, as long as the ten before them
+        have not been restated; a dividend or a split does that, and then all is fetched.
+
+        Raises ValueError, naming the symbols, where there is neither an answer nor a file that is whole. What else
+        came is kept all the same.
+        """
+        names = check_symbols(symbols)
+        now = self.now()
+        held, damaged = self._held(names)
+        if self.offline:
+            self._refuse_offline(names, held, damaged)
+            for symbol in names:
+                self._tell(symbol)
+            return held, _ages("offline", held, names)
+        wanted = [
+            name for name in names if name not in held or self.refresh or not _fresh(held[name], now, end)
+        ]
+        for symbol in names:
+            if symbol not in wanted:
+                self._tell(symbol)
+        fetched, faults = self._fetched(wanted, held, now)
+        notes = [f"{text.rpartition(': ')[0]} and was fetched anew" for text in damaged.values()]
+        notes += self._keep(fetched)
+        lost = {symbol: fault for symbol, fault in faults.items() if symbol not in held}
+        if lost:
+            broken = [f"{damaged[symbol].rpartition(': ')[0]} and " for symbol in lost if symbol in damaged]
+            raise ValueError("".join(broken) + refusal(lost))
+        if faults:
+            why = refusal(faults).partition(": ")[0]
+            notes += _ages(why, held, [name for name in names if name in faults])
+        return {name: fetched.get(name) or held[name] for name in names}, notes
+
+    def read(self, symbol: str) -> Cached | None:
+        """What the file of a symbol holds; None without one. Raises ValueError, naming it, if it is damaged."""
+        path = self.path(symbol)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ValueError(
+                f"cache file {path} cannot be read ({error.strerror}): correct that, or give another cache_dir"
+            ) from None
+        try:
+            return _parsed(content, symbol)
+        except ValueError as error:
+            raise ValueError(
+                f"cache file {path} is damaged ({error}): fetch it again, without offline, or delete it"
+            ) from None
+
+    def write(self, cached: Cached) -> None:
+        """Put a symbol's file in place of the old one, all at once. Raises OSError."""
+        path = self.path(cached.symbol)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_text(cached))
+                file.flush()
+                os.fsync(file.fileno())
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)  # a folder may be shared; mkstemp's 0600 is for secrets
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    # -- steps -------------------------------------------------------------------------------------------------------
+
+    def _held(self, names: Sequence[str]) -> tuple[dict[str, Cached], dict[str, str]]:
+        """What the files hold; and for those that are damaged, the sentence that says so."""
+        held: dict[str, Cached] = {}
+        damaged: dict[str, str] = {}
+        for symbol in names:
+            try:
+                found = self.read(symbol)
+            except ValueError as error:
+                damaged[symbol] = str(error)
+                continue
+            if found is not None:
+                held[symbol] = found
+        return held, damaged
+
+    def _refuse_offline(
+        self, names: Sequence[str], held: Mapping[str, Cached], damaged: Mapping[str, str]
+    ) -> None:
+        for text in damaged.values():
+            raise ValueError(text)
+        missing = [symbol for symbol in names if symbol not in held]
+        if missing:
+            raise ValueError(
+                f"{', '.join(missing)}: not in the cache {self.folder}: fetch it first, without offline"
+            )
+
+    def _fetched(
+        self, wanted: Sequence[str], held: Mapping[str, Cached], now: pd.Timestamp
+    ) -> tuple[dict[str, Cached], dict[str, Fault]]:
+        """The wanted symbols' bars as they are now, and why some have none."""
+        if not wanted:
+            return {}, {}
+        _keep_yfinance_in(str(self.folder))
+        told: set[str] = set()
+
+        def answered(symbol: str) -> None:
+            if symbol not in told:
+                told.add(symbol)
+                self._tell(symbol)
+
+        whole = [symbol for symbol in wanted if symbol not in held or self.refresh]
+        rest = [symbol for symbol in wanted if symbol not in whole]
+        results: dict[str, Cached] = {}
+        faults: dict[str, Fault] = {}
+        if rest:
+            since = min(held[symbol].bars.index[-_OVERLAP:][0] for symbol in rest)
+            news, faults = fetch_yahoo(rest, pd.Timestamp(since), answered=answered, now=now)
+            for symbol, bars in news.items():
+                joined = _joined(held[symbol].bars, bars)
+                if joined is None:
+                    whole.append(symbol)
+                else:
+                    results[symbol] = Cached(symbol, joined, now)
+        if whole:
+            all_bars, more = fetch_yahoo(whole, answered=answered, now=now)
+            results |= {symbol: Cached(symbol, bars, now) for symbol, bars in all_bars.items()}
+            faults |= more
+        return results, faults
+
+    def _keep(self, fetched: Mapping[str, Cached]) -> list[str]:
+        """Write the files; a folder that cannot be written costs a sentence, not the run."""
+        for cached in fetched.values():
+            try:
+                self.write(cached)
+            except OSError as error:
+                return [f"cache {self.folder} cannot be written ({error.strerror}): the prices are not kept"]
+        return []
+
+    def _tell(self, symbol: str) -> None:
+        if self.progress is not None:
+            self.progress(symbol)
+
+
+def file_name(symbol: str) -> str:
+    """The file name of any text: upper case, other characters than A-Z 0-9 _ - as %XX, never long.
+
+    Symbols differ by case nowhere at Yahoo, and not every file system tells cases apart.
+    """
+    safe = quote(symbol.upper(), safe="").replace(".", "%2E").replace("~", "%7E")
+    if _RESERVED.fullmatch(safe):
+        safe = f"%{ord(safe[0]):02X}{safe[1:]}"
+    if len(safe) > 100:
+        safe = f"{safe[:60]}-{hashlib.sha256(symbol.upper().encode()).hexdigest()[:16]}"
+    return f"{safe}.csv"
+
+
+def _fresh(cached: Cached, now: pd.Timestamp, end: pd.Timestamp | None) -> bool:
+    wanted = finished_session(now, calendar_of(cached.symbol), end)
+    return wanted is None or cached.last >= wanted or now - _RECENT <= cached.fetched <= now
+
+
+def _joined(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame | None:
+    """`old` with the sessions of `new`; None where the two do not agree, or a dividend or split came since."""
+    later = new[new.index > old.index[-1]]
+    both = new[new.index <= old.index[-1]]
+    before = old[old.index >= new.index[0]]
+    if (
+        both.empty
+        or not both.index.equals(before.index)
+        or (later[["dividend", "split"]] != 0).any(axis=None)
+    ):
+        return None
+    for name in ("close", "adj_close", "dividend", "split"):
+        if not np.allclose(both[name], before[name], rtol=_AGREES, atol=0.0, equal_nan=True):
+            return None
+    return pd.concat([old[old.index < new.index[0]], new])
+
+
+def _text(cached: Cached) -> bytes:
+    """The file: a line with the SHA-256 of all that follows, a line that describes it, and the bars as CSV."""
+    described = {
+        "symbol": cached.symbol,
+        "fetched": cached.fetched.tz_convert("UTC").isoformat(),
+        "rows": len(cached.bars),
+    }
+    table = cached.bars[list(_COLUMNS)].to_csv(
+        date_format="%Y-%m-%d", index_label="date", lineterminator="\n"
+    )
+    below = f"# {json.dumps(described)}\n{table}".encode()
+    return f"# sha256 {hashlib.sha256(below).hexdigest()}\n".encode() + below
+
+
+def _parsed(content: bytes, symbol: str) -> Cached:
+    """What `_text` wrote. Raises ValueError with the reason."""
+    first, _, below = content.partition(b"\n")
+    if first != f"# sha256 {hashlib.sha256(below).hexdigest()}".encode():
+        raise ValueError("its checksum does not match")
+    described, _, table = below.partition(b"\n")
+    try:
+        about = json.loads(described[2:])
+        fetched = pd.Timestamp(about["fetched"])
+        # As text first: not every pandas reads back the very number that was written.
+        cells = pd.read_csv(io.BytesIO(table), index_col="date", dtype=str)
+        dates = pd.DatetimeIndex(pd.to_datetime(cells.index, format="%Y-%m-%d")).as_unit("ns")
+        bars = cells[list(_COLUMNS)].astype(np.float64).set_axis(dates)
+        if about["symbol"].upper() != symbol.upper() or bars.empty or len(bars) != about["rows"]:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError("it holds something else") from None
+    return Cached(symbol, bars.rename_axis("date"), fetched)
+
+
+def _ages(why: str, held: Mapping[str, Cached], names: Sequence[str]) -> list[str]:
+    """Of when the cached prices of `names` are: a sentence for all, with each distinct last session."""
+    if not names:
+        return []
+    by_age: dict[tuple[str, str], list[str]] = {}
+    for name in names:
+        age = (f"{held[name].last:%Y-%m-%d}", f"{held[name].fetched:%Y-%m-%d %H:%M} UTC")
+        by_age.setdefault(age, []).append(name)
+    parts = [f"{', '.join(who)} up to {last}, fetched {fetched}" for (last, fetched), who in by_age.items()]
+    return [f"{why}: prices are from the cache: {'; '.join(parts)}"]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left behind."""
+    for path in folder.glob(".writing-*"):
+        try:
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+        except OSError:
+            continue  # another process was quicker
+
+
+_located: list[str] = []
+
+
+def _keep_yfinance_in(folder: str) -> None:
+    """yfinance keeps time zones and cookies of its own: in our folder, too. It takes the first place it is told."""
+    import yfinance
+
+    if not _located:
+        yfinance.set_tz_cache_location(os.path.join(folder, "yfinance"))
+        _located.append(folder)

@@ -1,0 +1,71 @@
+"""The exchange calendar of a symbol: which days are sessions, and which of them are over."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import exchange_calendars
+import pandas as pd
+
+__all__ = ["calendar_of", "check_calendar", "exchange_sessions", "finished_session"]
+
+# Yahoo's suffixes of the exchanges that exchange_calendars knows; what has none trades in New York.
+_SUFFIXES = {
+    "AS": "XAMS", "AX": "XASX", "BO": "XBOM", "BR": "XBRU", "CO": "XCSE", "DE": "XETR", "F": "XFRA", "HE": "XHEL",
+    "HK": "XHKG", "IR": "XDUB", "JK": "XIDX", "JO": "XJSE", "KL": "XKLS", "KQ": "XKRX", "KS": "XKRX", "L": "XLON",
+    "LS": "XLIS", "MC": "XMAD", "MI": "XMIL", "MX": "XMEX", "NS": "XBOM", "NZ": "XNZE", "OL": "XOSL", "PA": "XPAR",
+    "SA": "BVMF", "SI": "XSES", "SN": "XSGO", "SS": "XSHG", "ST": "XSTO", "SW": "XSWX", "SZ": "XSHG", "T": "XTKS",
+    "TA": "XTAE", "TO": "XTSE", "TW": "XTAI", "V": "XTSX", "VI": "XWBO", "WA": "XWAR",
+}  # fmt: skip
+_KNOWN = frozenset(exchange_calendars.get_calendar_names())
+_LONGEST = 20  # days: no exchange has been closed for so long in a century
+_DAY = pd.Timedelta(days=1)
+
+
+def calendar_of(symbol: str) -> str:
+    """The calendar by Yahoo's way of writing symbols: 7203.T, VOD.L, EURUSD=X (weekdays), BTC-USD (every day); XNYS."""
+    name = symbol.upper()
+    if name.endswith("=X"):
+        return "24/5"
+    if name.endswith(("-USD", "-EUR", "-GBP", "-USDT", "-BTC")):
+        return "24/7"
+    return _SUFFIXES.get(name.rpartition(".")[2], "XNYS") if "." in name else "XNYS"
+
+
+def check_calendar(calendar: str) -> None:
+    """ValueError if exchange_calendars has no calendar of that name."""
+    if calendar not in _KNOWN:
+        raise ValueError(
+            f"calendar={calendar!r} is unknown: give a name of exchange_calendars, as XNYS, XLON or 24/7"
+        )
+
+
+def exchange_sessions(first: pd.Timestamp, last: pd.Timestamp, calendar: str = "XNYS") -> pd.DatetimeIndex:
+    """The sessions from `first` to `last`, both included; years before and after the calendar's own have none."""
+    sessions = _calendar(calendar, first.year, last.year).sessions
+    return pd.DatetimeIndex(sessions[(sessions >= first) & (sessions <= last)])
+
+
+def finished_session(
+    now: pd.Timestamp, calendar: str = "XNYS", end: pd.Timestamp | None = None
+) -> pd.Timestamp | None:
+    """The last session that has closed by `now` (UTC, tz-aware), and is not after `end`; None if there is none."""
+    today = now.tz_convert("UTC").tz_localize(None).normalize()
+    # A session's label is its exchange's date, which may be one ahead of UTC's.
+    last = today + _DAY if end is None else min(end, today + _DAY)
+    closes = _calendar(calendar, (last - _LONGEST * _DAY).year, last.year).closes
+    over = closes.index[(closes.index <= last) & (closes <= now).to_numpy()]
+    return pd.Timestamp(over[-1]) if len(over) else None
+
+
+@lru_cache(maxsize=16)
+def _calendar(name: str, first: int, last: int) -> Any:
+    """The calendar of the years `first` to `last` and a few around them, as far as it is defined."""
+    check_calendar(name)
+    known = exchange_calendars.get_calendar(name)  # its last 20 years
+    low, high = known.bound_min(), known.bound_max()
+    start, end = pd.Timestamp(first - 1, 1, 1), pd.Timestamp(last + 2, 12, 31)
+    start = start if low is None else max(start, low)
+    end = end if high is None else min(end, high)
+    return exchange_calendars.get_calendar(name, start=start, end=end)

@@ -1,0 +1,313 @@
+"""What is wrong, or odd, with daily bars: checks that any source's bars go through, with what each found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .adjust import Raw
+from .calendars import calendar_of, exchange_sessions
+from .validation import FIELDS
+
+__all__ = ["CHECKS", "Finding", "check_bars", "errors", "findings_table", "quality", "sentences"]
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+CHECKS = (
+    "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend",
+)  # fmt: skip
+"""In the order in which they are made."""
+
+_ROUNDING = 1e-6  # as `validate`
+
+# Thresholds, set so that sixteen years of eight large ETFs give one finding, and each fault below gives its own.
+_STALE = 5  # closes in a row that are the same
+_NEIGHBOURS = 21  # sessions on either side that say what is usual
+_SPIKE = 10.0  # times the usual size of a move (median of absolute log returns), there and back
+_SPIKE_LEAST = 0.04  # log return below which no move is a spike
+_REVERTED = 0.25  # share of a spike that may remain after the session that follows
+_VOLUME = 1000.0  # times more, or less, than the neighbours' median
+_DIVIDEND = 0.0005  # fraction by which the adjusted return may differ from that of price and dividend
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result for one symbol."""
+
+    symbol: str
+    check: str
+    """One of CHECKS."""
+    severity: Literal["error", "warning"]
+    """An error stops a run."""
+    text: str
+    """What was found, with the first date."""
+    dates: tuple[str, ...] = ()
+    """All dates it was found on, YYYY-MM-DD."""
+
+
+def quality(raw: Mapping[str, Raw], *, calendar: str | None = None, widened: float = 0.0) -> list[Finding]:
+    """The findings of `check_bars` for each symbol; None is each symbol's own calendar (`calendar_of`)."""
+    found: list[Finding] = []
+    for symbol, (_, bars) in raw.items():
+        found += check_bars(bars, symbol, calendar=calendar or calendar_of(symbol), widened=widened)
+    return found
+
+
+def check_bars(
+    bars: pd.DataFrame, symbol: str, *, calendar: str | None = "XNYS", widened: float = 0.0
+) -> list[Finding]:
+    """Findings about one symbol's bars as a source gives them.
+
+    bars: dates in the index; open high low close volume, and perhaps adj_close (then spikes are looked for in the
+        adjusted closes) and dividend (cash a share on its ex-date)
+    calendar: exchange calendar whose sessions there should be; None is none
+    widened: fraction by which an open or close may lie outside low..high before that is an error. 0 for sources that
+        are refused then.
+
+    An error is what `validate` refuses. Raises ValueError for an unknown calendar.
+    """
+    report = _Report(symbol)
+    lowered = [str(column).strip().lower() for column in bars.columns]
+    bars = bars.set_axis(lowered, axis=1)
+    lacking = [field for field in FIELDS if lowered.count(field) != 1]
+    if lacking or bars.empty or not isinstance(bars.index, pd.DatetimeIndex) or bars.index.hasnans:
+        what = f"no column {', '.join(lacking)}" if lacking else "no dated rows"
+        report.add("columns", "error", what)
+        return report.found
+    dates = bars.index.tz_localize(None).normalize()
+    bars = bars.set_axis(dates)
+    _check_dates(report, dates)
+    bars = bars[~dates.duplicated()].sort_index()
+    values = bars[[name for name in (*FIELDS, "adj_close", "dividend") if name in lowered]]
+    values = values.apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    if calendar is not None:
+        _check_calendar(report, pd.DatetimeIndex(values.index), calendar)
+    values = values[_check_values(report, values)]
+    if len(values) > 1:
+        _check_range(report, values, widened)
+        _check_stale(report, values)
+        _check_spikes(report, values)
+        _check_volume(report, values)
+        _check_dividends(report, values)
+    return report.found
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that stop a run."""
+    return [finding for finding in findings if finding.severity == "error"]
+
+
+def sentences(findings: Iterable[Finding]) -> list[str]:
+    """One sentence for each distinct text, with all symbols it is true of."""
+    who: dict[str, list[str]] = {}
+    for finding in findings:
+        who.setdefault(finding.text, []).append(finding.symbol)
+    return [f"{', '.join(symbols)}: {text}" for text, symbols in who.items()]
+
+
+def findings_table(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """The findings as plain dictionaries, for JSON."""
+    return [{**asdict(finding), "dates": list(finding.dates)} for finding in findings]
+
+
+class _Report:
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self.found: list[Finding] = []
+
+    def add(
+        self,
+        check: str,
+        severity: Literal["error", "warning"],
+        text: str,
+        dates: pd.DatetimeIndex | None = None,
+    ) -> None:
+        """`text` may hold {first}, the first date, and {n}, their count."""
+        days = () if dates is None else tuple(f"{day:%Y-%m-%d}" for day in dates)
+        shown = text.format(first=days[0] if days else "", n=len(days))
+        self.found.append(Finding(self.symbol, check, severity, shown, days))
+
+    def where(
+        self,
+        check: str,
+        severity: Literal["error", "warning"],
+        flags: Flags,
+        dates: pd.Index,
+        one: str,
+        many: str,
+    ) -> None:
+        """`one` or `many` for the dates that are flagged, if any is."""
+        if flags.any():
+            self.add(check, severity, one if flags.sum() == 1 else many, pd.DatetimeIndex(dates[flags]))
+
+
+def _check_dates(report: _Report, dates: pd.DatetimeIndex) -> None:
+    report.where(
+        "dates", "error", np.asarray(dates.duplicated()), dates,
+        "{first} is there more than once", "{n} rows repeat a date, first {first}",
+    )  # fmt: skip
+    back = np.r_[False, np.diff(dates.asi8) < 0]
+    report.where(
+        "dates", "error", back, dates,
+        "{first} comes after a later date", "{n} rows come after a later date, first {first}",
+    )  # fmt: skip
+
+
+def _check_calendar(report: _Report, dates: pd.DatetimeIndex, calendar: str) -> None:
+    sessions = exchange_sessions(dates[0], dates[-1], calendar)
+    report.where(
+        "calendar", "warning", ~dates.isin(sessions), dates,
+        f"{{first}} is no session of {calendar}", f"{{n}} dates are no session of {calendar}, first {{first}}",
+    )  # fmt: skip
+    report.where(
+        "missing", "warning", ~sessions.isin(dates), sessions,
+        f"session {{first}} of {calendar} is missing", f"{{n}} sessions of {calendar} are missing, first {{first}}",
+    )  # fmt: skip
+
+
+def _check_values(report: _Report, values: pd.DataFrame) -> Flags:
+    """Which rows can be looked at further."""
+    usable = np.ones(len(values), dtype=bool)
+    for field in values.columns:
+        column = values[field].to_numpy()
+        odd = ~np.isfinite(column)
+        report.where(
+            "values", "error", odd, values.index,
+            f"{field} on {{first}} is not a number", f"{field} is not a number on {{n}} dates, first {{first}}",
+        )  # fmt: skip
+        low = ~odd & ((column < 0) if field in ("volume", "dividend") else (column <= 0))
+        what = "negative" if field in ("volume", "dividend") else "not above zero"
+        report.where(
+            "values", "error", low, values.index,
+            f"{field} on {{first}} is {what}", f"{field} is {what} on {{n}} dates, first {{first}}",
+        )  # fmt: skip
+        usable &= ~odd & ~low
+    return usable
+
+
+def _check_range(report: _Report, values: pd.DataFrame, widened: float) -> None:
+    high, low, close = (values[field].to_numpy() for field in ("high", "low", "close"))
+    room = _ROUNDING * close
+    crossed = high < low - room
+    report.where(
+        "range", "error", crossed, values.index,
+        "high is below low on {first}", "high is below low on {n} dates, first {first}",
+    )  # fmt: skip
+    for field in ("open", "close"):
+        price = values[field].to_numpy()
+        outside = ~crossed & ((price > high + room) | (price < low - room))
+        slightly = outside & (price <= high * (1 + widened)) & (price >= low * (1 - widened))
+        report.where(
+            "range", "error", outside & ~slightly, values.index,
+            f"{field} is outside low .. high on {{first}}",
+            f"{field} is outside low .. high on {{n}} dates, first {{first}}",
+        )  # fmt: skip
+        report.where(
+            "range", "warning", slightly, values.index,
+            f"{field} was slightly outside low .. high on {{first}}, which were widened to hold it",
+            f"{field} was slightly outside low .. high on {{n}} dates, first {{first}}; they were widened to hold it",
+        )  # fmt: skip
+
+
+def _check_stale(report: _Report, values: pd.DataFrame) -> None:
+    close = values["close"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, close[1:] != close[:-1]])
+    lengths = np.diff(np.r_[starts, len(close)])
+    long = lengths >= _STALE
+    if long.any():
+        text = f"close does not move for {int(lengths.max())} sessions"
+        text += ", from {first}" if long.sum() == 1 else " at most, {n} times, first from {first}"
+        report.add("stale", "warning", text, pd.DatetimeIndex(values.index[starts[long]]))
+    same = np.r_[
+        False, (values[list(FIELDS)].to_numpy()[1:] == values[list(FIELDS)].to_numpy()[:-1]).all(axis=1)
+    ]
+    traded = (values["volume"].to_numpy() > 0) & (values["high"].to_numpy() > values["low"].to_numpy())
+    report.where(
+        "stale", "warning", same & traded, values.index,
+        "the whole bar before is repeated on {first}", "{n} bars repeat the one before, first on {first}",
+    )  # fmt: skip
+
+
+def _check_spikes(report: _Report, values: pd.DataFrame) -> None:
+    """A move many times the usual that the next session takes back: a wrong price more often than a market."""
+    field = "adj_close" if "adj_close" in values.columns else "close"
+    moves = np.diff(np.log(values[field].to_numpy()))
+    if len(moves) < 3:
+        return
+    usual = _local_median(np.abs(moves))
+    there, back = moves[:-1], moves[1:]
+    spike = (np.abs(there) > _SPIKE_LEAST) & (np.minimum(np.abs(there), np.abs(back)) > _SPIKE * usual[:-1])
+    spike &= np.abs(there + back) < _REVERTED * np.abs(there)
+    flags = np.r_[False, spike, False]
+    if flags.any():
+        first = int(np.argmax(flags))
+        jump = 100.0 * (np.exp(moves[first - 1]) - 1.0)
+        report.where(
+            "spike", "warning", flags, values.index,
+            f"close jumps by {jump:.1f} % on {{first}} and is back a session later",
+            f"close jumps and is back a session later on {{n}} dates, first by {jump:.1f} % on {{first}}",
+        )  # fmt: skip
+
+
+def _check_volume(report: _Report, values: pd.DataFrame) -> None:
+    volume = values["volume"].to_numpy()
+    if not (volume > 0).any():
+        return  # a source without volumes
+    usual = _local_median(volume)
+    zero = (volume == 0) & (usual > 0)
+    report.where(
+        "volume", "warning", zero, values.index,
+        "no volume on {first}", "no volume on {n} dates, first {first}",
+    )  # fmt: skip
+    absurd = ~zero & (usual > 0) & ((volume * _VOLUME < usual) | (volume > usual * _VOLUME))
+    if absurd.any():
+        first = int(np.argmax(absurd))
+        shown = f"{volume[first]:,.0f} on {{first}}, where {usual[first]:,.0f} is usual"
+        report.where(
+            "volume", "warning", absurd, values.index,
+            f"volume is {shown}", f"volume is absurd on {{n}} dates, first {shown}",
+        )  # fmt: skip
+
+
+def _check_dividends(report: _Report, values: pd.DataFrame) -> None:
+    """The adjusted return against price and dividend D, of either way to adjust.
+
+    Closes before an ex-date t are multiplied by 1 - D/C(t-1), as vendors do, or by C(t)/(C(t) + D), which makes the
+    return (C(t) + D)/C(t-1) - 1; they differ by the square of the yield.
+    """
+    if "dividend" not in values.columns:
+        return
+    paid, close = values["dividend"].to_numpy(), values["close"].to_numpy()
+    if "adj_close" not in values.columns:
+        if (paid > 0).any():
+            report.add(
+                "dividend", "warning", "there are dividends, but no adj_close: prices are taken as adjusted"
+            )
+        return
+    adjusted = values["adj_close"].to_numpy()
+    factor = (adjusted[:-1] / close[:-1]) / (adjusted[1:] / close[1:])
+    miss = 1.0 - paid[1:] / close[:-1] - factor
+    other = close[1:] / (close[1:] + paid[1:]) - factor
+    # Adjusted prices are printed to six decimals, which matters where a long history makes them small.
+    room = _DIVIDEND + 1e-6 / np.minimum(adjusted[1:], adjusted[:-1])
+    off = np.r_[False, np.minimum(np.abs(miss), np.abs(other)) > room]
+    if off.any():
+        first = int(np.argmax(off))
+        shown = 100.0 * miss[first - 1]
+        report.where(
+            "dividend", "warning", off, values.index,
+            f"adjusted return is {shown:+.2f} % off price and dividend on {{first}}",
+            f"adjusted return is off price and dividend on {{n}} dates, first by {shown:+.2f} % on {{first}}",
+        )  # fmt: skip
+
+
+def _local_median(sizes: Floats) -> Floats:
+    """Median of each value's neighbourhood, itself included."""
+    window = 2 * _NEIGHBOURS + 1
+    return np.asarray(pd.Series(sizes).rolling(window, center=True, min_periods=1).median(), dtype=np.float64)

@@ -1,0 +1,128 @@
+"""`--borrow-rate irx+0.015`: read, stored, run again, and charged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from yahoo_server import Yahoo, bars, in_place_of_yahoo
+
+import run
+from feeds import Cache
+from studies.backtest import load_panel, simulate
+from studies.parameters import make_config, parse_value
+from studies.rates import dated, parse_rate, spread
+
+QUICK = {"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "start": "2024-01-10", "symbols": "SPY,TLT",
+         "lev_min": 1.8, "dd_min_scale": 1.0}  # fmt: skip
+"""Levered all the time, so that interest is due."""
+
+
+def bill(rate: float = 5.0) -> pd.DataFrame:
+    """^IRX in per cent: falls through zero, which no price may."""
+    table = bars(seed=8)
+    for name in ("open", "high", "low", "close", "adj_close"):
+        table[name] = np.linspace(rate, -0.2, len(table)).round(6)
+    return table.assign(volume=0.0)
+
+
+@pytest.fixture
+def yahoo(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yahoo]:
+    served = {"SPY": bars(seed=1), "TLT": bars(seed=2), "^IRX": bill()}
+    with in_place_of_yahoo(served, monkeypatch, tmp_path_factory.mktemp("yfinance")) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("text", "added"), [
+    ("irx", 0.0), ("irx+0.015", 0.015), ("IRX + 0.015", 0.015), ("^irx-.0025", -0.0025), ("irx+1", 1.0),
+    ("0.05", None), ("irx*2", None), ("irx+", None), ("libor+0.01", None), ("irx+0.015+1", None), ("", None),
+])  # fmt: skip
+def test_expressions(text: str, added: float | None) -> None:
+    assert spread(text) == added
+
+
+def test_values_of_the_flag() -> None:
+    assert parse_value("borrow_rate", "0.07") == 0.07
+    assert parse_value("borrow_rate", " ^IRX + 0.015") == "irx+0.015"
+    assert parse_value("cash_rate", "irx-0.005") == "irx-0.005"
+    with pytest.raises(
+        ValueError, match=r"borrow_rate='high' is unreadable: give a number as 0.05, or irx\+0.015"
+    ):
+        parse_rate("borrow_rate", "high")
+    assert make_config({"borrow_rate": "irx+0.015"})["borrow_rate"] == "irx+0.015"
+    with pytest.raises(ValueError, match=r"borrow_rate='high' is of the wrong type"):
+        make_config({"borrow_rate": "high"})
+
+
+def test_a_rate_is_never_below_zero_and_needs_its_series() -> None:
+    irx = pd.Series([0.05, -0.02], pd.DatetimeIndex(["2024-01-02", "2024-01-03"]))
+    out = dated({"borrow_rate": "irx+0.015", "cash_rate": 0.01}, {"irx": irx})
+    assert out["borrow_rate"].tolist() == pytest.approx([0.065, 0.0])
+    assert out["cash_rate"] == 0.01
+    with pytest.raises(ValueError, match=r"borrow_rate='irx' needs dated rates"):
+        dated({"borrow_rate": "irx"}, {})
+
+
+def test_the_panel_brings_the_rates_and_the_account_charges_them(yahoo: Yahoo, tmp_path: Path) -> None:
+    config = make_config(QUICK | {"source": "yahoo", "borrow_rate": "irx+0.015"})
+    panel = load_panel(config, Cache(tmp_path))
+    served = yahoo.tables["^IRX"]["close"] / 100.0
+    pd.testing.assert_series_equal(panel.rates["irx"], served, check_names=False, check_freq=False)
+    charged = simulate(panel, config).costs["interest"]
+    by_hand = simulate(panel, config | {"borrow_rate": (served + 0.015).clip(lower=0.0)}).costs["interest"]
+    assert charged == by_hand > 0
+    assert charged != simulate(panel, config | {"borrow_rate": "irx+0.02"}).costs["interest"]
+    assert charged != simulate(panel, config | {"borrow_rate": 0.05}).costs["interest"]
+    # No rate of a later day is looked at.
+    later = panel.sessions[80]
+    poisoned = panel.rates["irx"].where(panel.rates["irx"].index <= later, 9.9)
+    ours, theirs = (simulate(p, config).value for p in (panel, replace(panel, rates={"irx": poisoned})))
+    assert (ours[:later] == theirs[:later]).all()
+    assert ours.iloc[-1] != theirs.iloc[-1]
+
+
+def test_stored_as_it_was_written_and_run_again(
+    yahoo: Yahoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in QUICK.items()]
+    flags += ["--source", "yahoo", "--borrow-rate", "irx+0.015"]
+    rest = ["--cache-dir", "cache", "--csv", ""]
+    assert run.main([*flags, *rest, "--json", "a.json"]) == 0
+    assert json.loads(Path("a.json").read_text())["config"]["borrow_rate"] == "irx+0.015"
+    assert run.main(["--config", "a.json", *rest, "--json", "b.json"]) == 0
+    assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
+
+
+def test_a_file_beside_the_prices_comes_before_yahoo(yahoo: Yahoo, tmp_path: Path) -> None:
+    for symbol in ("SPY", "TLT"):
+        yahoo.tables[symbol].drop(columns="split").to_csv(tmp_path / f"{symbol}.csv", index_label="date")
+    config = make_config(QUICK | {"source": "csv", "data_dir": str(tmp_path), "borrow_rate": "irx"})
+    assert load_panel(config, Cache(tmp_path / "cache")).rates["irx"].iloc[0] == 0.05
+    assert yahoo.asked() == ["^IRX"]
+    bill(rate=3.0).to_csv(tmp_path / "^IRX.csv", index_label="date")
+    assert load_panel(config, Cache(tmp_path / "cache")).rates["irx"].iloc[0] == 0.03
+    assert yahoo.asked() == ["^IRX"]
+
+
+def test_rates_that_do_not_reach_are_refused_or_said(yahoo: Yahoo, tmp_path: Path) -> None:
+    config = make_config(QUICK | {"source": "yahoo", "borrow_rate": "irx+0.015"})
+    yahoo.tables["^IRX"] = bill().iloc[20:]
+    with pytest.raises(
+        ValueError, match=r"='irx\+0.015': \^IRX begins on 2024-01-31, the prices on 2024-01-10"
+    ):
+        load_panel(config, Cache(tmp_path / "a"))
+    yahoo.tables["^IRX"] = bill().iloc[:80]
+    panel = load_panel(config, Cache(tmp_path / "b"))
+    assert panel.warnings == ("^IRX is known up to 2024-04-25; later days bear its last rate",)
+
+
+def test_no_expression_asks_nobody(yahoo: Yahoo, tmp_path: Path) -> None:
+    panel = load_panel(make_config({"end": "2012-12-31"}), Cache(tmp_path))
+    assert panel.rates == {}
+    assert not yahoo.paths
