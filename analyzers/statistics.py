@@ -61,12 +61,13 @@ def annualized_return(returns: npt.ArrayLike, periods: float = PERIODS) -> float
 
     Differs from the CAGR, prod(1 + r)^(periods/n) − 1, which is `empyrical.annual_return`: that is lower,
     by about half the annual variance, because it pays for volatility. −1 when the mean session loses
-    everything.
+    everything; inf when a float cannot hold it.
     """
     r = _vector(returns, "returns")
-    if not r.size:
+    if not r.size or not np.isfinite(r).all():
         return float("nan")
-    return float(max(1.0 + float(r.mean()), 0.0) ** periods - 1.0) if np.isfinite(r).all() else float("nan")
+    with np.errstate(over="ignore"):
+        return float(np.float64(max(1.0 + float(r.mean()), 0.0)) ** periods - 1.0)
 
 
 def annualized_volatility(returns: npt.ArrayLike, periods: float = PERIODS) -> float:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from reprlib import repr as shortened
 
 import pandas as pd
 
@@ -201,7 +202,9 @@ def _date(path: Path, number: int, text: str) -> datetime:
             hour=0, minute=0, second=0, microsecond=0, tzinfo=None
         )
     except ValueError:
-        raise ValueError(f"{path}, line {number}: date {text!r} is unreadable: write it YYYY-MM-DD") from None
+        raise ValueError(
+            f"{path}, line {number}: date {shortened(text)} is unreadable: write it YYYY-MM-DD"
+        ) from None
 
 
 def _number(path: Path, number: int, field: str, text: str) -> float:
@@ -211,7 +214,7 @@ def _number(path: Path, number: int, field: str, text: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise ValueError(
-            f"{path}, line {number}: {field} {text!r} is not a number: correct or remove the line"
+            f"{path}, line {number}: {field} {shortened(text)} is not a number: correct or remove the line"
         )
     return value
 

@@ -47,7 +47,13 @@ def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, nam
         parts = {str(symbol): part for symbol, part in long.groupby("symbol", sort=False)}
     else:
         parts = {str(symbol): _from_close(table[symbol]) for symbol in table.columns}
-    wanted = check_symbols(list(parts) if symbols is None else symbols)
+    if symbols is None:
+        try:
+            wanted = check_symbols(list(parts))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    else:
+        wanted = check_symbols(symbols)
     for symbol in wanted:
         if symbol not in parts:
             raise ValueError(f"{name}: symbol {symbol!r} is not there: it has {', '.join(parts)}")

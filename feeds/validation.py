@@ -42,7 +42,13 @@ def _dates(index: pd.Index, name: str) -> pd.DatetimeIndex:
         raise ValueError(f"{name}: index is {type(index).__name__}, not dates: give a DatetimeIndex")
     if index.hasnans:
         raise ValueError(f"{name}: row {int(np.argmax(index.isna())) + 1} has no date: remove or date it")
-    dates = index.tz_localize(None).normalize().as_unit("ns").rename("date")
+    days = index.tz_localize(None).normalize()
+    outside = (days.year < 1678) | (days.year > 2261)
+    if outside.any():
+        raise ValueError(
+            f"{name}: date {days[int(np.argmax(outside))].date()} is outside 1678 to 2261: correct or remove the row"
+        )
+    dates = days.as_unit("ns").rename("date")
     if dates.is_monotonic_increasing and dates.is_unique:
         return pd.DatetimeIndex(dates.to_numpy(), name="date")  # without a frequency
     at = int(np.argmax(np.diff(dates.asi8) <= 0))

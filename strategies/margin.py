@@ -24,6 +24,10 @@ PORTFOLIO_MARGIN = {"initial_margin": 0.15, "maintenance_margin": 0.15}
 """A portfolio-margin account: the 15 % house floor of US brokers for diversified equity funds."""
 
 
+HIGHEST_RATE = 100.0
+"""Annual fraction (10,000 %): what is above it is a slip, and compounds beyond what a float holds."""
+
+
 class DatedRate:
     """An annual interest rate that is known day by day.
 
@@ -44,8 +48,10 @@ class DatedRate:
     def __init__(self, rate: float | pd.Series | Mapping[Any, float], name: str = "borrow_rate") -> None:
         self.name = name
         if isinstance(rate, (int, float)):
-            if not (math.isfinite(rate) and rate >= 0.0):
-                raise ValueError(f"{name}={rate!r} is not a rate: give an annual fraction >= 0, e.g. 0.05")
+            if not 0.0 <= rate <= HIGHEST_RATE:
+                raise ValueError(
+                    f"{name}={rate!r} is not a rate: give an annual fraction >= 0, e.g. 0.05 (at most {HIGHEST_RATE:g})"
+                )
             self.constant: float | None = float(rate)
             return
         self.constant = None
@@ -56,8 +62,10 @@ class DatedRate:
             raise ValueError(f"{name} is an empty series: give at least one dated annual rate")
         if any(b <= a for a, b in pairwise(days)):
             raise ValueError(f"{name} has duplicate or unsorted dates: sort it and keep one rate a day")
-        if not all(math.isfinite(value) for value in values):
-            raise ValueError(f"{name} holds a rate that is not finite: fill or drop it")
+        if not all(abs(value) <= HIGHEST_RATE for value in values):
+            raise ValueError(
+                f"{name} holds a rate that is not finite, or above {HIGHEST_RATE:g}: fill or drop it"
+            )
         self._days = days
         self._rates = values
         # Sum of the daily rates from the first date up to each dated change, so that any span is two look-ups.

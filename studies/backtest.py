@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from analyzers import DailySeries, Exposure, Fills, MaxDrawdown, TradingCosts, summary
-from feeds import Panel, load
+from feeds import Cache, Panel, load
 from strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
 
 from .parameters import Config, part
 from .progress import Progress
+from .rates import dated, read_rates
 
 __all__ = ["UNLEVERED", "Backtest", "Run", "backtest", "load_panel", "simulate"]
 
@@ -69,9 +70,12 @@ class Backtest:
     dynamic: Run
 
 
-def load_panel(config: Config) -> Panel:
-    """The bars that a configuration names. Raises as `feeds.load` does."""
-    return load(**part(config, "data"))
+def load_panel(config: Config, cache: Cache | None = None) -> Panel:
+    """The bars that a configuration names, with the dated rates its account needs. Raises as `feeds.load` does."""
+    panel = load(**part(config, "data"), cache=cache)
+    account = part(config, "account")
+    rates, notes = read_rates(account, panel.sessions, config["source"], config["data_dir"], cache)
+    return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates else panel
 
 
 def simulate(
@@ -94,7 +98,8 @@ def simulate(
     cerebro = bt.Cerebro(stdstats=False)
     for feed in panel.feeds():
         cerebro.adddata(feed)
-    open_account(cerebro, **part(config, "run"), **part(config, "account"), **account)
+    account.setdefault("acknowledge", False)
+    open_account(cerebro, **part(config, "run"), **dated(part(config, "account"), panel.rates), **account)
     cerebro.addstrategy(RiskParityBlend, **part(config, "strategy"))
     cerebro.addsizer(VolTargetDrawdownSizer, **part(config, "sizer"))
     for analyzer in (DailySeries, Exposure, TradingCosts, MaxDrawdown, Fills):

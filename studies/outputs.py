@@ -97,6 +97,7 @@ def data_summary(panel: Panel, first_weights: date, statistics_from: date) -> di
         "first_weights": first_weights,
         "statistics_from": statistics_from,
         "dropped": list(panel.dropped),
+        "warnings": list(panel.warnings),
         "sha256": panel.sha256,
     }
 
@@ -119,7 +120,7 @@ def read_config(path: str | Path) -> Config:
         raise FileNotFoundError(f"config {path} does not exist: give a summary file written by a run")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise ValueError(
             f"config {path} is not JSON ({error}): give a summary file written by a run"
         ) from None

@@ -7,12 +7,15 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 import feeds
 import strategies
 
-__all__ = ["PARAMETERS", "Config", "Parameter", "make_config", "parse_value", "part"]
+from .rates import parse_rate, spread
+
+__all__ = ["PARAMETERS", "RATES", "Config", "Parameter", "make_config", "parse_value", "part"]
 
 Config = dict[str, Any]
 """One value for each of `PARAMETERS`, flat, as the summary file stores it."""
@@ -88,6 +91,9 @@ _LIST = [
     ),
 ]  # fmt: skip
 
+RATES = ("borrow_rate", "cash_rate")
+"""Parameters that may be dated: a number, a series, or in a configuration an expression such as irx+0.015."""
+
 PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _LIST}
 
 
@@ -99,6 +105,8 @@ def parse_value(name: str, text: str) -> Any:
     default = PARAMETERS[name].default
     if text.lower() == "none" and name in ("calendar", "start", "end", "data_dir", "symbols"):
         return None
+    if name in RATES:
+        return parse_rate(name, text)
     for kind, what in ((bool, "true or false"), (int, "a whole number"), (float, "a number")):
         if isinstance(default, kind):
             try:
@@ -121,7 +129,7 @@ def make_config(values: Mapping[str, Any] | None = None) -> Config:
         if name not in PARAMETERS:
             near = difflib.get_close_matches(name, PARAMETERS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"give one of {', '.join(PARAMETERS)}"
-            raise ValueError(f"{name}={value!r} is not a parameter: {hint}")
+            raise ValueError(f"{name[:60]}={shortened(value)} is not a parameter: {hint}")
         config[name] = _checked(name, value)
     return config
 
@@ -134,7 +142,7 @@ def _checked(name: str, value: Any) -> Any:
         right = isinstance(value, int)
     elif isinstance(default, float):
         right = isinstance(value, (int, float)) or (
-            name in ("borrow_rate", "cash_rate") and not isinstance(value, str)
+            name in RATES and (not isinstance(value, str) or spread(value) is not None)
         )
         value = float(value) if right and isinstance(value, int) else value
     elif isinstance(default, str):
@@ -142,7 +150,7 @@ def _checked(name: str, value: Any) -> Any:
     else:
         right = True
     if not right:
-        raise ValueError(f"{name}={value!r} is of the wrong type: give one like {default!r}")
+        raise ValueError(f"{name}={shortened(value)} is of the wrong type: give one like {default!r}")
     return value
 
 

@@ -18,6 +18,7 @@ MATHS = (
     "strategies/paper.py",
     "analyzers/statistics.py",
     "analyzers/accounting.py",
+    "studies/judgement.py",
 )
 
 

@@ -1,0 +1,244 @@
+"""Deflated Sharpe ratio, overfitting, intervals: against published digits, and against truths that are known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from analyzers import summary
+from studies.judgement import (
+    annual_sharpe,
+    bootstrap_intervals,
+    confidence,
+    cscv,
+    deflated_sharpe,
+    expected_maximum,
+    minimum_track_record,
+    probabilistic_sharpe,
+    session_sharpe,
+)
+
+SR = 2.5 / math.sqrt(250)
+"""The example of Bailey and López de Prado (2014): per day."""
+
+
+def noise(n: int, columns: int = 1, seed: int = 0) -> np.ndarray:
+    return 0.01 * np.random.default_rng(seed).standard_normal((n, columns))
+
+
+# -- Sharpe ratios -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 0.0), (10, 1.57460), (100, 2.53060)])
+def test_expected_maximum_has_the_papers_digits(n: int, expected: float) -> None:
+    assert expected_maximum(n) == pytest.approx(expected, abs=5e-6)
+
+
+def test_expected_maximum_is_near_the_simulated_one() -> None:
+    drawn = np.random.default_rng(1).standard_normal((20_000, 24)).max(axis=1).mean()
+    assert expected_maximum(24) == pytest.approx(drawn, abs=0.05)
+    with pytest.raises(ValueError, match=r"n=0 is not a number of trials: give"):
+        expected_maximum(0)
+
+
+@pytest.mark.parametrize(
+    ("trials", "luck", "probability"), [(100, 0.11317200, 0.90039683), (46, None, 0.95050170)]
+)
+def test_deflated_sharpe_has_the_papers_digits(trials: int, luck: float | None, probability: float) -> None:
+    benchmark = math.sqrt(0.5 / 250) * expected_maximum(trials)
+    if luck is not None:
+        assert benchmark == pytest.approx(luck, abs=1e-8)
+    assert probabilistic_sharpe(SR, benchmark, 1250, -3.0, 10.0) == pytest.approx(probability, abs=1e-8)
+
+
+def test_deflated_sharpe_of_returns_is_its_parts() -> None:
+    returns = noise(800, 12, seed=3)
+    returns[:, 4] += 0.001
+    tried = session_sharpe(returns)
+    r = returns[:, 4]
+    d = deflated_sharpe(r, tried)
+    z = (r - r.mean()) / r.std()
+    luck = np.std(tried, ddof=1) * expected_maximum(12)
+    assert d.luck == pytest.approx(luck, rel=1e-12)
+    own = r.mean() / r.std()
+    spread = math.sqrt(1 - (z**3).mean() * own + ((z**4).mean() - 1) / 4 * own**2)
+    assert d.probability == pytest.approx(norm.cdf((own - luck) * math.sqrt(799) / spread), rel=1e-9)
+    assert d.zero == pytest.approx(norm.cdf(own * math.sqrt(799) / spread), rel=1e-9)
+    assert d.probability < d.zero
+    assert deflated_sharpe(r, tried[4:5]).luck == 0.0  # one try: nothing was chosen
+    assert deflated_sharpe(r, [*tried, math.nan]).luck == d.luck
+
+
+def test_minimum_track_record_is_where_the_probability_is_reached() -> None:
+    n = minimum_track_record(SR, 0.05, -3.0, 10.0, level=0.9)
+    assert probabilistic_sharpe(SR, 0.05, math.ceil(n), -3.0, 10.0) >= 0.9
+    assert probabilistic_sharpe(SR, 0.05, math.ceil(n) - 1, -3.0, 10.0) < 0.9
+    assert minimum_track_record(SR, SR) == math.inf
+    assert math.isnan(minimum_track_record(math.nan))
+
+
+def test_moments_matter_and_impossible_ones_are_nan() -> None:
+    plain = probabilistic_sharpe(SR, 0.0, 60)
+    assert probabilistic_sharpe(SR, 0.0, 60, -3.0, 10.0) < plain < probabilistic_sharpe(SR, 0.0, 60, 1.0, 3.0)
+    assert math.isnan(probabilistic_sharpe(SR, 0.0, 1))
+    assert math.isnan(probabilistic_sharpe(1.0, 0.0, 60, 5.0, 1.0))
+
+
+def test_annual_sharpe_is_that_of_the_tables() -> None:
+    r = noise(500)[:, 0] + 0.0004
+    s = summary(r)
+    assert annual_sharpe(float(session_sharpe(r)[0]), s["ann_vol"]) == pytest.approx(s["sharpe"], rel=1e-12)
+
+
+def test_no_volatility_no_ratio() -> None:
+    assert math.isnan(session_sharpe(np.full(10, 0.1))[0])
+    assert math.isnan(deflated_sharpe(np.full(100, 0.1), [0.1, 0.2]).probability)
+    with pytest.raises(ValueError, match=r"returns has shape \(0, 1\): give"):
+        session_sharpe([])
+
+
+# -- overfitting -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("columns", "criterion"), [(20, "sharpe"), (20, "return"), (3, "sharpe")])
+def test_choosing_among_noise_is_blind(columns: int, criterion: str) -> None:
+    found = [cscv(noise(600, columns, s), blocks=8, criterion=criterion).probability for s in range(200)]
+    assert np.mean(found) == pytest.approx(0.5, abs=0.1)
+
+
+def test_one_dominant_strategy_is_no_overfitting() -> None:
+    returns = noise(1000, 20)
+    returns[:, 7] += 0.003
+    found = cscv(returns)
+    assert found.probability < 0.05
+    assert set(found.chosen) == {7}
+    assert len(found.in_sample) == math.comb(16, 8)
+
+
+def test_what_was_good_only_once_is_overfitting() -> None:
+    """Each column is good in one block and bad in the others: the best of a half is worst on the other."""
+    returns = noise(800, 8)
+    for block in range(8):
+        returns[:, block] -= 0.002
+        returns[100 * block : 100 * (block + 1), block] += 0.01
+    assert cscv(returns, blocks=8).probability > 0.95
+
+
+def test_cscv_against_the_plain_definition() -> None:
+    from itertools import combinations
+
+    returns = noise(103, 5, seed=9) + 0.0005
+    found = cscv(returns, blocks=6)
+    parts = returns[1:].reshape(6, 17, 5)
+    below = []
+    for k, chosen in enumerate(combinations(range(6), 3)):
+        rest = [block for block in range(6) if block not in chosen]
+        inside, outside = (np.concatenate(parts[list(blocks)]) for blocks in (chosen, rest))
+        one, other = (part.mean(axis=0) / part.std(axis=0) for part in (inside, outside))
+        best = int(one.argmax())
+        rank = 1 + int((other < other[best]).sum())
+        below.append(1.0 if rank < 3 else 0.5 if rank == 3 else 0.0)
+        assert found.chosen[k] == best
+        assert found.in_sample[k] == pytest.approx(one[best] * math.sqrt(252), rel=1e-9)
+        assert found.out_of_sample[k] == pytest.approx(other[best] * math.sqrt(252), rel=1e-9)
+    assert found.probability == pytest.approx(np.mean(below))
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "message"),
+    [
+        (1, {}, r"returns has 1 trials: give at least 2"),
+        (2, {"blocks": 5}, r"blocks=5 cannot be split in halves: give an even number"),
+        (2, {"blocks": 80}, r"100 sessions are too few for blocks=80: give a smaller"),
+        (2, {"criterion": "luck"}, r"criterion='luck' is unknown: give one of sharpe, return"),
+    ],
+)
+def test_cscv_says_what_is_wrong(columns: int, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        cscv(noise(100, columns), **arguments)  # type: ignore[arg-type]
+
+
+# -- bootstrap ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def arch() -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+
+
+def autoregressive(n: int, rho: float, sharpe: float, generator: np.random.Generator) -> np.ndarray:
+    """n returns with a true Sharpe ratio (per session) and correlation rho from one to the next."""
+    x = np.empty(n)
+    x[0] = generator.standard_normal()
+    shocks = math.sqrt(1.0 - rho**2) * generator.standard_normal(n)
+    for t in range(1, n):
+        x[t] = rho * x[t - 1] + shocks[t]
+    return 0.01 * (x + sharpe)
+
+
+def coverage(n: int, series: int, draws: int) -> float:
+    generator = np.random.default_rng(11)
+    hits = 0
+    for i in range(series):
+        r = autoregressive(n, 0.2, 0.06, generator)
+        (interval,) = bootstrap_intervals(r, session_sharpe, draws=draws, seed=i)
+        hits += interval.low <= 0.06 <= interval.high
+    return hits / series
+
+
+def test_intervals_cover_a_known_sharpe_ratio(arch: None) -> None:
+    assert coverage(n=800, series=250, draws=200) == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.long
+def test_intervals_cover_a_known_sharpe_ratio_at_length(arch: None) -> None:
+    assert coverage(n=2000, series=1500, draws=500) == pytest.approx(0.95, abs=0.02)
+
+
+def test_blocks_are_as_long_as_the_data_ask(arch: None) -> None:
+    """Returns that hang together say less about their mean: the interval must be wider than for independent ones."""
+    generator = np.random.default_rng(2)
+    near, far = (autoregressive(3000, rho, 0.0, generator) for rho in (0.0, 0.5))
+    widths = [
+        (i.high - i.low) for r in (near, far) for i in bootstrap_intervals(r, session_sharpe, draws=300)
+    ]
+    assert widths[1] / widths[0] == pytest.approx(math.sqrt(1.5 / 0.5), rel=0.25)
+
+
+def test_confidence_is_paired_and_estimates_what_the_tables_show(arch: None) -> None:
+    base = noise(1200)[:, 0] + 0.0003
+    dynamic = 1.5 * base + noise(1200, seed=5)[:, 0] / 50
+    found = confidence(dynamic, base, draws=200)
+    for leg, r in (("base", base), ("dynamic", dynamic)):
+        for name, interval in found[leg].items():
+            assert interval.estimate == pytest.approx(summary(r)[name], rel=1e-9)
+            assert interval.low < interval.estimate < interval.high
+    gain, alone = found["difference"]["sharpe"], found["base"]["sharpe"]
+    assert gain.estimate == pytest.approx(summary(dynamic)["sharpe"] - summary(base)["sharpe"], rel=1e-9)
+    assert gain.high - gain.low < 0.2 * (alone.high - alone.low)
+
+
+def test_level_seed_and_draws_are_used(arch: None) -> None:
+    r = noise(400) + 0.0005
+    wide, narrow = (
+        bootstrap_intervals(r, session_sharpe, draws=200, level=level)[0] for level in (0.99, 0.5)
+    )
+    assert wide.low < narrow.low < narrow.high < wide.high
+    draw = {(draws, seed): bootstrap_intervals(r, session_sharpe, draws=draws, seed=seed)[0]
+            for draws, seed in ((200, 0), (200, 1), (300, 0))}  # fmt: skip
+    assert draw[200, 0] == bootstrap_intervals(r, session_sharpe, draws=200, seed=0)[0]
+    assert len(set(draw.values())) == 3
+    with pytest.raises(ValueError, match=r"level=95 is not a coverage: give a fraction"):
+        bootstrap_intervals(r, session_sharpe, level=95)
+    with pytest.raises(ValueError, match=r"30 sessions are too few"):
+        bootstrap_intervals(r[:30], session_sharpe)
+
+
+def test_flat_series_has_no_sharpe_interval_but_the_other_leg_has(arch: None) -> None:
+    found = confidence(noise(200)[:, 0], np.zeros(200), draws=50)
+    assert math.isnan(found["base"]["sharpe"].low)
+    assert found["base"]["max_drawdown"].low == 0.0
+    assert math.isfinite(found["dynamic"]["sharpe"].low)

@@ -1,0 +1,528 @@
+"""Sweeps: what is tried, that nothing is lost or done twice, and that it does not matter where it is run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import run
+from feeds import Panel, load
+from studies import sweep as sweep_module
+from studies.backtest import UNLEVERED, simulate
+from studies.judgement import cscv, deflated_sharpe, session_sharpe
+from studies.parameters import Config, make_config
+from studies.pools import run_one
+from studies.space import Dimension, distributions, grid, parse_dimension, propose
+from studies.sweep import Sweep, in_words, judge, number_of_tries, sweep, sweep_frame, sweep_summary
+
+pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
+
+ROOT = Path(__file__).parents[1]
+END = "2011-01-31"
+QUICK = {"cov_lookback": 40, "min_hist": 40, "vol_lookback": 10}
+GRID = ("target_vol=0.08,0.10,0.14", "dd_threshold1=0.01:0.05:0.04")
+SYMBOLS = ["SPY", "TLT", "GLD"]
+FLAGS = ["--end", END, "--symbols", ",".join(SYMBOLS),
+         *(x for name, value in QUICK.items() for x in ("--" + name.replace("_", "-"), str(value))),
+         *(x for text in GRID for x in ("--grid", text))]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    return load("sample", symbols=SYMBOLS, end=END)
+
+
+@pytest.fixture
+def config() -> Config:
+    return make_config(QUICK)
+
+
+@pytest.fixture
+def dimensions() -> list[Dimension]:
+    return [parse_dimension(text) for text in GRID]
+
+
+def content(result: Sweep) -> list[tuple[int, str, bytes, str | None]]:
+    return [(one.number, repr(one.params), one.returns.tobytes(), one.reason) for one in result.tries]
+
+
+def stored(path: Path) -> list[tuple[int, str]]:
+    """(number of the try, state) of every trial in a file, by number."""
+    with sqlite3.connect(path) as db:
+        rows = db.execute(
+            "select a.value_json, t.state from trials t left join trial_user_attributes a "
+            "on a.trial_id = t.trial_id and a.key = 'try'"
+        )
+        return sorted((int(number), state) for number, state in rows)
+
+
+# -- what is tried -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("target_vol=0.08,0.10", (0.08, 0.10)),
+        ("dd_threshold1=0.05:0.20:0.05", (0.05, 0.10, 0.15, 0.20)),
+        ("target_vol=0.1:0.3:0.1", (0.1, 0.2, 0.3)),  # 0.1 + 2·0.1 is not 0.3 in binary
+        ("target_vol=0.1:0.29:0.1", (0.1, 0.2)),
+        ("cov-lookback=60:180:60", (60, 120, 180)),
+        ("vol_lookback=5:8", (5, 6, 7, 8)),
+        ("rebalance_freq=ME,QE", ("ME", "QE")),
+        ("whole_shares=true,false", (True, False)),
+        ("calendar=XNYS,none", ("XNYS", None)),
+        ("target_vol=0.1:0.1:1", (0.1,)),
+    ],
+)
+def test_values_are_exact_and_of_the_parameters_type(text: str, values: tuple[Any, ...]) -> None:
+    found = parse_dimension(text).values
+    assert found == values
+    assert list(map(type, found or ())) == list(map(type, values))
+
+
+def test_grid_has_every_point_once_in_order(dimensions: list[Dimension]) -> None:
+    points = [tuple(point.values()) for point in grid(dimensions)]
+    assert points == [(v, d) for v in (0.08, 0.10, 0.14) for d in (0.01, 0.05)]
+
+
+BAD = {
+    "no values": (["--grid", "target_vol"], r"grid='target_vol' has no values: give name=a,b,c"),
+    "no parameter": (["--grid", "target_vl=1,2"], r"target_vl='1,2' is not a parameter: did you mean target_vol"),
+    "prices": (["--grid", "seed=1,2"], r"seed chooses the prices.*: give --seed once, and another --storage"),
+    "word": (["--grid", "target_vol=high"], r"target_vol='high' is unreadable: give a number"),
+    "twice": (["--grid", "target_vol=0.1,0.10"], r"has a value twice: give each once"),
+    "name twice": (["--grid", "target_vol=1", "--grid", "target_vol=2"], r"target_vol is given twice: give all"),
+    "no range": (["--grid", "target_vol=1:x:2"], r"is no range: give target_vol=low:high:step"),
+    "infinite": (["--grid", "target_vol=1:inf:2"], r"is no range: give target_vol=low:high:step"),
+    "reversed": (["--grid", "target_vol=2:1:1"], r"2 is above 1: give low:high:step"),
+    "no step": (["--grid", "target_vol=1:2:0"], r"step 0 is not above zero"),
+    "tiny step": (["--grid", "target_vol=0:1:0.0000001"], r"has 10000001 values: give a larger step"),
+    "half a session": (["--grid", "cov_lookback=60:61:0.5"], r"cov_lookback='0.5' is unreadable: give a whole"),
+    "bounds on a grid": (["--grid", "target_vol=0.1:0.2"], r"has no step: give target_vol=low:high:step, or --search"),
+    "too many": (["--grid", "target_vol=1:900:1", "--grid", "lev_max=1:900:1"], r"grid has 810000 points: give fewer"),
+    "trials of a grid": (["--trials", "3"], r"trials=3 is for --search tpe: a grid has 6"),
+    "no trials": (["--search", "tpe"], r"trials=None is not a number of tries: give --trials N"),
+    "more than there are": (["--search", "tpe", "--trials", "7"], r"trials=7 is more than the 6 points"),
+    "no batch": (["--search", "tpe", "--trials", "2", "--batch", "0"], r"batch=0 is too small: give .* >= 1"),
+    "seed": (["--search", "tpe", "--trials", "2", "--sweep-seed", "-1"], r"sweep_seed=-1 is too small: give .* >= 0"),
+    "workers": (["--workers", "0"], r"workers=0 is not a number of processes: give"),
+    "folder": (["--storage", "no/where.db"], r"storage='no/where.db' cannot be opened .*: give a path"),
+    "driver": (["--storage", "nodb://me:secret@host/x"], r"storage='nodb://me:\*\*\*@host/x' cannot be opened"),
+    "picture folder": (["--png", "no/where.png"], r"folder no does not exist"),
+    "all bad": (["--lev-min", "9"], r"all 6 tries failed, the first with: lev_min=9.0 is above lev_max=2.0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_costs_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "_panel", lambda *_: load("sample", symbols=SYMBOLS, end=END))
+    arguments, message = BAD[name]
+    alone = name in ("bounds on a grid", "too many", "name twice")
+    flags = ["--end", END, "--workers", "1"] if alone else [*FLAGS, "--workers", "1"]
+    assert run.main(["sweep", *flags, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert pd.Series([error]).str.contains(message).all(), error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+# -- where it is run, and how often it is stopped ----------------------------------------------------------------------
+
+
+def test_a_try_is_the_run_with_its_parameters(
+    panel: Panel, config: Config, dimensions: list[Dimension]
+) -> None:
+    result = sweep(panel, config, dimensions)
+    assert [one.params for one in result.tries] == grid(dimensions)
+    one = result.tries[4]
+    assert np.array_equal(one.returns, simulate(panel, {**config, **one.params}).returns)
+    assert len({one.returns.tobytes() for one in result.tries}) == 6
+
+
+def test_one_process_two_and_a_cluster_agree(
+    panel: Panel, config: Config, dimensions: list[Dimension]
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
+    one = content(sweep(panel, config, dimensions))
+    assert content(sweep(panel, config, dimensions, workers=2)) == one
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
+    )
+    with cluster:
+        assert content(sweep(panel, config, dimensions, dask=cluster.scheduler_address)) == one
+
+
+def test_a_cluster_that_is_not_there_costs_one_line(
+    panel: Panel, config: Config, dimensions: list[Dimension], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
+    from studies import dask_pool
+
+    monkeypatch.setattr(dask_pool, "CONNECT_SECONDS", 0.3)
+    with pytest.raises(
+        ValueError, match=r"dask='tcp://127.0.0.1:9' does not answer .*: start `dask scheduler`"
+    ):
+        sweep(panel, config, dimensions, dask="tcp://127.0.0.1:9")
+
+
+def test_a_worker_with_other_sources_is_refused(panel: Panel) -> None:
+    pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
+    from studies.dask_pool import Prices, source_hash
+
+    class Worker:
+        address = "tcp://elsewhere"
+
+    Prices(panel, source_hash()).setup(Worker())
+    with pytest.raises(ValueError, match="dask worker tcp://elsewhere has another version"):
+        Prices(panel, "0" * 64).setup(Worker())
+
+
+def test_stopped_and_called_again_it_goes_on(
+    panel: Panel, config: Config, dimensions: list[Dimension], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = tmp_path / "sweep.db"
+    whole = content(sweep(panel, config, dimensions))
+    real, runs = run_one, []
+
+    def interrupted(*arguments: Any) -> Any:
+        if len(runs) == 4:
+            raise KeyboardInterrupt
+        runs.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr("studies.pools.run_one", interrupted)
+    with pytest.raises(
+        KeyboardInterrupt, match=r"interrupted after 4 of 6 tries: they are kept in .*sweep\.db"
+    ):
+        sweep(panel, config, dimensions, storage=str(storage))
+    assert stored(storage) == [(k, "COMPLETE") for k in range(4)]
+
+    again: list[Any] = []
+    told: list[int] = []
+    monkeypatch.setattr("studies.pools.run_one", lambda *a: again.append(a) or real(*a))
+    assert content(sweep(panel, config, dimensions, storage=str(storage), advance=told.append)) == whole
+    assert len(again) == 2
+    assert told == [4, 1, 1]
+    assert stored(storage) == [(k, "COMPLETE") for k in range(6)]
+    assert content(sweep(panel, config, dimensions, storage=str(storage))) == whole  # from the file alone
+    assert len(again) == 2
+
+
+def test_a_sweep_is_bound_to_its_prices_and_flags(panel: Panel, config: Config, tmp_path: Path) -> None:
+    storage = str(tmp_path / "sweep.db")
+    values = [parse_dimension("target_vol=0.1,0.2")]
+    sweep(panel, config, values, storage=storage)
+    for other, flags, more, message in (
+        (replace(panel, frames={s: f * 1.0001 for s, f in panel.frames.items()}), {}, {}, "of other prices"),
+        (replace(panel, rates={"irx": pd.Series([0.01], panel.sessions[:1])}), {}, {}, "of other prices"),
+        (panel, {"lev_max": 1.5}, {}, "with lev_max=2.0, not 1.5"),
+        (panel, {}, {"criterion": "return"}, "with criterion=sharpe, not return"),
+        (panel, {}, {"search": "tpe", "trials": 1}, "with search=grid, not tpe"),
+    ):
+        with pytest.raises(ValueError, match=rf"sweep.db holds a sweep {message}: give the flags"):
+            sweep(other, {**config, **flags}, values, storage=storage, **more)
+    with pytest.raises(
+        ValueError, match=r"with grid=.*: give the flags it was begun with, another --storage"
+    ):
+        sweep(panel, config, [parse_dimension("target_vol=0.1,0.3")], storage=storage)
+    sweep(panel, {**config, "lev_max": 1.5}, values, storage=storage, study="other")
+    sweep(panel, {**config, "target_vol": 0.5}, values, storage=storage)  # it is tried, so it is not a flag
+
+
+def test_a_try_that_fails_is_kept_with_its_reason(panel: Panel, config: Config, tmp_path: Path) -> None:
+    storage = tmp_path / "sweep.db"
+    values = [parse_dimension("dd_threshold1=0.1,0.5,0.2")]
+    for _ in range(2):
+        result = sweep(panel, config, values, storage=str(storage))
+        assert [one.reason is None for one in result.tries] == [True, False, True]
+        assert "dd_threshold1=0.5 is above dd_threshold2=0.25" in (result.tries[1].reason or "")
+    assert stored(storage) == [(0, "COMPLETE"), (1, "FAIL"), (2, "COMPLETE")]
+    assert sweep_frame(result).loc[1, "reason"].startswith("dd_threshold1=0.5")
+
+
+def test_what_is_no_fault_of_the_parameters_is_not_kept(
+    panel: Panel, config: Config, dimensions: list[Dimension], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("studies.pools.simulate", broken)
+    with pytest.raises(MemoryError):
+        sweep(panel, config, dimensions, storage=str(tmp_path / "sweep.db"))
+    assert stored(tmp_path / "sweep.db") == []
+
+
+# -- TPE ---------------------------------------------------------------------------------------------------------------
+
+
+def test_proposals_depend_on_history_and_seed_alone() -> None:
+    values = [parse_dimension("target_vol=0.05:0.30:0.01"), parse_dimension("rebalance_freq=ME,QE")]
+    history = [(point, -abs(point["target_vol"] - 0.2)) for point in grid(values)[::4]]
+    first = propose(values, history, count=6, seed=1)
+    assert first == propose(values, history, count=6, seed=1)
+    assert first != propose(values, history, count=6, seed=2)
+    assert first[:3] == propose(values, history, count=3, seed=1)
+    known = [repr(point) for point, _ in history]
+    assert len({*known, *map(repr, first)}) == len(known) + 6
+    every = [*propose([values[1]], [({"rebalance_freq": "ME"}, None)], count=5, seed=1)]
+    assert every == [{"rebalance_freq": "QE"}]  # what failed is not tried again, and no point comes twice
+
+
+def test_tpe_looks_where_it_was_good() -> None:
+    values = [parse_dimension("target_vol=0.05:0.60")]
+    history: list[Any] = []
+    for _ in range(5):
+        points = propose(values, history, count=8, seed=4)
+        history += [(point, -abs(point["target_vol"] - 0.2)) for point in points]
+    far = [abs(point["target_vol"] - 0.2) for point, _ in history]
+    assert np.median(far[24:]) < 0.5 * np.median(far[:16])
+
+
+def test_a_search_does_not_depend_on_where_it_was_stopped(
+    panel: Panel, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = [parse_dimension("target_vol=0.05:0.30"), parse_dimension("lev_max=1:2:0.25")]
+    flags: dict[str, Any] = {"search": "tpe", "trials": 5, "seed": 5, "batch": 2}
+    whole = content(sweep(panel, config, values, **flags))
+    assert len(whole) == 5
+    real, left = run_one, [3]
+
+    def interrupted(*arguments: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr("studies.pools.run_one", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(panel, config, values, storage=f"sqlite:///{tmp_path}/s.db", **flags)
+    left[0] = 100
+    assert content(sweep(panel, config, values, storage=f"sqlite:///{tmp_path}/s.db", **flags)) == whole
+
+
+def test_numbers_are_ranges_to_optuna_and_words_are_not() -> None:
+    found = distributions(
+        [parse_dimension(x) for x in ("vol_lookback=5,9", "target_vol=0.1,0.3", "drift=hold,daily")]
+    )
+    assert [type(d).__name__[:-12] for d in found.values()] == ["Int", "Float", "Categorical"]
+    assert (found["vol_lookback"].low, found["vol_lookback"].high) == (5, 9)
+
+
+# -- killed ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> list[Any]:
+    panel = load("sample", symbols=SYMBOLS, end=END)
+    return content(sweep(panel, make_config(QUICK), [parse_dimension(text) for text in GRID]))
+
+
+def begin(folder: Path, workers: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(ROOT / "run.py"), "sweep", *FLAGS, "--workers", str(workers)]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def finished(path: Path) -> int:
+    try:
+        return len(stored(path))
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+
+
+def wait_for(count: int, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until so many tries are stored; for 0, until the storage is being made."""
+    path = folder / "sweep.db"
+    while not (path.exists() and finished(path) >= count) and process.poll() is None:
+        time.sleep(0.01)
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[Any]:
+    psutil = pytest.importorskip("psutil", reason="the extra `sweep` is not installed")
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ends while we look
+                if any("spawn_main" in word for word in child.cmdline()):
+                    found.append(child)
+    return found
+
+
+def check_whole(folder: Path, undisturbed: list[Any]) -> None:
+    """Gone on with: each try once, none lost, results as if nothing had happened."""
+    panel = load("sample", symbols=SYMBOLS, end=END)
+    values = [parse_dimension(text) for text in GRID]
+    kept = sweep(panel, make_config(QUICK), values, storage=str(folder / "sweep.db"))
+    assert content(kept) == undisturbed
+    assert stored(folder / "sweep.db") == [(k, "COMPLETE") for k in range(6)]
+
+
+def kill_sweep(folder: Path, moments: Iterator[float], undisturbed: list[Any]) -> None:
+    """Kill the whole sweep after a number of tries, and a random moment more; then let it finish."""
+    for moment in moments:
+        process = begin(folder, 2)
+        wait_for(int(moment), folder, process)
+        time.sleep(moment % 1 / 3)
+        workers = workers_of(process)
+        process.kill()
+        process.communicate()
+        for worker in workers:
+            worker.wait(timeout=20)  # none is left behind
+    process = begin(folder, 1)
+    out, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert b"Of 6 tries" in out
+    assert finished(folder / "sweep.db") == 6
+    check_whole(folder, undisturbed)
+
+
+def kill_workers(folder: Path, moments: Iterator[float]) -> subprocess.Popen[bytes]:
+    """Kill one worker now and then: the sweep goes on by itself."""
+    process = begin(folder, 2)
+    for moment in moments:
+        wait_for(int(moment), folder, process)
+        time.sleep(moment % 1 / 3)
+        for worker in workers_of(process)[:1]:
+            worker.kill()
+    return process
+
+
+posix = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+
+
+@posix
+def test_killed_worker_and_killed_whole_nothing_is_lost_or_done_twice(
+    tmp_path: Path, undisturbed: list[Any]
+) -> None:
+    process = kill_workers(tmp_path, iter([1.1]))
+    wait_for(3, tmp_path, process)  # it went on without the worker
+    assert finished(tmp_path / "sweep.db") >= 3
+    process.kill()
+    process.communicate()
+    before = finished(tmp_path / "sweep.db")
+    check_whole(tmp_path, undisturbed)
+    assert 3 <= before <= 6
+
+
+@posix
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_whole_at_random_moments(tmp_path: Path, undisturbed: list[Any], seed: int) -> None:
+    draw = random.Random(seed)
+    kill_sweep(tmp_path, iter(sorted(draw.uniform(0, 6) for _ in range(2))), undisturbed)
+
+
+@posix
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_workers_at_random_moments(tmp_path: Path, undisturbed: list[Any], seed: int) -> None:
+    draw = random.Random(100 + seed)
+    process = kill_workers(tmp_path, iter(sorted(draw.uniform(0, 6) for _ in range(2))))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    check_whole(tmp_path, undisturbed)
+
+
+@posix
+@pytest.mark.long
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    process = begin(tmp_path, 2)
+    wait_for(1, tmp_path, process)
+    os.kill(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"of 6 tries: they are kept in sweep.db, the same command goes on from there" in error
+    assert b"Traceback" not in error
+    assert all(state == "COMPLETE" for _, state in stored(tmp_path / "sweep.db"))
+
+
+# -- judgement ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def swept(panel: Panel) -> Sweep:
+    values = [parse_dimension(text) for text in (GRID[0], "min_hist=40,90", "lev_min=0.3,5")]
+    return sweep(panel, make_config(QUICK), values)
+
+
+def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    judged = judge(swept, draws=100)
+    assert (len(swept.tries), len(swept.good)) == (12, 6)
+    sizes = {one.returns.size for one in swept.good}
+    assert len(sizes) == 2  # min_hist=90 starts later
+    assert swept.returns.shape == (min(sizes), 6)
+    sharpes = [s["sharpe"] for s in swept.statistics]
+    assert judged.best == int(np.argmax(sharpes)) == judged.ranking[0]
+    base = simulate(swept.panel, {**swept.config_of(judged.winner), **UNLEVERED}).returns
+    assert np.array_equal(judged.base, base[-min(sizes) :])
+    assert judged.deflated == deflated_sharpe(swept.returns[:, judged.best], session_sharpe(swept.returns))
+    assert judged.overfitting is not None
+    assert judged.overfitting.probability == cscv(swept.returns, blocks=8).probability
+    assert judged.intervals["dynamic"]["sharpe"].estimate == pytest.approx(max(sharpes))
+
+    words = "\n".join(in_words(judged))
+    assert (
+        f"Of 6 tries, luck alone would give a Sharpe of {judged.luck:.2f}; yours is {max(sharpes):.2f}."
+        in words
+    )
+    assert "6 of 12 tries failed" in words
+    assert "lev_min=5.0 is above lev_max=2.0" in words
+    assert "synthetic" in words
+    summary = json.loads(json.dumps(sweep_summary(judged), default=str))
+    assert summary["judgement"]["deflated_sharpe_ratio"] == judged.deflated.probability
+    assert len(summary["tries"]) == 12
+
+
+def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
+    values = [parse_dimension("target_vol=0.02,0.30"), parse_dimension("lev_min=0.1")]
+    by_sharpe, by_return = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "return"))
+    assert content(by_sharpe) == content(by_return)
+    places = [
+        sweep_module.Judged(s, 0, np.empty(0), None, 0.0, None, {}).ranking  # type: ignore[arg-type]
+        for s in (by_sharpe, by_return)
+    ]
+    for s, ranking, name in zip((by_sharpe, by_return), places, ("sharpe", "ann_ret"), strict=True):
+        assert s.statistics[ranking[0]][name] == max(x[name] for x in s.statistics)
+    assert number_of_tries(values, "grid", None) == 2
+
+
+def test_the_command_shows_writes_and_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    files = ["--json", "s.json", "--csv", "s.csv", "--png", "s.png"]
+    assert run.main(["sweep", *FLAGS, "--workers", "1", *files]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Of 6 tries, luck alone would give a Sharpe of" in out
+    assert "Wrote s.json, s.csv, s.png." in out
+    written = json.loads(Path("s.json").read_text())
+    assert written["config"]["target_vol"] == written["best"]["params"]["target_vol"]
+    assert len(pd.read_csv("s.csv")) == 6
+    assert Path("s.png").read_bytes()[:4] == b"\x89PNG"
+    assert run.main(["backtest", "--config", "s.json", "--csv", "", "--json", "b.json", "--confidence"]) == 0
+    assert "95 % intervals" in capsys.readouterr().out
+    again = json.loads(Path("b.json").read_text())
+    assert again["dynamic"]["sharpe"] == pytest.approx(
+        written["judgement"]["intervals"]["dynamic"]["sharpe"]["estimate"]
+    )
+    assert again["confidence"]["difference"]["sharpe"]["level"] == 0.95
