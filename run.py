@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         status: int | None = options.run(options, console)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, RuntimeError, FileNotFoundError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:

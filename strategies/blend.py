@@ -165,14 +165,20 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
             return False
         window = closes[-(p.cov_lookback + 1) :, keep]
         window = window[np.isfinite(window).all(axis=1)]
-        weights = blended_weights(
-            np.diff(np.log(window), axis=0),
-            shrinkage=p.shrinkage,
-            shrink_alpha=p.shrink_alpha,
-            alpha_minvar=p.alpha_minvar,
-            risk_parity=p.risk_parity,
-            min_variance=p.min_variance,
-        )
+        try:
+            weights = blended_weights(
+                np.diff(np.log(window), axis=0),
+                shrinkage=p.shrinkage,
+                shrink_alpha=p.shrink_alpha,
+                alpha_minvar=p.alpha_minvar,
+                risk_parity=p.risk_parity,
+                min_variance=p.min_variance,
+            )
+        except (ValueError, RuntimeError) as error:
+            names = ", ".join(self._universe[i]._name for i in keep)
+            raise type(error)(
+                f"weights of {today} of assets 0 to {len(keep) - 1}, {names}: {error}"
+            ) from None
         self._blend = {self._universe[i]: w for i, w in zip(keep, weights.tolist(), strict=True)}
         self.base_weights = [self._blend.get(data, 0.0) for data in self.datas]
         self.rebalances.append(today)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from bisect import bisect_right
-from functools import cache
+from functools import cache, lru_cache
 
 import exchange_calendars
 import pandas as pd
@@ -73,7 +73,7 @@ class RebalanceSchedule:
     """
 
     def __init__(self, rebalance_freq: str = "ME", calendar: str | None = "XNYS") -> None:
-        self.offset = check_frequency(rebalance_freq)
+        check_frequency(rebalance_freq)
         check_calendar(calendar)
         self.rebalance_freq = rebalance_freq
         self.calendar = calendar
@@ -114,23 +114,28 @@ class RebalanceSchedule:
         while (not marks or marks[-1] < day) and end < upper:
             end = min(pd.Timestamp(min(date.year + years, LAST_DAY.year), 12, 31), upper)
             years *= 2
-            marks = self._marks_between(start, end)
+            marks = _marks_between(self.rebalance_freq, self.calendar, start, end)
         self._first = first
         self._marks = marks
         self._known = upper.toordinal() if end == upper else marks[-1]
 
-    def _marks_between(self, start: pd.Timestamp, end: pd.Timestamp) -> list[int]:
-        if self.calendar is None:
-            days = pd.Series(pd.date_range(start, end), index=pd.date_range(start, end))
-            firsts = days.resample(self.offset).first().dropna()
-            return [day.toordinal() for day in firsts[1:]]
-        # Calendars are read from the start of a year, so that runs which start on different days share them.
-        lower, _ = _bounds(self.calendar)
-        sessions = _sessions(self.calendar, max(pd.Timestamp(start.year, 1, 1), lower), end)
-        # The day after the last known one stands for all that follow: it ends up in the last period, which
-        # is the only one that may still grow and is dropped.
-        known = pd.DatetimeIndex([*sessions[sessions >= start], end + pd.Timedelta(days=1)])
-        return [day.toordinal() for day in rebalance_sessions(known, self.rebalance_freq)[:-1]]
+
+@lru_cache(maxsize=64)
+def _marks_between(
+    rebalance_freq: str, calendar: str | None, start: pd.Timestamp, end: pd.Timestamp
+) -> list[int]:
+    """Ordinals of the dates between start and end that make a bar due. Cached: sweeps ask the same again and again."""
+    if calendar is None:
+        days = pd.Series(pd.date_range(start, end), index=pd.date_range(start, end))
+        firsts = days.resample(check_frequency(rebalance_freq)).first().dropna()
+        return [day.toordinal() for day in firsts[1:]]
+    # Calendars are read from the start of a year, so that runs which start on different days share them.
+    lower, _ = _bounds(calendar)
+    sessions = _sessions(calendar, max(pd.Timestamp(start.year, 1, 1), lower), end)
+    # The day after the last known one stands for all that follow: it ends up in the last period, which
+    # is the only one that may still grow and is dropped.
+    known = pd.DatetimeIndex([*sessions[sessions >= start], end + pd.Timedelta(days=1)])
+    return [day.toordinal() for day in rebalance_sessions(known, rebalance_freq)[:-1]]
 
 
 @cache

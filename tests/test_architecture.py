@@ -18,7 +18,6 @@ MATHS = (
     "strategies/paper.py",
     "analyzers/statistics.py",
     "analyzers/accounting.py",
-    "studies/judgement.py",
 )
 
 

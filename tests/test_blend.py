@@ -89,6 +89,16 @@ def test_min_hist_is_a_number_of_returns(count: int, decides: bool) -> None:
     assert bool(cerebro_of(align(frames)).run()[0].rebalances) is decides
 
 
+def test_an_asset_that_stands_still_is_named_with_the_date(sample: Panel) -> None:
+    panel = sample.between("2010-01-04", "2010-04-30").select(["SPY", "TLT"])
+    still = panel.frames["TLT"].copy()
+    still.iloc[:, :4] = 90.0
+    with pytest.raises(
+        ValueError, match=r"weights of 2010-02-26 of assets 0 to 1, SPY, TLT: returns of asset 1 never"
+    ):
+        cerebro_of(align({**panel.frames, "TLT": still})).run()
+
+
 def test_sells_go_before_buys_and_all_orders_are_sized_by_the_sizer(sample: Panel) -> None:
     sides: list[tuple[int, bool]] = []
 
