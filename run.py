@@ -622,9 +622,16 @@ def _progress(console: Console, what: str, total: int) -> Iterator[Callable[[int
         yield None
         return
     columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    # Without a thread that redraws it: a process with threads cannot be forked.
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda sessions: bar.advance(task, sessions)
+
+        def advance(steps: int) -> None:
+            bar.advance(task, steps)
+            bar.refresh()
+
+        bar.refresh()
+        yield advance
 
 
 def _show(console: Console, result: Backtest) -> None:

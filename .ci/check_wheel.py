@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-SCRIPT = '''
+SCRIPT = """
 import backtrader as bt
 
 from riskoverlay.analyzers import AnnualizedSharpe, TradingCosts
@@ -28,9 +28,9 @@ ours, other = cerebro.run()
 assert other.held(other.datas[0]) == 10
 assert ours.analyzers.costs.get_analysis()["orders"]["filled"] > 50
 print("both strategies ran:", ours.analyzers.sharpe.get_analysis())
-'''
+"""
 
-OWN = '''
+OWN = """
 import backtrader as bt
 
 
@@ -38,7 +38,7 @@ class Hold(bt.Strategy):
     def next(self):
         if not self.position:
             self.buy(size=10)
-'''
+"""
 
 
 def main(wheel: str, folder: str) -> None:

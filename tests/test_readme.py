@@ -64,9 +64,12 @@ def test_every_file_of_the_house_exists() -> None:
 def test_every_flag_it_names_is_one_of_ours() -> None:
     commands = next(a for a in run._parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
     known = {flag for command in commands.values() for flag in command._option_string_actions}
-    ours = README.replace(block("btrun"), "").replace(block("run"), "").replace(block("test"), "")
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    lines = re.findall(r"^\s*(?:\$ )?python run\.py.*", README, re.MULTILINE)
+    ours = "\n".join([*re.findall(r"`[^`]*`", prose), *lines])
     named = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", ours))
     assert named
     assert named <= known
     for command in re.findall(r"python run\.py (\w+)", ours):
         assert command in commands
+    assert len(lines) > 10
