@@ -262,8 +262,8 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
 
     def clear(self) -> None:
         """Forget the session's notifications: backtrader would keep every one for ever, and nothing reads them."""
-        self._orderspending = []
-        self._tradespending = []
+        self._orderspending: list[Any] = []
+        self._tradespending: list[Any] = []
 
     def notify_order(self, order: Any) -> None:
         """Keep the ledger; report an order that came to nothing and try again at the next session."""
