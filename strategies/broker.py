@@ -61,7 +61,7 @@ class MarginBroker(bt.brokers.BackBroker):
         cerebro = getattr(self, "cerebro", None)
         self._waiting: list[Any] = list(cerebro.datas) if cerebro is not None else []
         self._called = False
-        self.orders: deque[Any] = deque(maxlen=0)  # backtrader keeps every order for ever, and only asks for its status
+        self.orders: deque[Any] = deque(maxlen=0)  # the stock broker keeps every order for ever, unread
         self._marks: dict[Any, float] = {}
         self._books: tuple[float, float] | None = None  # amid fills: equity, gross value at the last closes
         self._long_value = self._short_value = 0.0
