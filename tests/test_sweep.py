@@ -408,6 +408,7 @@ posix = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on
 
 
 @posix
+@pytest.mark.long
 def test_killed_worker_and_killed_whole_nothing_is_lost_or_done_twice(
     tmp_path: Path, undisturbed: list[Any]
 ) -> None:
