@@ -59,7 +59,7 @@ def ours(frames: dict[str, pd.DataFrame], job: str, feed: str = "PanelFeed", tra
         cerebro = bt.Cerebro(stdstats=False)
         for symbol, frame in frames.items():
             cerebro.adddata(kind(dataname=frame, name=symbol))
-        broker = open_account(cerebro, cash=CASH)
+        broker = open_account(cerebro, cash=CASH, acknowledge=False)  # as run.py does
         cerebro.addstrategy(RiskParityBlend, **JOBS[job].get("strategy", {}))
         cerebro.addsizer(VolTargetDrawdownSizer, **JOBS[job].get("sizer", {}))
         cerebro.run()

@@ -262,7 +262,9 @@ class MarginBroker(bt.brokers.BackBroker):
             # A preloaded feed that has not begun would show its last bar: backtrader's lines wrap around.
             self._clocks += [data.datetime for data in self._waiting if len(data)]
             self._waiting = [data for data in self._waiting if not len(data)]
-        return max([clock[0] for clock in self._clocks])
+        first = self._clocks[0][0]
+        # Feeds advance to one moment together: if the first has moved, it is there.
+        return first if first > self._session else max([clock[0] for clock in self._clocks])
 
     def _fill_pending(self) -> None:
         for _ in range(len(self.pending)):

@@ -255,4 +255,4 @@ class VolTargetDrawdownSizer(bt.Sizer):
 
 def _base_return(weights: list[float], before: list[float], now: list[float]) -> float:
     """Unlevered return of a session, Σ wᵢ·(simple return of i); a feed without a price yet earns nothing."""
-    return sum(w * (b / a - 1.0) for w, a, b in zip(weights, before, now, strict=True) if w)
+    return sum([w * (b / a - 1.0) for w, a, b in zip(weights, before, now, strict=True) if w])
