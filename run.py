@@ -7,6 +7,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,7 @@ from studies.outputs import read_config, series_frame, summary, write_file, writ
 from studies.parameters import PARAMETERS, RATES, Config, make_config, parse_value, part
 from studies.pictures import check_picture, write_picture
 from studies.rates import dated
-from studies.report import check_report, write_report
+from studies.report import SweepStory, check_report, write_report
 from studies.space import check_optuna, parse_dimension
 from studies.sweep import (
     BATCH,
@@ -154,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     files.add_argument("--csv", metavar="FILE", help="one row a rung (default: not written)")
     files.add_argument("--png", metavar="FILE", help="waterfall picture (default: not written)")
+    files.add_argument("--html", metavar="FILE", help="report of the account with the ladder in it")
     command = commands.add_parser(
         "audit",
         help="does a strategy read the future? it is run on others",
@@ -216,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument(
         "--png", metavar="FILE", help="heat map, and in sample against out (default: not written)"
     )
+    files.add_argument("--html", metavar="FILE", help="report of the best try with the sweep in it")
     command = commands.add_parser(
         "walkforward",
         help="choose on the past, trade the next months, in one account",
@@ -387,9 +390,11 @@ def _write_backtest(
 
 def _ladder(options: argparse.Namespace, console: Console) -> None:
     config = _config(options)
-    _check_outputs(options.json, options.csv, options.png)
+    _check_outputs(options.json, options.csv, options.png, options.html)
     if options.png:
         check_matplotlib()
+    if options.html:
+        check_report()
     panel = _panel(options, config, console)
     with _progress(console, "ladder", len(RUNGS)) as advance:
         result = ladder(panel, config, workers=options.workers, advance=advance)
@@ -401,7 +406,9 @@ def _ladder(options: argparse.Namespace, console: Console) -> None:
         write_file(options.csv, lambda path: frame.to_csv(path))
     if options.png:
         write_file(options.png, lambda path: draw_waterfall(result, path))
-    written = [name for name in (options.json, options.csv, options.png) if name]
+    if options.html:
+        write_report(options.html, backtest(panel, config), ladder=ladder_summary(result))
+    written = [name for name in (options.json, options.csv, options.png, options.html) if name]
     if written:
         console.print(f"Wrote {', '.join(written)}.", highlight=False)
 
@@ -439,6 +446,10 @@ def _audit(options: argparse.Namespace, console: Console) -> int:
 def _sweep(options: argparse.Namespace, console: Console) -> None:
     config, dimensions = _config(options), [parse_dimension(text) for text in options.grid]
     _check_tries(options)
+    _check_outputs(options.html)
+    if options.html:
+        check_report()
+        check_matplotlib()
     total = number_of_tries(dimensions, options.search, options.trials)
     panel = _panel(options, config, console)
     search = {
@@ -453,6 +464,12 @@ def _sweep(options: argparse.Namespace, console: Console) -> None:
     _show_rows(console, *ranking_rows(judged))
     for line in in_words(judged):
         console.print(line, highlight=False, markup=False)
+    if options.html:
+        with tempfile.TemporaryDirectory() as folder:
+            draw_sweep(judged, Path(folder) / "sweep.png")
+            story = SweepStory(in_words(judged), (Path(folder) / "sweep.png").read_bytes())
+        write_report(options.html, backtest(panel, result.config_of(judged.winner)), sweep=story)
+        console.print(f"Wrote {options.html}.", highlight=False, markup=False)
     _write_tries(
         options, console, sweep_summary(judged), sweep_frame(result), lambda path: draw_sweep(judged, path)
     )

@@ -293,16 +293,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_command_writes_what_is_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = ["--json", "a.json", "--csv", "a.csv", "--png", "a.png"]
+    pytest.importorskip("plotly")
+    files = ["--json", "a.json", "--csv", "a.csv", "--png", "a.png", "--html", "a.html"]
     assert run.main(["ladder", *FLAGS, "--workers", "1", "--commission-bps", "0", *files]) == 0
     out = capsys.readouterr().out
-    assert {path.name for path in folder.iterdir()} == {"a.json", "a.csv", "a.png"}
+    assert {path.name for path in folder.iterdir()} == {"a.json", "a.csv", "a.png", "a.html"}
     content = json.loads(Path("a.json").read_text())
     table = pd.read_csv("a.csv", index_col="rung")
     assert list(table.index) == [rung["id"] for rung in content["rungs"]] == list(BY_ID)
     assert table.loc["slippage", "dynamic_sharpe"] == content["rungs"][-2]["dynamic"]["sharpe"]
     assert read_config("a.json")["commission_bps"] == 0.0
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    page = Path("a.html").read_text()
+    assert '<section id="ladder">' in page and "holdings drift between rebalances" in page
     assert all(name in out for name in BY_ID)
     assert "no change with these flags" in out and "Synthetic market" in out
     assert content["conclusion"] in " ".join(out.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -511,7 +512,8 @@ def test_the_command_shows_writes_and_draws(
     pytest.importorskip("arch", reason="the extra `sweep` is not installed")
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
-    files = ["--json", "s.json", "--csv", "s.csv", "--png", "s.png"]
+    pytest.importorskip("plotly")
+    files = ["--json", "s.json", "--csv", "s.csv", "--png", "s.png", "--html", "s.html"]
     assert run.main(["sweep", *FLAGS, "--workers", "1", *files]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "Of 6 tries, luck alone would give a Sharpe of" in out
@@ -520,6 +522,10 @@ def test_the_command_shows_writes_and_draws(
     assert written["config"]["target_vol"] == written["best"]["params"]["target_vol"]
     assert len(pd.read_csv("s.csv")) == 6
     assert Path("s.png").read_bytes()[:4] == b"\x89PNG"
+    page = Path("s.html").read_text()
+    assert '<section id="sweep">' in page
+    assert "luck alone would give a Sharpe of" in page
+    assert base64.b64encode(Path("s.png").read_bytes())[:200].decode() in page
     assert run.main(["backtest", "--config", "s.json", "--csv", "", "--json", "b.json", "--confidence"]) == 0
     assert "95 % intervals" in capsys.readouterr().out
     again = json.loads(Path("b.json").read_text())

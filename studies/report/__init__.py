@@ -1,5 +1,5 @@
 """The report of a backtest: one HTML file that needs nothing else."""
 
-from .page import check_report, report_html, write_report
+from .page import SweepStory, check_report, report_html, write_report
 
-__all__ = ["check_report", "report_html", "write_report"]
+__all__ = ["SweepStory", "check_report", "report_html", "write_report"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,13 +48,31 @@ def _plotly() -> str:
     return str(get_plotlyjs())
 
 
-def write_report(path: str | Path, result: Backtest, *, ladder: Mapping[str, Any] | None = None) -> None:
+@dataclass(frozen=True)
+class SweepStory:
+    """What the page tells of the sweep that chose the configuration."""
+
+    lines: Sequence[str]
+    """The judgement, a sentence or two each."""
+    picture: bytes
+    """PNG."""
+
+
+def write_report(
+    path: str | Path,
+    result: Backtest,
+    *,
+    ladder: Mapping[str, Any] | None = None,
+    sweep: SweepStory | None = None,
+) -> None:
     """Write the page as `write_file` does. Arguments and errors as `report_html`; ValueError for a bad path."""
-    page = report_html(result, ladder=ladder)
+    page = report_html(result, ladder=ladder, sweep=sweep)
     write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 
-def report_html(result: Backtest, *, ladder: Mapping[str, Any] | None = None) -> str:
+def report_html(
+    result: Backtest, *, ladder: Mapping[str, Any] | None = None, sweep: SweepStory | None = None
+) -> str:
     """The report of a backtest: HTML that needs no other file and asks the network for nothing.
 
     Parameters
@@ -60,6 +80,7 @@ def report_html(result: Backtest, *, ladder: Mapping[str, Any] | None = None) ->
     result : base and dynamic
     ladder : of the same market and configuration, {"rungs": [{"id", "what", "base", "dynamic"}]} with the statistics
         of both portfolios as fractions; None: the page has no ladder
+    sweep : the sweep whose best try `result` is; None: the page has none
 
     Raises
     ------
@@ -76,7 +97,7 @@ def report_html(result: Backtest, *, ladder: Mapping[str, Any] | None = None) ->
         "symbols": list(result.panel.symbols),
         "trades": trade_columns(result),
     }
-    sections = _sections(result, drawn, rungs)
+    sections = _sections(result, drawn, rungs, sweep)
     scripts = (_plotly(), _asset("page.js"))
     contents = "".join(f'<li><a href="#{key}">{title}</a></li>' for key, title, _ in sections)
     body = "".join(f'<section id="{key}"><h2>{title}</h2>{text}</section>' for key, title, text in sections)
@@ -180,7 +201,9 @@ def _truth(result: Backtest) -> str:
 # -- sections ----------------------------------------------------------------------------------------------------------
 
 
-def _sections(result: Backtest, drawn: Mapping[str, Chart], rungs: Any) -> list[tuple[str, str, str]]:
+def _sections(
+    result: Backtest, drawn: Mapping[str, Chart], rungs: Any, sweep: SweepStory | None
+) -> list[tuple[str, str, str]]:
     """Id, title and HTML of each section."""
     over_time = ("equity", "drawdown", "leverage", "volatility", "weights", "risk")
     sections = [
@@ -197,6 +220,8 @@ def _sections(result: Backtest, drawn: Mapping[str, Chart], rungs: Any) -> list[
     if rungs:
         ladder = _figure(drawn["ladder"]) + _folded("Every rung in figures", rungs_table(rungs))
         sections.append(("ladder", "The ladder", ladder))
+    if sweep is not None:
+        sections.append(("sweep", "The sweep", _story(sweep)))
     return [
         *sections,
         ("trades", "Trades", _trades(result)),
@@ -208,6 +233,15 @@ def _sections(result: Backtest, drawn: Mapping[str, Chart], rungs: Any) -> list[
             '<p class="soft">Marked: not the default.</p>' + configuration(result.config),
         ),
     ]
+
+
+def _story(sweep: SweepStory) -> str:
+    lines = "".join(f"<p>{escape(line)}</p>" for line in sweep.lines)
+    source = base64.b64encode(sweep.picture).decode()
+    return (
+        f'{lines}<figure><img style="max-width:100%;height:auto" src="data:image/png;base64,{source}" '
+        'alt="The criterion over the grid, and in sample against out of sample"></figure>'
+    )
 
 
 def _spans() -> str:
