@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import math
 import multiprocessing
 import os
@@ -30,6 +29,7 @@ from strategies.paper import paper_backtest
 from .backtest import UNLEVERED, simulate
 from .outputs import data_summary, versions
 from .parameters import Config
+from .pools import quiet
 
 __all__ = [
     "LEGS",
@@ -253,7 +253,7 @@ def _perform(panel: Panel, jobs: list[Job], workers: int) -> Iterator[tuple[Job,
     """Jobs with their results, as they finish."""
     if workers == 1:
         for job in jobs:
-            with _quiet():
+            with quiet():
                 result = run_rung(panel, job[1], broker=job[2], legs=job[3])
             yield job, result
         return
@@ -293,20 +293,8 @@ def _begin(prices: Path) -> None:
 def _work(job: Job) -> list[Leg]:
     _, settings, broker, legs = job
     gc.collect()
-    with _quiet():
+    with quiet():
         return run_rung(_panel, settings, broker=broker, legs=legs)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Notes of a run (a trimmed leverage, an order tried again) would come once for every rung."""
-    log = logging.getLogger("riskoverlay")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 @contextmanager

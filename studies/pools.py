@@ -24,7 +24,7 @@ from feeds import Panel
 from .backtest import simulate
 from .parameters import Config
 
-__all__ = ["Outcome", "Pool", "check_workers", "open_pool", "run_one"]
+__all__ = ["Outcome", "Pool", "check_workers", "open_pool", "quiet", "run_one"]
 
 DEATHS = 3
 """Times that processes may die in a row, nothing being finished in between."""
@@ -62,7 +62,7 @@ def run_one(panel: Panel, config: Config) -> Outcome:
     began = time.monotonic()
     gc.collect()
     try:
-        with _quiet():
+        with quiet():
             run = simulate(panel, config)
         reason = None if np.isfinite(run.statistics["sharpe"]) else "its returns have no volatility"
     except (ValueError, ArithmeticError, RuntimeError) as error:
@@ -72,8 +72,8 @@ def run_one(panel: Panel, config: Config) -> Outcome:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Notes of a run (a trimmed leverage, an order tried again) would come once for every try."""
+def quiet() -> Iterator[None]:
+    """Notes of a run (a trimmed leverage, an order tried again) would come once for every try or rung."""
     log = logging.getLogger("riskoverlay")
     level = log.level
     log.setLevel(logging.ERROR)

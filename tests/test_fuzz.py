@@ -227,7 +227,7 @@ def try_market(seed: int) -> str:
 
 def try_markets(seeds: range) -> None:
     said = [try_market(seed) for seed in seeds]
-    assert said.count("ran") > len(said) / 3  # most of all markets run; of a few dozen, sometimes just half
+    assert said.count("ran") > len(said) / 2
     assert "refused" in said or len(said) < 50
 
 
@@ -236,9 +236,9 @@ def test_forty_random_markets() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("chunk", range(40))
+@pytest.mark.parametrize("chunk", range(20))
 def test_two_thousand_random_markets(chunk: int) -> None:
-    try_markets(range(50 * chunk, 50 * (chunk + 1)))
+    try_markets(range(100 * chunk, 100 * (chunk + 1)))  # of 50, chance may refuse half
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
