@@ -5,6 +5,8 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 
+from riskoverlay.errors import InputError
+
 from .accounting import turnover
 from .ledger import Ledger, LedgerReader
 from .statistics import PERIODS
@@ -53,8 +55,8 @@ class TradingCosts(LedgerReader):
 
     def check(self) -> None:
         if not self.p.periods > 0:
-            raise ValueError(
-                f"periods={self.p.periods} is not positive: give the sessions in a year, such as 252"
+            raise InputError(
+                "is not positive", "give the sessions in a year, such as 252", "periods", self.p.periods
             )
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from riskoverlay.errors import InputError
+
 from .ledger import Ledger, LedgerReader
 from .sessions import first_index, parse_first
 from .statistics import max_drawdown, worst_drawdowns
@@ -28,8 +30,8 @@ class MaxDrawdown(LedgerReader):
 
     def check(self) -> None:
         if not (isinstance(self.p.worst, int) and self.p.worst >= 1):
-            raise ValueError(
-                f"worst={self.p.worst!r} is not a positive whole number: give how many drawdowns to list"
+            raise InputError(
+                "is not a positive whole number", "give how many drawdowns to list", "worst", self.p.worst
             )
         parse_first(self.p.first)
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from riskoverlay.errors import InputError
+
 from .ledger import Ledger, LedgerReader
 
 __all__ = ["Exposure"]
@@ -69,8 +71,8 @@ def _rows(rows: Sequence[Sequence[Any]], n: int, width: int, name: str) -> npt.N
     table = np.full((n, width), np.nan)
     for i, row in enumerate(rows[:n]):
         if row and len(row) != width:
-            raise ValueError(
-                f"{name} has {len(row)} values for {width} feeds: give one for each feed of the strategy"
+            raise InputError(
+                f"{name} has {len(row)} values for {width} feeds", "give one for each feed of the strategy"
             )
         if row:
             table[i] = row

@@ -6,6 +6,8 @@ from typing import Any
 
 import backtrader as bt
 
+from riskoverlay.errors import InputError
+
 __all__ = ["DrawdownBrake", "Leverage", "plot"]
 
 
@@ -77,7 +79,7 @@ def plot(
     except ImportError:
         raise ImportError("matplotlib is not installed and plot needs it: pip install matplotlib") from None
     if not getattr(cerebro, "runstrats", None):
-        raise ValueError("cerebro has not run: call cerebro.run() before plot")
+        raise InputError("cerebro has not run", "call cerebro.run() before plot")
     before = matplotlib.get_backend()
     from backtrader import plot as drawing  # it asks for Tk when it is first imported
 
@@ -89,7 +91,9 @@ def plot(
     try:
         drawn = cerebro.plot(plotter=Silent(**options), numfigs=options.get("numfigs", 1), iplot=False)
         if drawn is None:
-            raise ValueError("cerebro kept no bars to draw: run it with exactbars=False or a negative number")
+            raise InputError(
+                "cerebro kept no bars to draw", "run it with exactbars=False or a negative number"
+            )
         figures = [figure for one in drawn for figure in one]
         paths = _numbered(Path(path), len(figures))
         for figure, name in zip(figures, paths, strict=True):

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from riskoverlay.errors import InputError
+
 from .ledger import Ledger, LedgerReader
 from .statistics import simple_returns
 
@@ -33,8 +35,8 @@ class PortfolioReturns(LedgerReader):
         try:
             pd.DatetimeIndex([]).tz_localize(self.p.tz)
         except Exception as error:  # the kind depends on the time zone library behind pandas
-            raise ValueError(
-                f"tz={self.p.tz!r} is not a time zone: give one such as 'UTC', or None"
+            raise InputError(
+                "is not a time zone", "give one such as 'UTC', or None", "tz", self.p.tz
             ) from error
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from datetime import date, datetime, tzinfo
 
 from backtrader.utils.dateintern import num2date
 
+from riskoverlay.errors import InputError
+
 __all__ = ["first_index", "parse_first", "session_dates"]
 
 
@@ -27,7 +29,9 @@ def parse_first(first: date | str | None) -> date | None:
     try:
         return date.fromisoformat(first)
     except (TypeError, ValueError):
-        raise ValueError(f"first={first!r} is not a date: give datetime.date, 'YYYY-MM-DD' or None") from None
+        raise InputError(
+            "is not a date", "give datetime.date, 'YYYY-MM-DD' or None", "first", first
+        ) from None
 
 
 def first_index(dates: Sequence[date], first: date | None) -> int:

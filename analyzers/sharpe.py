@@ -3,6 +3,8 @@
 from math import isfinite
 from typing import Any
 
+from riskoverlay.errors import InputError
+
 from .ledger import Ledger, LedgerReader
 from .sessions import first_index, parse_first
 from .statistics import PERIODS, annualized_return, annualized_volatility, sharpe_ratio, simple_returns
@@ -25,12 +27,12 @@ class AnnualizedSharpe(LedgerReader):
 
     def check(self) -> None:
         if not isfinite(self.p.risk_free):
-            raise ValueError(
-                f"risk_free={self.p.risk_free} is not a number: give an annual fraction such as 0.02"
+            raise InputError(
+                "is not a number", "give an annual fraction such as 0.02", "risk_free", self.p.risk_free
             )
         if not (isfinite(self.p.periods) and self.p.periods > 0):
-            raise ValueError(
-                f"periods={self.p.periods} is not positive: give the sessions in a year, such as 252"
+            raise InputError(
+                "is not positive", "give the sessions in a year, such as 252", "periods", self.p.periods
             )
         parse_first(self.p.first)
 

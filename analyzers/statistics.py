@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskoverlay.errors import InputError
+
 __all__ = [
     "PERIODS",
     "Drawdown",
@@ -116,10 +118,10 @@ def worst_drawdowns(values: npt.ArrayLike, dates: Sequence[date], n: int) -> lis
     Raises ValueError when values and dates differ in number or n is below 1.
     """
     if n < 1:
-        raise ValueError(f"n={n} is below 1: give the number of drawdowns wanted")
+        raise InputError("is below 1", "give the number of drawdowns wanted", "n", n)
     falls = drawdown_series(values)
     if falls.size != len(dates):
-        raise ValueError(f"{falls.size} values but {len(dates)} dates: give one date for each value")
+        raise InputError(f"{falls.size} values but {len(dates)} dates", "give one date for each value")
     if np.isnan(falls).any():
         return []
     under = np.concatenate(([False], falls < 0.0, [False]))
@@ -160,7 +162,7 @@ def monthly_returns(returns: npt.ArrayLike, dates: Sequence[date]) -> pd.DataFra
     """Returns compounded by calendar month: a row a year, columns 1 to 12, nan where there is no session."""
     r = _vector(returns, "returns")
     if r.size != len(dates):
-        raise ValueError(f"{r.size} returns but {len(dates)} dates: give one date for each return")
+        raise InputError(f"{r.size} returns but {len(dates)} dates", "give one date for each return")
     growth: dict[tuple[int, int], float] = {}
     for day, one in zip(dates, r.tolist(), strict=True):
         month = (day.year, day.month)
@@ -174,5 +176,5 @@ def monthly_returns(returns: npt.ArrayLike, dates: Sequence[date]) -> pd.DataFra
 def _vector(x: npt.ArrayLike, name: str) -> Floats:
     v = np.asarray(x, dtype=np.float64)
     if v.ndim != 1:
-        raise ValueError(f"{name} has {v.ndim} dimensions: give one series, shape (n,)")
+        raise InputError(f"{name} has {v.ndim} dimensions", "give one series, shape (n,)")
     return v

@@ -29,10 +29,11 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-import feeds
+from riskoverlay.studies.workbench.backtest import simulate
+from riskoverlay.studies.workbench.parameters import make_config
+
 from benchmarks.worker import FIELDS
-from studies.backtest import simulate
-from studies.parameters import make_config
+from riskoverlay import feeds
 
 CONTENDERS = {
     "a": ("ours", "stock feed", "bt", "backtrader-next", "vectorbt"),

@@ -49,9 +49,8 @@ def frames_of(path: str) -> dict[str, pd.DataFrame]:
 def ours(frames: dict[str, pd.DataFrame], job: str, feed: str = "PanelFeed", trace: str | None = None) -> Run:
     """This project's strategy, sizer and broker, on its own feed or on backtrader's PandasData."""
     import backtrader as bt
-
-    from feeds import PanelFeed
-    from strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
+    from riskoverlay.feeds import PanelFeed
+    from riskoverlay.strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
 
     kind = {"PanelFeed": PanelFeed, "PandasData": bt.feeds.PandasData}[feed]
 
@@ -71,7 +70,7 @@ def ours(frames: dict[str, pd.DataFrame], job: str, feed: str = "PanelFeed", tra
 
 def paper(frames: dict[str, pd.DataFrame], job: str) -> Run:
     """The notebook's own array code, in its published form."""
-    from strategies.paper import paper_backtest
+    from riskoverlay.strategies.paper import paper_backtest
 
     closes = pd.DataFrame({symbol: frame["close"] for symbol, frame in frames.items()})
     return lambda: float(CASH * paper_backtest(closes).equity_dynamic[-1])

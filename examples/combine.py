@@ -11,10 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not needed with riskoverlay installed
 
 import backtrader as bt
-
-from analyzers import DailySeries, StrategyProfit
-from feeds import load
-from strategies import OwnPosition, RiskParityBlend, VolTargetDrawdownSizer, open_account
+from riskoverlay.analyzers import DailySeries, StrategyProfit
+from riskoverlay.feeds import load
+from riskoverlay.strategies import OwnPosition, RiskParityBlend, VolTargetDrawdownSizer, open_account
 
 
 class CrossOver(OwnPosition, bt.strategies.SMA_CrossOver):

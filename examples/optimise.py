@@ -11,10 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not needed with riskoverlay installed
 
 import backtrader as bt
-
-from analyzers import AnnualizedSharpe
-from feeds import load
-from strategies import RiskParityBlend, open_account
+from riskoverlay.analyzers import AnnualizedSharpe
+from riskoverlay.feeds import load
+from riskoverlay.strategies import RiskParityBlend, open_account
 
 
 def main(maxcpus: int = 2) -> dict[tuple[float, float], float]:

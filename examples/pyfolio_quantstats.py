@@ -16,9 +16,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from analyzers import PERIODS, PortfolioReturns, summary
-from feeds import load
-from strategies import RiskParityBlend, open_account
+from riskoverlay.analyzers import PERIODS, PortfolioReturns, summary
+from riskoverlay.feeds import load
+from riskoverlay.strategies import RiskParityBlend, open_account
 
 warnings.filterwarnings("ignore", message='Module "zipline.assets" not found')
 

@@ -7,7 +7,7 @@ from .files import read_csv_folder, read_parquet, read_wide_csv
 from .panel import Panel, align
 from .quality import Finding, check_bars, quality
 from .sample import SAMPLE_SYMBOLS, sample_market, sample_states
-from .sources import SOURCES, load, load_raw
+from .sources import SOURCES, PriceSelection, load, load_raw
 from .symbols import DEFAULT_SYMBOLS, check_symbols
 from .validation import validate
 from .yahoo import read_yahoo
@@ -20,6 +20,7 @@ __all__ = [
     "Finding",
     "Panel",
     "PanelFeed",
+    "PriceSelection",
     "adjust",
     "align",
     "check_bars",

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from riskoverlay.errors import InputError
+
 from .validation import validate
 
 __all__ = ["Raw", "adjust"]
@@ -34,9 +36,10 @@ def adjust(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     bad = ~(np.isfinite(adjusted) & (adjusted > 0))
     if bad.any():
         at = int(np.argmax(bad))
-        raise ValueError(
+        raise InputError(
             f"{name}: adj_close is {frame['adj_close'].tolist()[at]!r} on {raw.index[at]:%Y-%m-%d}: "
-            "prices must be above zero: correct or remove the row"
+            "prices must be above zero",
+            "correct or remove the row",
         )
     ratio = adjusted / raw["close"].to_numpy()
     for field in ("open", "high", "low"):

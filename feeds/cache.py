@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 import platformdirs
 
+from riskoverlay.errors import InputError
+
 from .calendars import calendar_of, finished_session
 from .symbols import check_symbols
 from .yahoo import fetch_yahoo, refusal, utc_now
@@ -80,9 +82,9 @@ class Cache:
 
     def __post_init__(self) -> None:
         if self.refresh and self.offline:
-            raise ValueError("refresh=True with offline=True: give one of them")
+            raise InputError("refresh=True with offline=True", "give one of them")
         if Path(self.folder).exists() and not Path(self.folder).is_dir():
-            raise ValueError(f"cache_dir={str(self.folder)!r} is not a folder: give one")
+            raise InputError("is not a folder", "give one", "cache_dir", str(self.folder))
 
     def path(self, symbol: str) -> Path:
         """The file of a symbol, always directly in the folder."""
@@ -134,14 +136,15 @@ class Cache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise ValueError(
-                f"cache file {path} cannot be read ({error.strerror}): correct that, or give another cache_dir"
+            raise InputError(
+                f"cache file {path} cannot be read ({error.strerror})",
+                "correct that, or give another cache_dir",
             ) from None
         try:
             return _parsed(content, symbol)
         except ValueError as error:
-            raise ValueError(
-                f"cache file {path} is damaged ({error}): fetch it again, without offline, or delete it"
+            raise InputError(
+                f"cache file {path} is damaged ({error})", "fetch it again, without offline, or delete it"
             ) from None
 
     def write(self, cached: Cached) -> None:
@@ -186,8 +189,8 @@ class Cache:
             raise ValueError(text)
         missing = [symbol for symbol in names if symbol not in held]
         if missing:
-            raise ValueError(
-                f"{', '.join(missing)}: not in the cache {self.folder}: fetch it first, without offline"
+            raise InputError(
+                f"{', '.join(missing)}: not in the cache {self.folder}", "fetch it first, without offline"
             )
 
     def _fetched(
@@ -290,7 +293,7 @@ def _parsed(content: bytes, symbol: str) -> Cached:
     """What `_text` wrote. Raises ValueError with the reason."""
     first, _, below = content.partition(b"\n")
     if first != f"# sha256 {hashlib.sha256(below).hexdigest()}".encode():
-        raise ValueError("its checksum does not match")
+        raise InputError("its checksum does not match")
     described, _, table = below.partition(b"\n")
     try:
         about = json.loads(described[2:])
@@ -302,7 +305,7 @@ def _parsed(content: bytes, symbol: str) -> Cached:
         if about["symbol"].upper() != symbol.upper() or bars.empty or len(bars) != about["rows"]:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError("it holds something else") from None
+        raise InputError("it holds something else") from None
     return Cached(symbol, bars.rename_axis("date"), fetched)
 
 

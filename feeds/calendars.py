@@ -8,6 +8,8 @@ from typing import Any
 import exchange_calendars
 import pandas as pd
 
+from riskoverlay.errors import InputError
+
 __all__ = ["calendar_of", "check_calendar", "exchange_sessions", "finished_session"]
 
 # Yahoo's suffixes of the exchanges that exchange_calendars knows; what has none trades in New York.
@@ -36,8 +38,8 @@ def calendar_of(symbol: str) -> str:
 def check_calendar(calendar: str) -> None:
     """ValueError if exchange_calendars has no calendar of that name."""
     if calendar not in _KNOWN:
-        raise ValueError(
-            f"calendar={calendar!r} is unknown: give a name of exchange_calendars, as XNYS, XLON or 24/7"
+        raise InputError(
+            "is unknown", "give a name of exchange_calendars, as XNYS, XLON or 24/7", "calendar", calendar
         )
 
 

@@ -12,6 +12,8 @@ from reprlib import repr as shortened
 
 import pandas as pd
 
+from riskoverlay.errors import InputError, MissingFileError
+
 from .adjust import Raw, adjust
 from .symbols import check_symbols
 from .tables import EXTRA, field_name, raw_from_table
@@ -71,7 +73,9 @@ def raw_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -
         _check_width(path, 2, below, len(head))
         columns = pd.MultiIndex.from_arrays([columns, [cell.strip() for cell in below[1:]]])
     if not columns.is_unique:
-        raise ValueError(f"{path}: column {columns[columns.duplicated()][0]!r} is there twice: give it once")
+        raise InputError(
+            f"{path}: column {columns[columns.duplicated()][0]!r} is there twice", "give it once"
+        )
     dates: list[datetime] = []
     values: list[list[float]] = []
     body = lines if second is None or two_rows else _chained(second, lines)
@@ -87,7 +91,7 @@ def raw_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -
             ]
         )
     if not values:
-        raise ValueError(f"{path}: no rows: give at least one session")
+        raise InputError(f"{path}: no rows", "give at least one session")
     table = pd.DataFrame(values, index=pd.DatetimeIndex(dates), columns=columns)
     return raw_from_table(table, symbols, str(path))
 
@@ -127,16 +131,16 @@ def _paths(folder: str | Path, symbols: Sequence[str] | str | None, suffix: str)
     folder = Path(folder)
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
-        raise FileNotFoundError(f"{folder} {what}: give a folder with one SYMBOL{suffix} each")
+        raise MissingFileError(f"{folder} {what}", f"give a folder with one SYMBOL{suffix} each")
     there = sorted(path.stem for path in folder.glob(f"*{suffix}"))
     if not there:
-        raise FileNotFoundError(f"{folder} has no {suffix} file: give a folder with one SYMBOL{suffix} each")
+        raise MissingFileError(f"{folder} has no {suffix} file", f"give a folder with one SYMBOL{suffix} each")
     paths = {}
     for symbol in check_symbols(there if symbols is None else symbols):
         paths[symbol] = folder / f"{symbol}{suffix}"
         if not paths[symbol].is_file():
             few = ", ".join(there[:8]) + (", ..." if len(there) > 8 else "")
-            raise FileNotFoundError(f"{paths[symbol]} does not exist: the folder has {few}")
+            raise MissingFileError(f"{paths[symbol]} does not exist", f"the folder has {few}")
     return paths
 
 
@@ -149,8 +153,8 @@ def _read_bars(path: Path) -> pd.DataFrame:
     for field in wanted:
         if fields.count(field) != 1:
             problem = "missing" if field not in fields else "there more than once"
-            raise ValueError(
-                f"{path}: column {field!r} is {problem}: give one each of date, {', '.join(FIELDS)}"
+            raise InputError(
+                f"{path}: column {field!r} is {problem}", f"give one each of date, {', '.join(FIELDS)}"
             )
     at = {field: fields.index(field) for field in wanted}
     dates, rows = [], []
@@ -167,7 +171,7 @@ def _read_bars(path: Path) -> pd.DataFrame:
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each line that is not blank. The first is there, or ValueError."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: give a CSV file")
+        raise MissingFileError(f"{path} does not exist", "give a CSV file")
     empty = True
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -177,9 +181,9 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                     empty = False
                     yield reader.line_num, row
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV text file ({error}): give one in UTF-8") from None
+        raise InputError(f"{path} is not a CSV text file ({error})", "give one in UTF-8") from None
     if empty:
-        raise ValueError(f"{path} is empty: give a header line and at least one session")
+        raise InputError(f"{path} is empty", "give a header line and at least one session")
 
 
 def _chained(
@@ -191,8 +195,8 @@ def _chained(
 
 def _check_width(path: Path, number: int, row: list[str], width: int) -> None:
     if len(row) != width:
-        raise ValueError(
-            f"{path}, line {number}: {len(row)} columns where the header has {width}: complete the line"
+        raise InputError(
+            f"{path}, line {number}: {len(row)} columns where the header has {width}", "complete the line"
         )
 
 
@@ -202,8 +206,8 @@ def _date(path: Path, number: int, text: str) -> datetime:
             hour=0, minute=0, second=0, microsecond=0, tzinfo=None
         )
     except ValueError:
-        raise ValueError(
-            f"{path}, line {number}: date {shortened(text)} is unreadable: write it YYYY-MM-DD"
+        raise InputError(
+            f"{path}, line {number}: date {shortened(text)} is unreadable", "write it YYYY-MM-DD"
         ) from None
 
 
@@ -213,8 +217,8 @@ def _number(path: Path, number: int, field: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(
-            f"{path}, line {number}: {field} {shortened(text)} is not a number: correct or remove the line"
+        raise InputError(
+            f"{path}, line {number}: {field} {shortened(text)} is not a number", "correct or remove the line"
         )
     return value
 
@@ -224,11 +228,11 @@ def _read_parquet_table(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path, engine="pyarrow")
     except (ValueError, OSError) as error:  # pyarrow's own errors are among these
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is not a Parquet file ({first}): give one") from None
+        raise InputError(f"{path} is not a Parquet file ({first})", "give one") from None
     if isinstance(table.index, pd.DatetimeIndex):
         return table
     dated = [column for column in table.columns if field_name(column) == "date"]
     if len(dated) != 1 or isinstance(table.columns, pd.MultiIndex):
-        raise ValueError(f"{path}: no dates: put them in the index or in a column named date")
+        raise InputError(f"{path}: no dates", "put them in the index or in a column named date")
     dates = pd.to_datetime(table[dated[0]], errors="coerce")
     return table.drop(columns=dated[0]).set_index(pd.DatetimeIndex(dates))

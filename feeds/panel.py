@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from riskoverlay.errors import InputError
+
 from .bars import PanelFeed
 from .symbols import check_symbols
 from .validation import FIELDS, validate
@@ -67,7 +69,9 @@ class Panel:
         chosen = check_symbols(symbols)
         for symbol in chosen:
             if symbol not in self.frames:
-                raise ValueError(f"symbol {symbol!r} is not in the panel: it has {', '.join(self.symbols)}")
+                raise InputError(
+                    f"symbol {symbol!r} is not in the panel", f"it has {', '.join(self.symbols)}"
+                )
         return replace(self, frames={symbol: self.frames[symbol] for symbol in chosen})
 
     def feeds(self) -> list[PanelFeed]:
@@ -87,14 +91,14 @@ def align(frames: Mapping[str, pd.DataFrame], *, source: str = "frames", synthet
     Raises ValueError for no frames, a frame that `validate` refuses, and frames without a common session.
     """
     if not frames:
-        raise ValueError("frames is empty: give at least one symbol")
+        raise InputError("frames is empty", "give at least one symbol")
     valid = {symbol: validate(frame, symbol) for symbol, frame in frames.items()}
     common = next(iter(valid.values())).index
     for frame in valid.values():
         common = common[common.isin(frame.index)]
     if common.empty:
         spans = ", ".join(f"{symbol} {span(frame.index)}" for symbol, frame in valid.items())
-        raise ValueError(f"no session is common to all symbols ({spans}): give symbols that overlap")
+        raise InputError(f"no session is common to all symbols ({spans})", "give symbols that overlap")
     dropped = []
     for symbol, frame in valid.items():
         lost = frame.index[~frame.index.isin(common)]

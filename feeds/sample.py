@@ -27,6 +27,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
+from riskoverlay.errors import InputError
+
 from .panel import Panel, align
 from .symbols import check_symbols
 from .window import check_window
@@ -74,9 +76,9 @@ def sample_market(
     chosen = check_symbols(symbols)
     for symbol in chosen:
         if symbol not in SAMPLE_SYMBOLS:
-            raise ValueError(
-                f"symbols: {symbol!r} is not in the sample market: "
-                f"give some of {', '.join(_CALIBRATED)}, SYN09 ... SYN64"
+            raise InputError(
+                f"symbols: {symbol!r} is not in the sample market",
+                f"give some of {', '.join(_CALIBRATED)}, SYN09 ... SYN64",
             )
     sessions = _sessions(start, end)
     market = _Market(len(sessions), seed)
@@ -94,7 +96,7 @@ class _Market:
 
     def __init__(self, n_sessions: int, seed: int) -> None:
         if not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(f"seed={seed!r} is not an integer >= 0: give one, as 63")
+            raise InputError("is not an integer >= 0", "give one, as 63", "seed", seed)
         self.seed = int(seed)
         self.n = n_sessions
         count = len(_CALIBRATED)
@@ -172,8 +174,8 @@ class _Market:
 def _sessions(start: object, end: object) -> pd.DatetimeIndex:
     first, last = check_window(start, end)
     if first is None or last is None:
-        raise ValueError(
-            f"start={start!r}, end={end!r}: the sample market needs both, as {SAMPLE_START}, {SAMPLE_END}"
+        raise InputError(
+            f"start={start!r}, end={end!r}", f"the sample market needs both, as {SAMPLE_START}, {SAMPLE_END}"
         )
     # The calendar wants some room; without sessions in it, it raises an error of its own.
     margin = pd.Timedelta(days=30)
@@ -181,7 +183,7 @@ def _sessions(start: object, end: object) -> pd.DatetimeIndex:
     sessions = pd.DatetimeIndex(calendar.sessions)
     sessions = sessions[(sessions >= first) & (sessions <= last)]
     if sessions.empty:
-        raise ValueError(f"no XNYS session from {first:%Y-%m-%d} to {last:%Y-%m-%d}: give a longer window")
+        raise InputError(f"no XNYS session from {first:%Y-%m-%d} to {last:%Y-%m-%d}", "give a longer window")
     return pd.DatetimeIndex(sessions.to_numpy(), name="date")
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+
+from riskoverlay.errors import InputError
+from riskoverlay.rules import Rules, parameter
 
 from .adjust import Raw, adjust
 from .cache import Cache
@@ -18,37 +21,73 @@ from .symbols import DEFAULT_SYMBOLS, check_symbols
 from .window import between, check_window
 from .yahoo import WIDENED, prepared
 
-__all__ = ["SOURCES", "load", "load_raw", "widening"]
+__all__ = ["SOURCES", "PriceSelection", "load", "load_raw", "widening"]
 
 _FILES = {"csv": raw_csv_folder, "parquet": raw_parquet, "wide": raw_wide_csv}
 SOURCES = ("sample", "csv", "yahoo", "parquet", "wide")
 
 
+@dataclass(frozen=True)
+class PriceSelection(Rules):
+    """Which bars: where they are from, of what, and from when to when. `load` checks what is given."""
+
+    source: str = parameter(
+        "sample",
+        "where the bars are from: sample (a synthetic market), csv (folder of SYMBOL.csv), parquet (folder or file), "
+        "wide (one wide CSV) or yahoo",
+        checked=False,
+    )
+    symbols: Sequence[str] | str | None = parameter(
+        None,
+        "names of the assets, separated by commas (default SPY,QQQ,IWM,EFA,EEM,TLT,LQD,GLD)",
+        optional=True,
+        checked=False,
+    )
+    start: object = parameter(
+        "2010-01-01",
+        "first day, included; the sample market opens on 2010-01-04, or on an earlier start, which makes another "
+        "market of it",
+        "date",
+        optional=True,
+        checked=False,
+    )
+    end: object = parameter(
+        None, "last day, included (default: the last there is)", "date", optional=True, checked=False
+    )
+    data_dir: str | Path | None = parameter(
+        None, "folder or file with the prices, for csv, parquet and wide", optional=True, checked=False
+    )
+    seed: int = parameter(63, "whole number from which the sample market is drawn", checked=False)
+
+
 def load(
-    source: str = "sample",
-    symbols: Sequence[str] | str | None = None,
-    start: object = "2010-01-01",
-    end: object = None,
-    data_dir: str | Path | None = None,
-    seed: int = 63,
+    source: str = PriceSelection.source,
+    symbols: Sequence[str] | str | None = PriceSelection.symbols,
+    start: object = PriceSelection.start,
+    end: object = PriceSelection.end,
+    data_dir: str | Path | None = PriceSelection.data_dir,
+    seed: int = PriceSelection.seed,
     *,
     cache: Cache | None = None,
 ) -> Panel:
     """The validated, aligned bars of `symbols` from `source`.
 
-    source: where the bars are from: sample (a synthetic market), csv (folder of SYMBOL.csv), parquet (folder
-        or file), wide (one wide CSV) or yahoo
-    symbols: names of the assets, separated by commas (default SPY,QQQ,IWM,EFA,EEM,TLT,LQD,GLD)
-    start: first day, included; the sample market opens on 2010-01-04, or on an earlier start, which makes
-        another market of it
-    end: last day, included (default: the last there is)
-    data_dir: folder or file with the prices, for csv, parquet and wide
-    seed: whole number from which the sample market is drawn
-    cache: keeps what Yahoo says (default: in the user's cache folder, asking Yahoo for what is not fresh)
+    Parameters
+    ----------
+    source, symbols, start, end, data_dir, seed
+        See `PriceSelection`.
+    cache : Cache, optional
+        Keeps what Yahoo says (default: in the user's cache folder, asking Yahoo for what is not fresh).
 
-    What `quality` finds odd about bars that are not made up, and of when cached prices are, is in `Panel.warnings`.
-    Raises ValueError and FileNotFoundError, in one line, for whatever argument or file is not right, and ValueError
-    for bars that `quality` finds wrong.
+    Returns
+    -------
+    Panel
+        What `quality` finds odd about bars that are not made up, and of when cached prices are, is in its `warnings`.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        Whatever argument or file is not right, and bars that `quality` finds wrong.
     """
     _check_source(source, data_dir)
     first, last = check_window(start, end)
@@ -64,24 +103,41 @@ def load(
     found = quality(seen, widened=widened)
     wrong = sentences(errors(found))
     if wrong:
-        raise ValueError(f"{wrong[0]}: correct or remove the rows, or choose another window")
+        raise InputError(f"{wrong[0]}", "correct or remove the rows, or choose another window")
     return replace(align(frames, source=source), warnings=(*notes, *sentences(found)))
 
 
 def load_raw(
-    source: str = "sample",
-    symbols: Sequence[str] | str | None = None,
-    start: object = "2010-01-01",
-    end: object = None,
-    data_dir: str | Path | None = None,
-    seed: int = 63,
+    source: str = PriceSelection.source,
+    symbols: Sequence[str] | str | None = PriceSelection.symbols,
+    start: object = PriceSelection.start,
+    end: object = PriceSelection.end,
+    data_dir: str | Path | None = PriceSelection.data_dir,
+    seed: int = PriceSelection.seed,
     *,
     cache: Cache | None = None,
 ) -> tuple[dict[str, Raw], list[str]]:
-    """The bars as `source` gives them, each symbol's own, and sentences about their age; arguments as `load`.
+    """The bars as `source` gives them.
 
     What a file holds is given whole, Yahoo's bars from `start` to `end`: its history often opens with years of bars
     that are none, and nobody can correct them.
+
+    Parameters
+    ----------
+    source, symbols, start, end, data_dir, seed, cache
+        As `load`.
+
+    Returns
+    -------
+    raw : dict
+        symbol -> its own bars.
+    notes : list of str
+        Sentences about their age.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        As `load`, but for what `quality` finds.
     """
     _check_source(source, data_dir)
     names = check_symbols(DEFAULT_SYMBOLS if symbols is None else symbols)
@@ -105,12 +161,12 @@ def widening(source: str) -> float:
 
 def _check_source(source: str, data_dir: str | Path | None) -> None:
     if source not in SOURCES:
-        raise ValueError(f"source={source!r} is unknown: give one of {', '.join(SOURCES)}")
+        raise InputError("is unknown", f"give one of {', '.join(SOURCES)}", "source", source)
     if source in _FILES and data_dir is None:
-        raise ValueError(f"source={source!r} needs data_dir: give the folder or file with the prices")
+        raise InputError("needs data_dir", "give the folder or file with the prices", "source", source)
     if source not in _FILES and data_dir is not None:
-        raise ValueError(
-            f"data_dir={str(data_dir)!r} is not read by source={source!r}: give one of {', '.join(_FILES)}"
+        raise InputError(
+            f"is not read by source={source!r}", f"give one of {', '.join(_FILES)}", "data_dir", str(data_dir)
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from riskoverlay.errors import InputError
+
 __all__ = ["DEFAULT_SYMBOLS", "check_symbols"]
 
 DEFAULT_SYMBOLS = ("SPY", "QQQ", "IWM", "EFA", "EEM", "TLT", "LQD", "GLD")
@@ -23,14 +25,14 @@ def check_symbols(symbols: Sequence[str] | str) -> tuple[str, ...]:
     parts = symbols.split(",") if isinstance(symbols, str) else symbols
     names = tuple(str(part).strip() for part in parts)
     if not names:
-        raise ValueError("symbols is empty: give at least one, as SPY,TLT,GLD")
+        raise InputError("symbols is empty", "give at least one, as SPY,TLT,GLD")
     for at, name in enumerate(names):
         if not _SYMBOL.fullmatch(name):
             shown = name if len(name) <= 40 else name[:37] + "..."
-            raise ValueError(
-                f"symbols: {shown!r} is not a symbol: "
-                "give 1 to 32 letters, digits or ^ = . _ -, as SPY,BRK-B,^IRX"
+            raise InputError(
+                f"symbols: {shown!r} is not a symbol",
+                "give 1 to 32 letters, digits or ^ = . _ -, as SPY,BRK-B,^IRX",
             )
         if name in names[:at]:
-            raise ValueError(f"symbols: {name!r} is there twice: give each symbol once")
+            raise InputError(f"symbols: {name!r} is there twice", "give each symbol once")
     return names

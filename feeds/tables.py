@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from riskoverlay.errors import InputError
+
 from .adjust import Raw, adjust
 from .symbols import check_symbols
 from .validation import FIELDS
@@ -51,12 +53,12 @@ def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, nam
         try:
             wanted = check_symbols(list(parts))
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            raise InputError(f"{name}", f"{error}") from None
     else:
         wanted = check_symbols(symbols)
     for symbol in wanted:
         if symbol not in parts:
-            raise ValueError(f"{name}: symbol {symbol!r} is not there: it has {', '.join(parts)}")
+            raise InputError(f"{name}: symbol {symbol!r} is not there", f"it has {', '.join(parts)}")
     raw = {}
     for symbol in wanted:
         part = parts[symbol]
@@ -68,10 +70,10 @@ def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, nam
 
 def _by_symbol(table: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
     if table.columns.nlevels != 2:
-        raise ValueError(f"{name}: {table.columns.nlevels} header rows: give two, symbol and field")
+        raise InputError(f"{name}: {table.columns.nlevels} header rows", "give two, symbol and field")
     level = next((k for k in (0, 1) if "close" in map(field_name, table.columns.get_level_values(k))), None)
     if level is None:
-        raise ValueError(f"{name}: no column is named close: give two header rows, symbol and field")
+        raise InputError(f"{name}: no column is named close", "give two header rows, symbol and field")
     found: dict[str, pd.DataFrame] = {}
     for symbol in table.columns.get_level_values(1 - level).unique():
         part = pd.DataFrame(table.xs(symbol, axis=1, level=1 - level))

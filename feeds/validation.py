@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from riskoverlay.errors import InputError
+
 __all__ = ["FIELDS", "validate"]
 
 FIELDS = ("open", "high", "low", "close", "volume")
@@ -27,9 +29,11 @@ def validate(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     for field in FIELDS:
         if lowered.count(field) != 1:
             problem = "missing" if field not in lowered else "there more than once"
-            raise ValueError(f"{name}: column {field!r} is {problem}: give one each of {', '.join(FIELDS)}")
+            raise InputError(
+                f"{name}: column {field!r} is {problem}", f"give one each of {', '.join(FIELDS)}"
+            )
     if frame.empty:
-        raise ValueError(f"{name}: no rows: give at least one session")
+        raise InputError(f"{name}: no rows", "give at least one session")
     dates = _dates(frame.index, name)
     columns = {field: _numbers(frame.iloc[:, lowered.index(field)], dates, name) for field in FIELDS}
     checked = pd.DataFrame(columns, index=dates)
@@ -39,14 +43,15 @@ def validate(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _dates(index: pd.Index, name: str) -> pd.DatetimeIndex:
     if not isinstance(index, pd.DatetimeIndex):
-        raise ValueError(f"{name}: index is {type(index).__name__}, not dates: give a DatetimeIndex")
+        raise InputError(f"{name}: index is {type(index).__name__}, not dates", "give a DatetimeIndex")
     if index.hasnans:
-        raise ValueError(f"{name}: row {int(np.argmax(index.isna())) + 1} has no date: remove or date it")
+        raise InputError(f"{name}: row {int(np.argmax(index.isna())) + 1} has no date", "remove or date it")
     days = index.tz_localize(None).normalize()
     outside = (days.year < 1678) | (days.year > 2261)
     if outside.any():
-        raise ValueError(
-            f"{name}: date {days[int(np.argmax(outside))].date()} is outside 1678 to 2261: correct or remove the row"
+        raise InputError(
+            f"{name}: date {days[int(np.argmax(outside))].date()} is outside 1678 to 2261",
+            "correct or remove the row",
         )
     dates = days.as_unit("ns").rename("date")
     if dates.is_monotonic_increasing and dates.is_unique:
@@ -54,22 +59,22 @@ def _dates(index: pd.Index, name: str) -> pd.DatetimeIndex:
     at = int(np.argmax(np.diff(dates.asi8) <= 0))
     first, second = dates[at], dates[at + 1]
     if first == second or dates.is_monotonic_increasing:
-        raise ValueError(f"{name}: date {first:%Y-%m-%d} is there more than once: give one row a session")
-    raise ValueError(
-        f"{name}: date {second:%Y-%m-%d} comes after {first:%Y-%m-%d}: sort the rows by date, oldest first"
+        raise InputError(f"{name}: date {first:%Y-%m-%d} is there more than once", "give one row a session")
+    raise InputError(
+        f"{name}: date {second:%Y-%m-%d} comes after {first:%Y-%m-%d}", "sort the rows by date, oldest first"
     )
 
 
 def _numbers(column: pd.Series, dates: pd.DatetimeIndex, name: str) -> np.ndarray:
     if column.dtype.kind in "mMb":
-        raise ValueError(f"{name}: {column.name} is of type {column.dtype}, not numbers: give numbers")
+        raise InputError(f"{name}: {column.name} is of type {column.dtype}, not numbers", "give numbers")
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     bad = ~np.isfinite(values)
     if bad.any():
         at = int(np.argmax(bad))
-        raise ValueError(
-            f"{name}: {column.name} on {dates[at]:%Y-%m-%d} is {column.tolist()[at]!r}: "
-            "give a finite number or remove the row"
+        raise InputError(
+            f"{name}: {column.name} on {dates[at]:%Y-%m-%d} is {column.tolist()[at]!r}",
+            "give a finite number or remove the row",
         )
     return values
 
@@ -82,7 +87,7 @@ def _check_prices(bars: pd.DataFrame, name: str) -> None:
         if bad.any():
             at = int(np.argmax(bad))
             row = {field: f"{bars[field].iloc[at]:.10g}" for field in FIELDS}
-            raise ValueError(f"{name}: {text.format(**row)} on {bars.index[at]:%Y-%m-%d}: {cure}")
+            raise InputError(f"{name}: {text.format(**row)} on {bars.index[at]:%Y-%m-%d}", cure)
 
     for field in FIELDS[:4]:
         refuse(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from riskoverlay.errors import InputError
+
 __all__ = ["between", "check_window", "span"]
 
 
@@ -12,7 +14,7 @@ def check_window(start: object, end: object) -> tuple[pd.Timestamp | None, pd.Ti
     """`start` and `end` as tz-naive midnights; None is None. ValueError if no date, and for start > end."""
     first, last = _day(start, "start"), _day(end, "end")
     if first is not None and last is not None and first > last:
-        raise ValueError(f"start={first:%Y-%m-%d} is after end={last:%Y-%m-%d}: give start <= end")
+        raise InputError(f"start={first:%Y-%m-%d} is after end={last:%Y-%m-%d}", "give start <= end")
     return first, last
 
 
@@ -27,7 +29,9 @@ def between(frame: pd.DataFrame, start: object, end: object, name: str) -> pd.Da
     if not inside.any():
         asked = f"from {first:%Y-%m-%d}" if first is not None else "from the first"
         asked += f" to {last:%Y-%m-%d}" if last is not None else " to the last"
-        raise ValueError(f"{name}: no session {asked}: it has {span(frame.index)}, give start and end within")
+        raise InputError(
+            f"{name}: no session {asked}", f"it has {span(frame.index)}, give start and end within"
+        )
     return frame[inside]
 
 
@@ -44,5 +48,5 @@ def _day(value: object, name: str) -> pd.Timestamp | None:
     except (ValueError, TypeError):
         stamp = None
     if stamp is None or pd.isna(stamp):
-        raise ValueError(f"{name}={value!r} is not a date: give YYYY-MM-DD")
+        raise InputError("is not a date", "give YYYY-MM-DD", name, value)
     return stamp.tz_localize(None).normalize()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import math
 from array import array
 from typing import Any
@@ -11,14 +10,17 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 
+from riskoverlay.errors import InputError, RiskOverlayError
+from riskoverlay.notes import log
+from riskoverlay.rules import check_names
+
 from .ledger import OwnPosition
 from .overlay import VolTargetDrawdownSizer
+from .rules import TradingRules, WeightRules
 from .schedule import STALE_DAYS, RebalanceSchedule
-from .weights import blended_weights, check_weight_params
+from .weights import blended_weights
 
 __all__ = ["RiskParityBlend"]
-
-log = logging.getLogger("riskoverlay")
 
 DUST = 1e-9
 """Differences of leverage below this are rounding, whatever the band."""
@@ -35,83 +37,58 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
     It keeps its own ledger and trades only its own shares. An order that was refused, expired or could not be
     filled is logged, counted in `unfilled`, and tried again at the next session.
 
-    Params
-    ------
-    rebalance_freq : pandas offset alias: ME, QE, YE, W-FRI, ... (M is read as ME)
-    cov_lookback : sessions of log returns in the covariance
-    min_hist : returns required before the first weights
-    shrink_alpha : shrinkage towards the diagonal, in [0, 1]; not used by shrinkage="ledoit_wolf"
-    alpha_minvar : part of minimum variance in the blend, in [0, 1]
-    risk_parity : "converged", or "notebook": its iteration, which does not converge
-    min_variance : "long_only", or "clipped": the notebook's clipped inverse
-    shrinkage : "diagonal" or "ledoit_wolf"
-    calendar : exchange calendar that knows the rebalance sessions, or None: the first session of the next period
-    relever : "daily", or "rebalance": leverage acts on rebalance sessions only
-    drift : "hold": holdings drift between rebalances; "daily": every session re-weights to the blend
-    lev_band : how far held leverage may be from the target before it is acted on (0.10 = a tenth of equity)
-    symbols : names of the feeds to hold; None: all
-    overlay : parameters of the default sizer, a mapping or pairs (for `optstrategy` and `btrun`)
+    Parameters
+    ----------
+    **params
+        The fields of `WeightRules` and `TradingRules`, and four that are backtrader's only:
+        `symbols`, names of the feeds to hold (default: all);
+        `overlay`, parameters of the default sizer, a mapping or pairs (for `optstrategy` and `btrun`);
+        `trade_from`, date (or "YYYY-MM-DD") of the first close that may send orders: weights are computed before it,
+        so that the sizer knows the volatility of the portfolio when it begins;
+        `memory`, sessions of closes kept, so that `reconfigure` can raise the look-backs to it.
 
     Attributes
     ----------
-    base_weights : list of float, aligned with `datas`, or None before the first: unlevered weights in force
-    rebalances : list of dates on which weights were decided
+    base_weights : list of float or None
+        Unlevered weights in force, aligned with `datas`; None before the first.
+    rebalances : list of date
+        Sessions on which weights were decided.
+    unfilled : int
+        Own orders that came to nothing.
 
     Raises
     ------
-    ValueError
+    InputError
         A parameter out of its bounds, at start; a symbol without a feed.
+    ConvergenceError
+        Risk parity that does not converge, with date and feeds.
     """
 
     params = (
-        ("rebalance_freq", "ME"),
-        ("cov_lookback", 252),
-        ("min_hist", 252),
-        ("shrink_alpha", 0.30),
-        ("alpha_minvar", 0.30),
-        ("risk_parity", "converged"),
-        ("min_variance", "long_only"),
-        ("shrinkage", "diagonal"),
-        ("calendar", "XNYS"),
-        ("relever", "daily"),
-        ("drift", "hold"),
-        ("lev_band", 0.10),
+        *WeightRules.params(),
+        *TradingRules.params(),
         ("symbols", None),
         ("overlay", None),
+        ("trade_from", None),
+        ("memory", None),
     )
 
     def __init__(self) -> None:
         super().__init__()
-        p = self.p
-        check_weight_params(
-            cov_lookback=p.cov_lookback,
-            min_hist=p.min_hist,
-            shrink_alpha=p.shrink_alpha,
-            alpha_minvar=p.alpha_minvar,
-            risk_parity=p.risk_parity,
-            min_variance=p.min_variance,
-            shrinkage=p.shrinkage,
-        )
-        for name, known in (("relever", ("daily", "rebalance")), ("drift", ("hold", "daily"))):
-            if getattr(p, name) not in known:
-                raise ValueError(
-                    f"{name}={getattr(p, name)!r} is not known: give {known[0]!r} or {known[1]!r}"
-                )
-        if not (math.isfinite(p.lev_band) and p.lev_band >= 0.0):
-            raise ValueError(f"lev_band={p.lev_band!r} is not a distance: give a leverage >= 0, e.g. 0.10")
-        self._schedule = RebalanceSchedule(p.rebalance_freq, p.calendar)
+        self._weight_rules, self._trading = WeightRules.of(self.p), TradingRules.of(self.p)
+        self._schedule = RebalanceSchedule(self._weight_rules.rebalance_freq, self._weight_rules.calendar)
         self._universe = self._find_universe()
         self._lines = [data.close for data in self._universe]
         # The default; cerebro.addsizer, which comes later, replaces it. Backtrader attaches it after this method.
-        self._sizer = VolTargetDrawdownSizer(**dict(p.overlay or {}))
-        self._keep = (max(p.cov_lookback, p.min_hist) + 1) * len(self._universe)
-        self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
+        self._sizer = VolTargetDrawdownSizer(**dict(self.p.overlay or {}))
+        self._memory = max(self._weight_rules.cov_lookback, self._weight_rules.min_hist, self.p.memory or 0)
+        self._closes = array("d")  # row after row, those remembered and up to as many before them
         self._previous: dt.date | None = None
+        self._waits_for = _date(self.p.trade_from)
         self._blend: dict[Any, float] = {}
         self._plan: dict[Any, float] = {}
-        self._holdings: list[tuple[float, Any]] | None = (
-            None  # size and close of what is held; None: look again
-        )
+        # Size and close of what is held; None: look again.
+        self._holdings: list[tuple[float, Any]] | None = None
         self._alive: dict[int, Any] = {}
         self._withdrawn: set[int] = set()
         self._again = False
@@ -120,19 +97,55 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self.base_weights: list[float] | None = None
         self.rebalances: list[dt.date] = []
 
+    def reconfigure(self, **parameters: Any) -> None:
+        """Change parameters from the next close on: weights follow at the next rebalance session.
+
+        Parameters
+        ----------
+        **parameters
+            Some fields of `WeightRules` and `TradingRules`.
+
+        Raises
+        ------
+        InputError
+            Another name, a value out of bounds, a look-back above `memory`.
+        """
+        check_names(parameters, (*WeightRules.described(), *TradingRules.described()))
+        values = {**vars(self._weight_rules), **vars(self._trading), **parameters}
+        rules = WeightRules.of(values)
+        for name in ("cov_lookback", "min_hist"):
+            if getattr(rules, name) > self._memory:
+                raise InputError(
+                    f"is more than the {self._memory} sessions that are kept",
+                    "give memory when the strategy is made", name, getattr(rules, name),
+                )  # fmt: skip
+        before = (self._weight_rules.rebalance_freq, self._weight_rules.calendar)
+        self._weight_rules, self._trading = rules, TradingRules.of(values)
+        if (rules.rebalance_freq, rules.calendar) != before:  # periods such as 2ME go on counting
+            self._schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
+
     def _find_universe(self) -> list[Any]:
         if self.p.symbols is None:
             return list(self.datas)
         names = [data._name for data in self.datas]
         for symbol in self.p.symbols:
             if symbol not in names:
-                raise ValueError(
-                    f"symbols: {symbol!r} has no feed: add it to Cerebro, or give some of {names}"
+                raise InputError(
+                    f"symbols: {symbol!r} has no feed", f"add it to Cerebro, or give some of {names}"
                 )
         return [self.datas[names.index(symbol)] for symbol in self.p.symbols]
 
     def target_weight(self, data: Any) -> float:
-        """Unlevered weight of a feed in the trade under way: what the sizer sizes."""
+        """Unlevered weight of a feed in the trade under way: what the sizer sizes.
+
+        Parameters
+        ----------
+        data : feed
+
+        Returns
+        -------
+        float
+        """
         return self._plan.get(data, 0.0)
 
     # -- the session -------------------------------------------------------------------------------------------------
@@ -142,75 +155,76 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self._session([data.close[0] if len(data) else math.nan for data in self._universe])
 
     def next(self) -> None:
+        """A session of all feeds."""
         self._session([line[0] for line in self._lines])
 
     def _session(self, closes: list[float]) -> None:
         today = dt.date.fromordinal(int(self.datetime[0]))
         self._closes.extend(closes)
-        if len(self._closes) >= 2 * self._keep:
-            del self._closes[: -self._keep]
+        keep = (self._memory + 1) * len(self._universe)
+        if len(self._closes) >= 2 * keep:
+            del self._closes[:-keep]
         due = self._schedule.due(today, self._previous)
         self._previous = today
-        if due and self._decide(today):
+        begins = self._waits_for is not None and today >= self._waits_for
+        if begins:
+            self._waits_for = None
+        if (due and self._decide(today)) or (begins and self._blend):
             self._trade(self._blend)
         elif self.base_weights is not None:
             self._between_rebalances()
 
     def _decide(self, today: dt.date) -> bool:
         """Compute the blend of the feeds that have the history; False if none has."""
-        p = self.p
-        closes = np.array(self._closes[-self._keep :]).reshape(-1, len(self._universe))
-        keep = self._eligible(closes, today)
-        if not keep:
+        rules = self._weight_rules
+        keep = (self._memory + 1) * len(self._universe)
+        closes = np.array(self._closes[-keep:]).reshape(-1, len(self._universe))
+        eligible = self._eligible(closes, today)
+        if not eligible:
             return False
-        window = closes[-(p.cov_lookback + 1) :, keep]
+        window = closes[-(rules.cov_lookback + 1) :, eligible]
         window = window[np.isfinite(window).all(axis=1)]
         try:
-            weights = blended_weights(
-                np.diff(np.log(window), axis=0),
-                shrinkage=p.shrinkage,
-                shrink_alpha=p.shrink_alpha,
-                alpha_minvar=p.alpha_minvar,
-                risk_parity=p.risk_parity,
-                min_variance=p.min_variance,
-            )
-        except (ValueError, RuntimeError) as error:
-            names = ", ".join(self._universe[i]._name for i in keep)
+            weights = blended_weights(np.diff(np.log(window), axis=0), rules)
+        except RiskOverlayError as error:
+            names = ", ".join(self._universe[i]._name for i in eligible)
             raise type(error)(
-                f"weights of {today} of assets 0 to {len(keep) - 1}, {names}: {error}"
+                f"weights of {today} of assets 0 to {len(eligible) - 1}, {names}: {error}"
             ) from None
-        self._blend = {self._universe[i]: w for i, w in zip(keep, weights.tolist(), strict=True)}
+        self._blend = {self._universe[i]: w for i, w in zip(eligible, weights.tolist(), strict=True)}
         self.base_weights = [self._blend.get(data, 0.0) for data in self.datas]
         self.rebalances.append(today)
         return True
 
     def _eligible(self, closes: np.ndarray, today: dt.date) -> list[int]:
         """Positions in the universe of the feeds with `min_hist` returns and a recent bar."""
-        known = np.isfinite(closes).sum(axis=0) > self.p.min_hist
-        keep = []
+        rules = self._weight_rules
+        recent = closes[-(max(rules.cov_lookback, rules.min_hist) + 1) :]
+        known = np.isfinite(recent).sum(axis=0) > rules.min_hist
+        eligible = []
         for i, data in enumerate(self._universe):
             ended = len(data) and today.toordinal() - int(data.datetime[0]) > STALE_DAYS
             if known[i] and not ended:
-                keep.append(i)
+                eligible.append(i)
             elif ended and data._name not in self._left_out:
                 self._left_out.add(data._name)
                 log.warning("%s: no bar of %s since %s: left out", today, data._name, data.datetime.date(0))
-        return keep
+        return eligible
 
     def _between_rebalances(self) -> None:
         if self._again:
             self._trade(self._plan)
             return
-        if self.p.relever == "rebalance" and self.p.drift == "hold":
+        if self._trading.relever == "rebalance" and self._trading.drift == "hold":
             return
         sizer = self._sizer
-        if not hasattr(sizer, "grant"):
+        if not hasattr(sizer, "affordable"):
             return
-        target, held = sizer.grant(sizer.leverage), self._held_leverage()
-        act = self.p.relever == "daily" and abs(target - held) > max(self.p.lev_band, DUST)
-        if self.p.drift == "daily":
+        target, held = sizer.affordable(sizer.leverage), self._held_leverage()
+        act = self._trading.relever == "daily" and abs(target - held) > max(self._trading.lev_band, DUST)
+        if self._trading.drift == "daily":
             # Within the band the portfolio is re-weighted at the leverage it has.
-            self._trade(self._blend, 1.0 if act or target == 0.0 else sizer.grant(held) / target)
+            self._trade(self._blend, 1.0 if act or target == 0.0 else sizer.affordable(held) / target)
         elif act:
             self._trade(self._proportions() or self._blend)
 
@@ -232,6 +246,8 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
 
     def _trade(self, weights: dict[Any, float], scale: float = 1.0) -> None:
         """Send unsized orders, sells first, towards scale × weights; 0 for feeds of the universe without a weight."""
+        if self._waits_for is not None:
+            return
         for order in self._alive.values():
             self._withdrawn.add(order.ref)
             self.cancel(order)
@@ -266,7 +282,12 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self._tradespending: list[Any] = []
 
     def notify_order(self, order: Any) -> None:
-        """Keep the ledger; report an order that came to nothing and try again at the next session."""
+        """Keep the ledger; report an order that came to nothing and try again at the next session.
+
+        Parameters
+        ----------
+        order : bt.Order
+        """
         super().notify_order(order)
         self._holdings = None
         if order.alive():
@@ -285,3 +306,14 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
                 order.created.size,
                 order.getstatusname(),
             )
+
+
+def _date(day: dt.date | str | None) -> dt.date | None:
+    if isinstance(day, str):
+        try:
+            return dt.date.fromisoformat(day)
+        except ValueError:
+            raise InputError(
+                "is not a date", "give datetime.date, 'YYYY-MM-DD' or None", "trade_from", day
+            ) from None
+    return day

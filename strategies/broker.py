@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Any
 
 import backtrader as bt
 
+from riskoverlay.errors import InputError
+from riskoverlay.rules import check_names
+
+from .fast_orders import FastOrders
 from .margin import MarginAccount
+from .rules import ExecutionTerms
 from .schedule import STALE_DAYS
 
 __all__ = ["MarginBroker", "open_account"]
 
 
-class MarginBroker(bt.brokers.BackBroker):
+class MarginBroker(FastOrders):
     """Backtrader's broker with the cash rules of a stock margin account.
 
     What differs from `BackBroker`:
@@ -32,19 +36,20 @@ class MarginBroker(bt.brokers.BackBroker):
     - A market order on a feed that has ended (no bar for ten calendar days) fills at its last close: a delisted
       share is paid out. The stock broker keeps such an order for ever.
 
-    Params
-    ------
-    account : MarginAccount that says what is charged (default: one with its defaults)
-    acknowledge : whether strategies hear that an order was submitted and accepted, as backtrader's do; without it they
-        hear of fills and refusals only, which saves a third of the time of a run that trades a lot
+    Parameters
+    ----------
+    account : MarginAccount, optional
+        Says what is charged (default: one with its defaults).
+    acknowledge : bool
+        See `FastOrders`.
 
     Raises
     ------
-    ValueError
+    InputError
         An order on a feed whose commission scheme is not stock-like.
     """
 
-    params = (("account", None), ("acknowledge", True))
+    params = (("account", None),)  # type: ignore[assignment]  # backtrader adds them to the parent's
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,39 +66,35 @@ class MarginBroker(bt.brokers.BackBroker):
         cerebro = getattr(self, "cerebro", None)
         self._waiting: list[Any] = list(cerebro.datas) if cerebro is not None else []
         self._called = False
-        self.orders: deque[Any] = deque(maxlen=0)  # the stock broker keeps every order for ever, unread
         self._marks: dict[Any, float] = {}
         self._books: tuple[float, float] | None = None  # amid fills: equity, gross value at the last closes
         self._long_value = self._short_value = 0.0
         self._owned: dict[tuple[Any, Any], float] = {}
 
     def submit(self, order: Any, check: bool = True) -> Any:
+        """Take an order on a stock-like feed.
+
+        Parameters
+        ----------
+        order : bt.Order
+        check : bool
+
+        Returns
+        -------
+        bt.Order
+
+        Raises
+        ------
+        InputError
+            The feed has a futures commission scheme.
+        """
         if not self.getcommissioninfo(order.data).stocklike:
-            raise ValueError(
-                f"feed {order.data._name!r} has a futures commission scheme: a margin account for stocks cannot hold "
-                "it; give the feed a stock-like one, or use backtrader's BackBroker"
+            raise InputError(
+                f"feed {order.data._name!r} has a futures commission scheme",
+                "a margin account for stocks cannot hold it; give the feed a stock-like one, or use backtrader's "
+                "BackBroker",
             )
-        # Order finds its own parameters through two failed look-ups, some forty times in its life.
-        order.__dict__.update(data=order.p.data, owner=order.p.owner, parent=order.p.parent)
         return super().submit(order, check=check)
-
-    def transmit(self, order: Any, check: bool = True) -> Any:
-        if not (check and self.p.checksubmit):
-            self.submit_accept(order)
-            return order
-        order.submit()
-        self.submitted.append(order)
-        if self.p.acknowledge:
-            self.notify(order)
-        return order
-
-    def submit_accept(self, order: Any) -> None:
-        order.pannotated = None
-        order.submit()
-        order.accept()
-        self.pending.append(order)
-        if self.p.acknowledge:
-            self.notify(order)
 
     # -- value ---------------------------------------------------------------------------------------------------
 
@@ -136,7 +137,7 @@ class MarginBroker(bt.brokers.BackBroker):
             price = order.created.price
             held = positions.get(order.data, self.positions[order.data].size)
             change = (abs(held + order.size) - abs(held)) * price
-            if change > 0 and (gross + change) * self.account.p.initial_margin > equity * (1 + 1e-9):
+            if change > 0 and (gross + change) * self.account.terms.initial_margin > equity * (1 + 1e-9):
                 order.margin()
                 self.notify(order)
                 self._ococheck(order)
@@ -223,14 +224,7 @@ class MarginBroker(bt.brokers.BackBroker):
         mark = self._marks.get(data, position.price)
         equity += position.size * (price - mark) - commission
         gross += abs(position.size + size) * price - abs(position.size) * mark
-        return gross * self.account.p.maintenance_margin <= equity * (1 + 1e-9)
-
-    def notify(self, order: Any) -> None:
-        """Queue a clone of the order for its strategy: `order.clone()`, without the machinery of `copy`."""
-        order.executed.markpending()
-        clone, executed = _twin(order), _twin(order.executed)
-        clone.executed = executed
-        self.notifs.append(clone)
+        return gross * self.account.terms.maintenance_margin <= equity * (1 + 1e-9)
 
     # -- the session ---------------------------------------------------------------------------------------------
 
@@ -254,7 +248,7 @@ class MarginBroker(bt.brokers.BackBroker):
             self._charge_interest()
         self._get_value()
         gross = self._long_value - self._short_value
-        self._called = gross > 0 and gross * self.account.p.maintenance_margin > self._value * (1 + 1e-9)
+        self._called = gross > 0 and gross * self.account.terms.maintenance_margin > self._value * (1 + 1e-9)
 
     def _latest(self) -> float:
         """Date number of this session: the latest bar of any feed that has begun."""
@@ -304,10 +298,10 @@ class MarginBroker(bt.brokers.BackBroker):
                 marks[data] = self._marks[data] if self.p.coc else data.open[0]
         gross = sum(abs(self.positions[data].size) * mark for data, mark in marks.items())
         equity = self.cash + sum(self.positions[data].size * mark for data, mark in marks.items())
-        need = self.account.p.maintenance_margin
+        need = self.account.terms.maintenance_margin
         if gross * need <= equity * (1 + 1e-9):
             return
-        cost = self.p.slip_perc + self.account.p.commission_bps / 1e4
+        cost = self.p.slip_perc + self.account.terms.commission_bps / 1e4
         part = 1.0 if equity <= 0 else min(1.0, (gross * need - equity) / (gross * (need - cost)))
         for (owner, data), size in list(self._owned.items()):
             if not size or data not in marks:
@@ -318,7 +312,6 @@ class MarginBroker(bt.brokers.BackBroker):
             order = kind(owner=owner, data=data, size=cut, price=None, exectype=bt.Order.Market)
             order.addinfo(margin_call=True)
             self._ocoize(order, None)
-            self.orders.append(order)
             order.submit()
             self.notify(order)
             order.accept()
@@ -326,54 +319,42 @@ class MarginBroker(bt.brokers.BackBroker):
             self._fill_at(order, marks[data])
 
 
-def _twin(original: Any) -> Any:
-    """A shallow copy of a plain object."""
-    twin = object.__new__(type(original))
-    twin.__dict__.update(original.__dict__)
-    return twin
-
-
 def open_account(
     cerebro: bt.Cerebro,
-    cash: float = 100_000.0,
+    cash: float = ExecutionTerms.cash,
     *,
-    execution: str = "next_open",
-    slippage_bps: float = 2.0,
+    execution: str = ExecutionTerms.execution,
+    slippage_bps: float = ExecutionTerms.slippage_bps,
     broker: str = "margin",
     acknowledge: bool = True,
     **account: Any,
 ) -> Any:
-    """Give a Cerebro a margin account; returns its broker.
+    """Give a Cerebro a margin account.
 
     Parameters
     ----------
-    cerebro : backtrader.Cerebro
-    cash : money to start with, > 0
-    execution : "next_open" (market orders fill at the next open) or "close" (at the close that decided them)
-    slippage_bps : basis points that every market fill is worse than its reference price, also beyond the bar's range
-    broker : "margin" (MarginBroker) or "stock" (backtrader's own BackBroker)
-    acknowledge : see `MarginBroker`
-    **account : parameters of `MarginAccount`: commission_bps, initial_margin, borrow_rate, ...
+    cerebro : bt.Cerebro
+    cash, execution, slippage_bps
+        See `ExecutionTerms`.
+    broker : {"margin", "stock"}
+        `MarginBroker`, or backtrader's own BackBroker.
+    acknowledge : bool
+        See `MarginBroker`.
+    **account
+        Fields of `AccountTerms`: commission_bps, initial_margin, borrow_rate, ...
+
+    Returns
+    -------
+    broker
+        Cerebro's from now on.
 
     Raises
     ------
-    ValueError
+    InputError
         An argument out of its bounds or unknown.
     """
-    if not (math.isfinite(cash) and cash > 0):
-        raise ValueError(f"cash={cash!r} is not an opening balance: give money > 0")
-    if not (math.isfinite(slippage_bps) and 0 <= slippage_bps < 1e4):
-        raise ValueError(
-            f"slippage_bps={slippage_bps!r} is not a cost: give basis points >= 0 and below 10000"
-        )
-    if execution not in ("next_open", "close"):
-        raise ValueError(f"execution={execution!r} is not known: give 'next_open' or 'close'")
-    known = MarginAccount.params._getkeys()  # type: ignore[attr-defined]
-    for name in account:
-        if name not in known:
-            raise ValueError(
-                f"{name}={account[name]!r} is not a parameter of MarginAccount: give one of {', '.join(known)}"
-            )
+    terms = ExecutionTerms(cash, execution, slippage_bps)
+    check_names(account, MarginAccount.params._getkeys())  # type: ignore[attr-defined]
     scheme = MarginAccount(**account)
     if broker == "margin":
         cerebro.broker = MarginBroker(account=scheme, acknowledge=acknowledge)  # type: ignore[call-arg]
@@ -381,10 +362,10 @@ def open_account(
         cerebro.broker = bt.brokers.BackBroker()
         cerebro.broker.addcommissioninfo(scheme)
     else:
-        raise ValueError(f"broker={broker!r} is not known: give 'margin' or 'stock'")
-    cerebro.broker.set_cash(cash)
+        raise InputError("is not known", "give 'margin' or 'stock'", "broker", broker)
+    cerebro.broker.set_cash(terms.cash)
     cerebro.broker.set_int2pnl(False)
-    cerebro.broker.set_coc(execution == "close")
+    cerebro.broker.set_coc(terms.execution == "close")
     # slip_out: a fill may leave the bar's range. Capped at it, a fill at the close would know the next bar's high.
-    cerebro.broker.set_slippage_perc(slippage_bps / 1e4, slip_out=True)
+    cerebro.broker.set_slippage_perc(terms.slippage_bps / 1e4, slip_out=True)
     return cerebro.broker

@@ -6,29 +6,55 @@ from typing import Any
 
 import backtrader as bt
 
-__all__ = ["Ledger", "OwnPosition"]
+__all__ = ["OwnPosition", "PositionLedger"]
 
 
-class Ledger:
+class PositionLedger:
     """Shares bought and sold by one strategy. Feed it every order notification of that strategy."""
 
     def __init__(self) -> None:
         self._positions: dict[Any, bt.Position] = {}
 
     def record(self, order: Any) -> None:
-        """Take the fills that are new in this notification (backtrader hands out clones with the new ones marked)."""
+        """Take the fills that are new in this notification (backtrader hands out clones with the new ones marked).
+
+        Parameters
+        ----------
+        order : bt.Order
+            As `notify_order` gives it.
+        """
         for fill in order.executed.iterpending():
             self.position(order.data).update(fill.size, fill.price)
 
     def position(self, data: Any) -> bt.Position:
-        """Position (size in shares, average price) of this strategy in a feed."""
+        """Position of this strategy in a feed.
+
+        Parameters
+        ----------
+        data : feed
+
+        Returns
+        -------
+        bt.Position
+            Size in shares, average price.
+        """
         position = self._positions.get(data)
         if position is None:
             position = self._positions[data] = bt.Position()
         return position
 
     def held(self, data: Any) -> float:
-        """Shares held; negative when short."""
+        """Shares held.
+
+        Parameters
+        ----------
+        data : feed
+
+        Returns
+        -------
+        float
+            Negative when short.
+        """
         position = self._positions.get(data)
         return position.size if position is not None else 0.0
 
@@ -44,20 +70,47 @@ class OwnPosition:
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._ledger = Ledger()
+        self._ledger = PositionLedger()
         super().__init__(*args, **kwargs)
 
     def notify_order(self, order: Any) -> None:
-        """Keep the books, then tell the strategy."""
+        """Keep the books, then tell the strategy.
+
+        Parameters
+        ----------
+        order : bt.Order
+        """
         self._ledger.record(order)
         super().notify_order(order)  # type: ignore[misc]
 
     def held(self, data: Any) -> float:
-        """Shares of a feed that this strategy itself holds; negative when short."""
+        """Shares of a feed that this strategy itself holds.
+
+        Parameters
+        ----------
+        data : feed
+
+        Returns
+        -------
+        float
+            Negative when short.
+        """
         return self._ledger.held(data)
 
     def getposition(self, data: Any = None, broker: Any = None) -> bt.Position:
-        """Own position in a feed (default: the first)."""
+        """Own position in a feed.
+
+        Parameters
+        ----------
+        data : feed, optional
+            Default: the first.
+        broker : object, optional
+            Not looked at.
+
+        Returns
+        -------
+        bt.Position
+        """
         return self._ledger.position(self.datas[0] if data is None else data)  # type: ignore[attr-defined]
 
     position = property(getposition)

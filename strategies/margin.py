@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate, pairwise
@@ -12,17 +11,12 @@ from typing import Any
 import backtrader as bt
 import pandas as pd
 
-__all__ = ["PORTFOLIO_MARGIN", "REG_T", "DatedRate", "MarginAccount", "debit_balance"]
+from riskoverlay.conventions import DAYS_PER_YEAR
+from riskoverlay.errors import InputError
 
-DAYS_PER_YEAR = 365
-"""Calendar days a year in which brokers quote loan interest (actual/365)."""
+from .rules import AccountTerms
 
-REG_T = {"initial_margin": 0.50, "maintenance_margin": 0.25}
-"""US Regulation T for long stock: half down to open, a quarter to keep (FINRA Rule 4210)."""
-
-PORTFOLIO_MARGIN = {"initial_margin": 0.15, "maintenance_margin": 0.15}
-"""A portfolio-margin account: the 15 % house floor of US brokers for diversified equity funds."""
-
+__all__ = ["DatedRate", "MarginAccount", "debit_balance"]
 
 HIGHEST_RATE = 100.0
 """Annual fraction (10,000 %): what is above it is a slip, and compounds beyond what a float holds."""
@@ -41,7 +35,7 @@ class DatedRate:
 
     Raises
     ------
-    ValueError
+    InputError
         Empty, unordered, or not finite.
     """
 
@@ -49,8 +43,11 @@ class DatedRate:
         self.name = name
         if isinstance(rate, (int, float)):
             if not 0.0 <= rate <= HIGHEST_RATE:
-                raise ValueError(
-                    f"{name}={rate!r} is not a rate: give an annual fraction >= 0, e.g. 0.05 (at most {HIGHEST_RATE:g})"
+                raise InputError(
+                    "is not a rate",
+                    f"give an annual fraction >= 0, e.g. 0.05 (at most {HIGHEST_RATE:g})",
+                    name,
+                    rate,
                 )
             self.constant: float | None = float(rate)
             return
@@ -59,12 +56,12 @@ class DatedRate:
         days = [pd.Timestamp(day).toordinal() for day in series.index]
         values = [float(value) for value in series]
         if not days:
-            raise ValueError(f"{name} is an empty series: give at least one dated annual rate")
+            raise InputError(f"{name} is an empty series", "give at least one dated annual rate")
         if any(b <= a for a, b in pairwise(days)):
-            raise ValueError(f"{name} has duplicate or unsorted dates: sort it and keep one rate a day")
+            raise InputError(f"{name} has duplicate or unsorted dates", "sort it and keep one rate a day")
         if not all(abs(value) <= HIGHEST_RATE for value in values):
-            raise ValueError(
-                f"{name} holds a rate that is not finite, or above {HIGHEST_RATE:g}: fill or drop it"
+            raise InputError(
+                f"{name} holds a rate that is not finite, or above {HIGHEST_RATE:g}", "fill or drop it"
             )
         self._days = days
         self._rates = values
@@ -76,16 +73,29 @@ class DatedRate:
         i = bisect_right(self._days, ordinal) - 1
         if i < 0:
             first = dt.date.fromordinal(self._days[0])
-            raise ValueError(
-                f"{self.name} starts on {first}, interest is due from {dt.date.fromordinal(ordinal)}: "
-                "give a series that starts earlier"
+            raise InputError(
+                f"{self.name} starts on {first}, interest is due from {dt.date.fromordinal(ordinal)}",
+                "give a series that starts earlier",
             )
         return self._cumulative[i] + (ordinal - self._days[i]) * self._rates[i]
 
     def between(self, start: int, end: int) -> float:
-        """Interest on 1 unit of money borrowed from day `start` to day `end` (proleptic ordinals): a fraction.
+        """Interest on 1 unit of money: every night costs rate/365 at the rate of the day on which it begins.
 
-        Every night costs rate/365 at the rate of the day on which it begins.
+        Parameters
+        ----------
+        start, end : int
+            Days, as proleptic ordinals.
+
+        Returns
+        -------
+        float
+            A fraction.
+
+        Raises
+        ------
+        InputError
+            A dated rate that begins after `start`.
         """
         if self.constant is not None:
             return self.constant * (end - start) / DAYS_PER_YEAR
@@ -93,9 +103,18 @@ class DatedRate:
 
 
 def debit_balance(broker: Any) -> float:
-    """Money borrowed from a broker of any cash rule: gross long value − equity; negative: idle cash.
+    """Money borrowed from a broker of any cash rule: gross long value − equity.
 
     Short proceeds do not reduce the debit: they are collateral for the shares owed.
+
+    Parameters
+    ----------
+    broker : broker
+
+    Returns
+    -------
+    float
+        Money; negative: idle cash.
     """
     long_value = sum(pos.size * data.close[0] for data, pos in broker.positions.items() if pos.size > 0)
     return long_value - broker.getvalue()
@@ -108,34 +127,23 @@ class MarginAccount(bt.CommInfoBase):
     asks it once a session. Call `broker.set_int2pnl(False)` with the stock broker, or backtrader mixes interest into
     commissions; `open_account` does it.
 
-    Params
-    ------
-    commission_bps : commission in basis points of the traded value (1.0 = 0.01 %)
-    commission_per_share : money a share, on top
-    commission_min : least commission of one order, money; applied only where a commission is charged
-    initial_margin : fraction of a position's value that must be equity when it is opened
-    maintenance_margin : fraction below which holdings are cut
-    borrow_rate : annual fraction on the debit; a number, or a dated series (see `DatedRate`)
-    cash_rate : annual fraction paid on idle cash; number or series, normally below `borrow_rate`
-
     The stock broker knows one ratio only, used both to accept and to fill an order: it gets 1/maintenance_margin,
     so that an overnight gap between decision and fill rejects nothing; the sizer keeps targets within
     1/initial_margin.
 
+    Parameters
+    ----------
+    **params
+        The fields of `AccountTerms`.
+
     Raises
     ------
-    ValueError
+    InputError
         A parameter out of its bounds.
     """
 
     params = (
-        ("commission_bps", 1.0),
-        ("commission_per_share", 0.0),
-        ("commission_min", 0.0),
-        ("initial_margin", REG_T["initial_margin"]),
-        ("maintenance_margin", REG_T["maintenance_margin"]),
-        ("borrow_rate", 0.05),
-        ("cash_rate", 0.0),
+        *AccountTerms.params(),
         ("stocklike", True),
         ("commtype", bt.CommInfoBase.COMM_PERC),
         ("percabs", True),
@@ -143,35 +151,41 @@ class MarginAccount(bt.CommInfoBase):
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("commission_bps", "commission_per_share", "commission_min"):
-            value = getattr(self.p, name)
-            if not (math.isfinite(value) and value >= 0.0):
-                raise ValueError(f"{name}={value!r} is not a cost: give a number >= 0")
-        if not 0.0 < self.p.maintenance_margin <= self.p.initial_margin <= 1.0:
-            raise ValueError(
-                f"initial_margin={self.p.initial_margin!r}, maintenance_margin={self.p.maintenance_margin!r}: "
-                "give 0 < maintenance_margin <= initial_margin <= 1"
-            )
+        self.terms = AccountTerms.of(self.p)
         for name, cure in (("commission", "commission_bps"), ("interest", "borrow_rate")):
             if getattr(self.p, name):
-                raise ValueError(f"{name}={getattr(self.p, name)!r} is not used here: give {cure} instead")
-        self.p.leverage = 1.0 / self.p.maintenance_margin
-        self._borrow = DatedRate(self.p.borrow_rate, "borrow_rate")
-        self._idle = DatedRate(self.p.cash_rate, "cash_rate")
+                raise InputError("is not used here", f"give {cure} instead", name, getattr(self.p, name))
+        self.p.leverage = 1.0 / self.terms.maintenance_margin
+        self._borrow = DatedRate(self.terms.borrow_rate, "borrow_rate")
+        self._idle = DatedRate(self.terms.cash_rate, "cash_rate")
         self._charge: tuple[Any, float] = (None, 0.0)
 
     @property
     def max_leverage(self) -> float:
         """Largest gross value of positions, per unit of equity, that may be opened: 1/initial_margin."""
-        return 1.0 / self.p.initial_margin
+        return 1.0 / self.terms.initial_margin
 
     def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
         shares = abs(size)
-        fee = shares * (price * self.p.commission_bps / 1e4 + self.p.commission_per_share)
-        return max(fee, self.p.commission_min) if fee else 0.0
+        terms = self.terms
+        fee = shares * (price * terms.commission_bps / 1e4 + terms.commission_per_share)
+        return max(fee, terms.commission_min) if fee else 0.0
 
     def interest(self, balance: float, start: int, end: int) -> float:
-        """Interest on a debit balance (money; negative: idle cash, which earns) between two day ordinals."""
+        """Interest on a debit balance.
+
+        Parameters
+        ----------
+        balance : float
+            Money; negative: idle cash, which earns.
+        start, end : int
+            Days, as proleptic ordinals.
+
+        Returns
+        -------
+        float
+            Money; negative: received.
+        """
         rate = self._borrow if balance > 0.0 else self._idle
         return balance * rate.between(start, end)
 
@@ -180,6 +194,17 @@ class MarginAccount(bt.CommInfoBase):
 
         The debit is that of the whole account; each long position bears its share by cost, so that the parts add up
         to the interest of the account. `pos.datetime` is the day of the last charge.
+
+        Parameters
+        ----------
+        data : feed
+        pos : bt.Position
+        dt : datetime
+
+        Returns
+        -------
+        float
+            Money.
         """
         end, start = dt.toordinal(), pos.datetime.toordinal()
         if end <= start or pos.size <= 0:

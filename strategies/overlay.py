@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Any
 
 import backtrader as bt
 
-from .ledger import Ledger
-from .leverage import PERIODS, RollingVolatility, check_leverage_params, drawdown_brake, volatility_target
+from riskoverlay.errors import InputError
+from riskoverlay.notes import log
+from riskoverlay.rules import check_names
+
+from .ledger import PositionLedger
+from .leverage import RollingVolatility, drawdown_brake, volatility_target
+from .rules import LeverageRules, SizingRules
 
 __all__ = ["VolTargetDrawdownSizer"]
-
-log = logging.getLogger("riskoverlay")
 
 
 class _Watcher(bt.Analyzer):
@@ -48,100 +50,73 @@ class VolTargetDrawdownSizer(bt.Sizer):
       a holding closes it, or with `reverse=True` closes it and opens the other side. Unlevered weights are ±1/slots
       while a feed is held, 0 otherwise. Orders with a size (`close()`, `buy(size=...)`) are never asked about.
 
-    Params
-    ------
-    vol_lookback : sessions in σ (>= 2)
-    target_vol : annual volatility aimed at, a fraction (0.12 = 12 %)
-    lev_min, lev_max : bounds of leverage; both 1 for the unlevered portfolio, through the same code and broker
-    dd_threshold1, dd_threshold2 : drawdowns (positive fractions) where the brake starts and where it is full
-    dd_min_scale : factor of the full brake
-    allocation : part of the account's equity that this strategy may use, in (0, 1]
-    whole_shares : round holdings down to whole shares
-    drawdown : "account" (fund value of the whole account) or "sleeve" (allocation × starting equity plus the
-        strategy's own profit after its own commissions and slippage)
-    slots : number of equal parts for strategies without weights; None: the number of their feeds
-    reverse : see above
-    periods : sessions a year (252 daily, 52 weekly)
-
     Targets beyond what the account may open (1/initial_margin of a `MarginAccount`, else the scheme's leverage) are
     trimmed in proportion; it is logged once, in numbers, and `trims` counts the sessions.
 
     "In force" and "held" mean at the close before the session that earns the return.
 
+    Parameters
+    ----------
+    **params
+        The fields of `LeverageRules` and `SizingRules`, and `memory`: returns kept, so that `reconfigure` can raise
+        `vol_lookback` to it (default: `vol_lookback`).
+
+    Attributes
+    ----------
+    leverage : float
+        Decided at the last close.
+    volatility_part : float
+        clip(target_vol / σ, lev_min, lev_max); 1 until σ exists.
+    brake_part : float
+        Factor of the drawdown brake, dd_min_scale to 1.
+    drawdown : float
+        Positive fraction that the account (or sleeve) has lost since its peak.
+    equity : float
+        The account's at the last close, money.
+    trims : int
+        Sessions on which the account could not open the leverage wanted.
+
     Raises
     ------
-    ValueError
+    InputError
         A parameter out of its bounds, when the sizer is attached to a strategy.
     """
 
-    params = (
-        ("vol_lookback", 60),
-        ("target_vol", 0.12),
-        ("lev_min", 0.30),
-        ("lev_max", 2.0),
-        ("dd_threshold1", 0.10),
-        ("dd_threshold2", 0.25),
-        ("dd_min_scale", 0.30),
-        ("allocation", 1.0),
-        ("whole_shares", True),
-        ("drawdown", "account"),
-        ("slots", None),
-        ("reverse", False),
-        ("periods", PERIODS),
-    )
+    params = (*LeverageRules.params(), *SizingRules.params(), ("memory", None))
 
     leverage: float
-    """Leverage decided at the last close."""
     volatility_part: float
-    """clip(target_vol / σ, lev_min, lev_max); 1 until σ exists."""
     brake_part: float
-    """Factor of the drawdown brake, dd_min_scale to 1."""
 
     def set(self, strategy: Any, broker: Any) -> None:
-        """Attach to a strategy and watch the account from here on; backtrader calls it twice for some."""
+        """Attach to a strategy and watch the account from here on; backtrader calls it twice for some.
+
+        Parameters
+        ----------
+        strategy : bt.Strategy
+        broker : broker
+        """
         if self.strategy is strategy:
             return
         super().set(strategy, broker)
-        p = self.p
-        check_leverage_params(
-            vol_lookback=p.vol_lookback,
-            target_vol=p.target_vol,
-            lev_min=p.lev_min,
-            lev_max=p.lev_max,
-            dd_threshold1=p.dd_threshold1,
-            dd_threshold2=p.dd_threshold2,
-            dd_min_scale=p.dd_min_scale,
-        )
-        if not 0.0 < p.allocation <= 1.0:
-            raise ValueError(
-                f"allocation={p.allocation!r} is not a part of the account: give 0 < allocation <= 1"
-            )
-        if p.drawdown not in ("account", "sleeve"):
-            raise ValueError(f"drawdown={p.drawdown!r} is not known: give 'account' or 'sleeve'")
-        if p.slots is not None and p.slots < 1:
-            raise ValueError(
-                f"slots={p.slots!r} is not a count: give a whole number >= 1, or None for one a feed"
-            )
-        if not p.periods > 0:
-            raise ValueError(f"periods={p.periods!r} is not a number of sessions a year: give e.g. 252")
-
+        self._rules, self._sizing = LeverageRules.of(self.p), SizingRules.of(self.p)
         self._feeds = list(strategy.datas)
         self._lines = [data.close for data in self._feeds]
         self._closes: list[float] | None = None
         self._begun = (
             False  # a feed that has not begun would show its last bar: backtrader's lines wrap around
         )
-        self._granted: float | None = None
+        self._opened: float | None = None
         self._directions: list[float] | None = None
-        self._volatility = RollingVolatility(p.vol_lookback, p.periods)
-        self._ledger = Ledger()
+        self._volatility = RollingVolatility(self._rules.vol_lookback, self._sizing.periods, self.p.memory)
+        self._ledger = PositionLedger()
         self._cash_flow = 0.0
         self._start_value = broker.getvalue()
         self._planned = hasattr(strategy, "target_weight")
-        self._slot = 1.0 / (p.slots or len(self._feeds))
+        self._slot = 1.0 / (self._sizing.slots or len(self._feeds))
         self.equity = self._peak = 0.0
         self.drawdown = 0.0
-        self.leverage = min(max(1.0, p.lev_min), p.lev_max)
+        self.leverage = min(max(1.0, self._rules.lev_min), self._rules.lev_max)
         self.volatility_part = self.brake_part = 1.0
         self.trims = self._trimmed_on = 0
         # A sizer that this one replaces must not go on watching.
@@ -169,15 +144,48 @@ class VolTargetDrawdownSizer(bt.Sizer):
         if not self._planned:
             self._directions = self._unlevered_directions()
         self.equity = value
-        performance = fund_value if self.p.drawdown == "account" else self._sleeve_value()
+        performance = fund_value if self._sizing.drawdown == "account" else self._sleeve_value()
         self._peak = max(self._peak, performance)
         self.drawdown = 1.0 - performance / self._peak if performance < self._peak else 0.0
 
-        p = self.p
-        self.volatility_part = volatility_target(self._volatility.value, p.target_vol, p.lev_min, p.lev_max)
-        self.brake_part = drawdown_brake(self.drawdown, p.dd_threshold1, p.dd_threshold2, p.dd_min_scale)
-        self.leverage = min(max(self.volatility_part * self.brake_part, p.lev_min), p.lev_max)
-        self._granted = None
+        self._decide()
+
+    def _decide(self) -> None:
+        """The leverage from here on."""
+        rules = self._rules
+        self.volatility_part = volatility_target(
+            self._volatility.value, rules.target_vol, rules.lev_min, rules.lev_max
+        )
+        self.brake_part = drawdown_brake(
+            self.drawdown, rules.dd_threshold1, rules.dd_threshold2, rules.dd_min_scale
+        )
+        self.leverage = min(max(self.volatility_part * self.brake_part, rules.lev_min), rules.lev_max)
+        self._opened = None
+
+    def reconfigure(self, **parameters: Any) -> None:
+        """Change parameters from the last close on; what is known of returns and drawdown stays.
+
+        Parameters
+        ----------
+        **parameters
+            Some fields of `LeverageRules`, or `whole_shares`.
+
+        Raises
+        ------
+        InputError
+            Another name, a value out of bounds, a `vol_lookback` above `memory`.
+        """
+        check_names(parameters, (*LeverageRules.described(), "whole_shares"))
+        values = {**dict(self.p._getitems()), **parameters}
+        rules, sizing = LeverageRules.of(values), SizingRules.of(values)
+        if rules.vol_lookback > self._volatility.memory:
+            raise InputError(
+                f"is more than the {self._volatility.memory} returns that are kept",
+                "give memory when the sizer is made", "vol_lookback", rules.vol_lookback,
+            )  # fmt: skip
+        self._rules, self._sizing = rules, sizing
+        self._volatility.vol_lookback = rules.vol_lookback
+        self._decide()
 
     def _unlevered_directions(self) -> list[float] | None:
         """±slot for each feed held, None before the first position: no exposure yet, no volatility."""
@@ -192,22 +200,32 @@ class VolTargetDrawdownSizer(bt.Sizer):
             self._ledger.held(data) * close
             for data, close in zip(self._feeds, self._closes or (), strict=True)
         )
-        return self.p.allocation * self._start_value + self._cash_flow + held
+        return self._sizing.allocation * self._start_value + self._cash_flow + held
 
     # -- sizes -----------------------------------------------------------------------------------------------------
 
     @property
     def capital(self) -> float:
         """Equity that this strategy may use at leverage 1: allocation × the account's equity, money."""
-        return self.p.allocation * self.equity
+        return self._sizing.allocation * self.equity
 
-    def grant(self, leverage: float) -> float:
-        """A leverage, trimmed to what the account may open beside other strategies' positions."""
+    def affordable(self, leverage: float) -> float:
+        """A leverage, trimmed to what the account may open beside other strategies' positions.
+
+        Parameters
+        ----------
+        leverage : float
+            Wanted.
+
+        Returns
+        -------
+        float
+        """
         if self.equity <= 0.0:
             return 0.0
         limit = self._account_limit()
         others = self._others_gross() / self.equity
-        room = max(0.0, limit - others) / self.p.allocation
+        room = max(0.0, limit - others) / self._sizing.allocation
         if leverage <= room * (1.0 + 1e-9):
             return leverage
         if not self.trims:
@@ -236,11 +254,23 @@ class VolTargetDrawdownSizer(bt.Sizer):
         )
 
     def target_size(self, data: Any, weight: float) -> float:
-        """Shares (signed) of an unlevered weight at this close: weight × leverage × allocation × equity / close."""
-        if self._granted is None:
-            self._granted = self.grant(self.leverage)
-        shares = weight * self._granted * self.capital / data.close[0]
-        return float(math.trunc(shares)) if self.p.whole_shares else shares
+        """Shares of an unlevered weight at this close: weight × leverage × allocation × equity / close.
+
+        Parameters
+        ----------
+        data : feed
+        weight : float
+            Unlevered, signed.
+
+        Returns
+        -------
+        float
+            Signed, whole if the rules say so.
+        """
+        if self._opened is None:
+            self._opened = self.affordable(self.leverage)
+        shares = weight * self._opened * self.capital / data.close[0]
+        return float(math.trunc(shares)) if self._sizing.whole_shares else shares
 
     def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:
         held = self._ledger.held(data)
@@ -249,7 +279,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         else:
             side = 1.0 if isbuy else -1.0
             against = held * side < 0.0
-            goal = 0.0 if against and not self.p.reverse else self.target_size(data, side * self._slot)
+            goal = 0.0 if against and not self._sizing.reverse else self.target_size(data, side * self._slot)
         return max(goal - held, 0.0) if isbuy else max(held - goal, 0.0)
 
 

@@ -9,9 +9,13 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from .leverage import PERIODS, check_leverage_params, drawdown, target_leverage
+from riskoverlay.conventions import PERIODS
+from riskoverlay.errors import InputError
+
+from .leverage import drawdown, target_leverage
+from .rules import NOTEBOOK, LeverageRules, WeightRules
 from .schedule import RebalanceSchedule, check_frequency
-from .weights import blended_weights, check_weight_params
+from .weights import blended_weights
 
 __all__ = ["PORTFOLIO_RETURNS", "PaperResult", "paper_backtest"]
 
@@ -22,15 +26,28 @@ PORTFOLIO_RETURNS = ("log", "simple")
 
 @dataclass(frozen=True)
 class PaperResult:
-    """Fractions, one a session, from the first session with weights in force."""
+    """Fractions, one a session, from the first session with weights in force.
 
-    weights: pd.DataFrame  # (n_sessions, n_assets) in force during the session, unlevered, sum 1
-    base_returns: Array  # (n_sessions,) per bar, unlevered
-    leverage: Array  # (n_sessions,) applied to that session's base return
-    dynamic_returns: Array  # (n_sessions,) leverage · base return
+    Attributes
+    ----------
+    weights : DataFrame of shape (n_sessions, n_assets)
+        In force during the session, unlevered, sum 1.
+    base_returns : ndarray of shape (n_sessions,)
+        Unlevered, per session.
+    leverage : ndarray of shape (n_sessions,)
+        Applied to that session's base return.
+    dynamic_returns : ndarray of shape (n_sessions,)
+        leverage · base return, per session.
+    """
+
+    weights: pd.DataFrame
+    base_returns: Array
+    leverage: Array
+    dynamic_returns: Array
 
     @property
     def sessions(self) -> pd.DatetimeIndex:
+        """Sessions with weights in force."""
         return pd.DatetimeIndex(self.weights.index)
 
     @property
@@ -61,126 +78,112 @@ class PaperResult:
 
 def paper_backtest(
     closes: pd.DataFrame,
+    weights: WeightRules = NOTEBOOK,
+    leverage: LeverageRules | None = None,
     *,
-    rebalance_freq: str = "ME",
-    cov_lookback: int = 252,
-    min_hist: int = 252,
-    shrinkage: str = "diagonal",
-    shrink_alpha: float = 0.30,
-    alpha_minvar: float = 0.30,
     budgets: ArrayLike | None = None,
-    vol_lookback: int = 60,
-    target_vol: float = 0.12,
-    lev_min: float = 0.30,
-    lev_max: float = 2.0,
-    dd_threshold1: float = 0.10,
-    dd_threshold2: float = 0.25,
-    dd_min_scale: float = 0.30,
-    risk_parity: str = "notebook",
-    min_variance: str = "clipped",
     portfolio_returns: str = "log",
     look_ahead: bool = True,
-    calendar: str | None = "XNYS",
 ) -> PaperResult:
     """Base and dynamic portfolio of the notebook, re-weighted every session at no cost.
 
-    closes: (n_sessions, n_assets), adjusted, by date, columns are symbols. The defaults are the notebook,
-    and each of these switches takes one of its assumptions away:
+    The defaults are the notebook; each of the switches below, and `risk_parity` and `min_variance` of the weights,
+    takes one of its assumptions away.
 
-    risk_parity="converged", min_variance="long_only": see `weights`.
-    portfolio_returns="simple": Σ w·(simple return) instead of Σ w·(log return) compounded as if simple. The
-        covariance is always that of log returns.
-    look_ahead=False: the weights of a label earn from the label's own session on, and leverage looks at the
-        very return it multiplies (volatility through day t, drawdown through t-1). Without it weights decided
-        at the close of a rebalance session (`RebalanceSchedule(rebalance_freq, calendar)`) earn from the next
-        session on, and the leverage of a session knows base returns and equity through the session before.
+    Parameters
+    ----------
+    closes : DataFrame of shape (n_sessions, n_assets)
+        Adjusted, by date, columns are symbols.
+    weights : WeightRules
+        The notebook's by default. `calendar` is not used by the look-ahead form.
+    leverage : LeverageRules, optional
+        Default: the defaults, which are the notebook's.
+    budgets : array-like of shape (n_assets,), optional
+        Risk budgets of risk parity (default: equal).
+    portfolio_returns : {"log", "simple"}
+        Σ w·(log return), compounded as if simple; or Σ w·(simple return). The covariance is always that of log returns.
+    look_ahead : bool
+        True: the weights of a label earn from the label's own session on, and leverage looks at the very return it
+        multiplies (volatility through day t, drawdown through t − 1). False: weights decided at the close of a
+        rebalance session (`RebalanceSchedule`) earn from the next session on, and the leverage of a session knows base
+        returns and equity through the session before.
 
-    Labels of the look-ahead form are the period ends of `closes.resample(rebalance_freq)`, which need not be
-    sessions; calendar is not used then. Weights come from the last cov_lookback log returns, as soon as
-    min_hist of them exist; nothing is held before. Leverage is 1 until vol_lookback base returns exist, times
-    the brake on the drawdown of the dynamic equity from its peak (the start, 1, included), within bounds.
+    Returns
+    -------
+    PaperResult
 
-    ValueError: a bad parameter or price, or too short a history; RuntimeError: risk parity not converged.
+    Raises
+    ------
+    InputError
+        A bad argument or price, or too short a history.
+    ConvergenceError
+        Risk parity has not converged.
+
+    Notes
+    -----
+    Labels of the look-ahead form are the period ends of `closes.resample(rebalance_freq)`, which need not be sessions.
+    Weights come from the last `cov_lookback` log returns, as soon as `min_hist` of them exist; nothing is held before.
+    Leverage is 1 until `vol_lookback` base returns exist, times the brake on the drawdown of the dynamic equity from
+    its peak (the start, 1, included), within bounds.
     """
-    check_leverage_params(
-        target_vol=target_vol,
-        lev_min=lev_min,
-        lev_max=lev_max,
-        dd_threshold1=dd_threshold1,
-        dd_threshold2=dd_threshold2,
-        dd_min_scale=dd_min_scale,
-        vol_lookback=vol_lookback,
-    )
-    check_weight_params(
-        shrinkage=shrinkage,
-        shrink_alpha=shrink_alpha,
-        alpha_minvar=alpha_minvar,
-        risk_parity=risk_parity,
-        min_variance=min_variance,
-        cov_lookback=cov_lookback,
-        min_hist=min_hist,
-    )
+    leverage = leverage or LeverageRules()
     if portfolio_returns not in PORTFOLIO_RETURNS:
-        names = ", ".join(PORTFOLIO_RETURNS)
-        raise ValueError(f"portfolio_returns={portfolio_returns!r} is unknown: give one of {names}")
-    P = _check_closes(closes, min_hist)
+        raise InputError(
+            "is unknown",
+            f"give one of {', '.join(PORTFOLIO_RETURNS)}",
+            "portfolio_returns",
+            portfolio_returns,
+        )
+    P = _check_closes(closes, weights.min_hist)
     index = pd.DatetimeIndex(closes.index)
-
     log_returns = np.diff(np.log(P), axis=0)  # row t - 1 is the return of session t
-    simple_returns = P[1:] / P[:-1] - 1.0
-    if look_ahead:
-        decisions = _labels(index, rebalance_freq)
-    else:
-        decisions = _rebalance_closes(index, rebalance_freq, calendar)
-
-    weights = np.full(P.shape, np.nan)  # in force during a session
-    for known, start in decisions:
-        if known < min_hist or start == len(P):
-            continue
-        weights[start:] = blended_weights(
-            log_returns[max(known - cov_lookback, 0) : known],
-            shrinkage=shrinkage,
-            shrink_alpha=shrink_alpha,
-            alpha_minvar=alpha_minvar,
-            risk_parity=risk_parity,
-            min_variance=min_variance,
-            budgets=budgets,
-        )
-    held = ~np.isnan(weights[:, 0])
+    in_force = _weights_in_force(log_returns, index, weights, budgets, look_ahead)
+    held = ~np.isnan(in_force[:, 0])
     if not held.any():
-        raise ValueError(
-            f"no rebalance session with min_hist={min_hist} returns before the last of {len(P)} sessions: "
-            "give a longer history or a smaller min_hist"
+        raise InputError(
+            f"no rebalance session with min_hist={weights.min_hist} returns before the last of {len(P)} sessions",
+            "give a longer history or a smaller min_hist",
         )
+    asset_returns = log_returns if portfolio_returns == "log" else P[1:] / P[:-1] - 1.0
+    base = np.sum(in_force[held] * asset_returns[held[1:]], axis=1)
+    applied = _leverage(base, leverage, look_ahead)
+    return PaperResult(
+        weights=pd.DataFrame(in_force[held], index=index[held], columns=closes.columns),
+        base_returns=base,
+        leverage=applied,
+        dynamic_returns=applied * base,
+    )
 
-    asset_returns = log_returns if portfolio_returns == "log" else simple_returns
-    base = np.sum(weights[held] * asset_returns[held[1:]], axis=1)
-    sigma = _rolling_volatility(base, vol_lookback)
+
+def _weights_in_force(
+    log_returns: Array,
+    index: pd.DatetimeIndex,
+    rules: WeightRules,
+    budgets: ArrayLike | None,
+    look_ahead: bool,
+) -> Array:
+    """Weights in force during each session, shape (n_sessions, n_assets); nan before the first."""
+    decisions = _labels(index, rules.rebalance_freq) if look_ahead else _rebalance_closes(index, rules)
+    weights = np.full((len(index), log_returns.shape[1]), np.nan)
+    for known, start in decisions:
+        if known >= rules.min_hist and start < len(index):
+            window = log_returns[max(known - rules.cov_lookback, 0) : known]
+            weights[start:] = blended_weights(window, rules, budgets=budgets)
+    return weights
+
+
+def _leverage(base: Array, rules: LeverageRules, look_ahead: bool) -> Array:
+    """Leverage applied to each base return, shape (n,)."""
+    sigma = _rolling_volatility(base, rules.vol_lookback)
     if not look_ahead:
         sigma = [None, *sigma[:-1]]
-
     leverage = np.empty(len(base))
     equity = peak = 1.0
     for t, r in enumerate(base.tolist()):
-        leverage[t] = target_leverage(
-            sigma[t],
-            1.0 - equity / peak,
-            target_vol=target_vol,
-            lev_min=lev_min,
-            lev_max=lev_max,
-            dd_threshold1=dd_threshold1,
-            dd_threshold2=dd_threshold2,
-            dd_min_scale=dd_min_scale,
-        )
+        leverage[t] = target_leverage(sigma[t], 1.0 - equity / peak, rules)
         equity *= 1.0 + float(leverage[t]) * r
         peak = max(peak, equity)
-
-    return PaperResult(
-        weights=pd.DataFrame(weights[held], index=index[held], columns=closes.columns),
-        base_returns=base,
-        leverage=leverage,
-        dynamic_returns=leverage * base,
-    )
+    return leverage
 
 
 def _labels(index: pd.DatetimeIndex, rebalance_freq: str) -> list[tuple[int, int]]:
@@ -191,11 +194,9 @@ def _labels(index: pd.DatetimeIndex, rebalance_freq: str) -> list[tuple[int, int
     return list(zip(known.tolist(), start.tolist(), strict=True))
 
 
-def _rebalance_closes(
-    index: pd.DatetimeIndex, rebalance_freq: str, calendar: str | None
-) -> list[tuple[int, int]]:
+def _rebalance_closes(index: pd.DatetimeIndex, rules: WeightRules) -> list[tuple[int, int]]:
     """(returns known at the close that decides, the session after it)."""
-    schedule = RebalanceSchedule(rebalance_freq, calendar)
+    schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
     dates = [None, *index.date]
     return [(t, t + 1) for t in range(len(index)) if schedule.due(dates[t + 1], dates[t])]
 
@@ -212,22 +213,22 @@ def _rolling_volatility(returns: Array, vol_lookback: int) -> list[float | None]
 
 def _check_closes(closes: pd.DataFrame, min_hist: int) -> Array:
     if not isinstance(closes.index, pd.DatetimeIndex):
-        raise ValueError(
-            f"closes have an index of {closes.index.dtype}: give a DatetimeIndex, one row a session"
+        raise InputError(
+            f"closes have an index of {closes.index.dtype}", "give a DatetimeIndex, one row a session"
         )
     if not closes.index.is_monotonic_increasing or closes.index.has_duplicates:
-        raise ValueError("closes have unsorted or duplicate dates: sort them and keep one row a date")
+        raise InputError("closes have unsorted or duplicate dates", "sort them and keep one row a date")
     if closes.shape[1] == 0 or len(closes) < min_hist + 1:
-        raise ValueError(
-            f"closes have {len(closes)} sessions of {closes.shape[1]} assets: "
-            f"give at least min_hist + 1 = {min_hist + 1} of one asset, or a smaller min_hist"
+        raise InputError(
+            f"closes have {len(closes)} sessions of {closes.shape[1]} assets",
+            f"give at least min_hist + 1 = {min_hist + 1} of one asset, or a smaller min_hist",
         )
     P = closes.to_numpy(dtype=float)
     bad = ~(np.isfinite(P) & (P > 0.0))
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise ValueError(
-            f"close of {closes.columns[column]} on {closes.index[row].date()} is {P[row, column]}: "
-            "give positive prices, drop or fill the others"
+        raise InputError(
+            f"close of {closes.columns[column]} on {closes.index[row].date()} is {P[row, column]}",
+            "give positive prices, drop or fill the others",
         )
     return P

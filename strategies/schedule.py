@@ -11,7 +11,9 @@ import exchange_calendars
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-__all__ = ["STALE_DAYS", "RebalanceSchedule", "check_calendar", "check_frequency", "rebalance_sessions"]
+from riskoverlay.errors import InputError
+
+__all__ = ["STALE_DAYS", "RebalanceSchedule", "check_frequency", "rebalance_sessions"]
 
 # Aliases of period ends that pandas no longer reads.
 OLD_ALIASES = {"M": "ME", "BM": "BME", "Q": "QE", "BQ": "BQE", "A": "YE", "Y": "YE", "BA": "BYE", "BY": "BYE"}
@@ -28,7 +30,19 @@ STALE_DAYS = 10
 def check_frequency(rebalance_freq: str) -> pd.offsets.BaseOffset:
     """The pandas offset of an alias: ME, QE, YE, W-FRI, 2ME, ...; M, Q, Y and A are read as ME, QE, YE, YE.
 
-    ValueError: an alias that pandas does not know, shorter than a day, or not forward in time.
+    Parameters
+    ----------
+    rebalance_freq : str
+        Alias.
+
+    Returns
+    -------
+    pandas offset
+
+    Raises
+    ------
+    InputError
+        An alias that pandas does not know, shorter than a day, or not forward in time.
     """
     match = re.fullmatch(r"(\d*)([A-Z]+)(-[A-Z]+)?", str(rebalance_freq))
     alias = str(rebalance_freq)
@@ -40,23 +54,29 @@ def check_frequency(rebalance_freq: str) -> pd.offsets.BaseOffset:
         offset = None
     intraday = isinstance(offset, pd.offsets.Tick) and pd.Timedelta(offset) < pd.Timedelta(days=1)
     if offset is None or offset.n < 1 or intraday:
-        raise ValueError(
-            f"rebalance_freq={rebalance_freq!r} is no period of days: give an alias such as ME, QE, YE, W-FRI"
+        raise InputError(
+            "is no period of days",
+            "give an alias such as ME, QE, YE, W-FRI",
+            "rebalance_freq",
+            rebalance_freq,
         )
     return offset
-
-
-def check_calendar(calendar: str | None) -> None:
-    """ValueError if exchange_calendars has no calendar of that name; None, no calendar, is allowed."""
-    if calendar is not None:
-        _bounds(calendar)
 
 
 def rebalance_sessions(sessions: pd.DatetimeIndex, rebalance_freq: str) -> pd.DatetimeIndex:
     """The last of the sessions in each period, periods being the bins of `Series.resample(rebalance_freq)`.
 
-    sessions: sorted, tz-naive. The last one given always closes its period, so give sessions beyond the
-    last period that matters. Multiples such as 2ME count from the first session given.
+    Parameters
+    ----------
+    sessions : DatetimeIndex
+        Sorted, tz-naive. The last one given always closes its period, so give sessions beyond the last period that
+        matters. Multiples such as 2ME count from the first session given.
+    rebalance_freq : str
+        Alias, see `check_frequency`.
+
+    Returns
+    -------
+    DatetimeIndex
     """
     last = pd.Series(sessions, index=sessions).resample(check_frequency(rebalance_freq)).last()
     return pd.DatetimeIndex(last.dropna().array)
@@ -65,16 +85,27 @@ def rebalance_sessions(sessions: pd.DatetimeIndex, rebalance_freq: str) -> pd.Da
 class RebalanceSchedule:
     """Says bar by bar whether to rebalance, from the exchange calendar alone: it never sees a later bar.
 
-    rebalance_freq: pandas offset alias (`check_frequency`). calendar: a name known to exchange_calendars, or
-    None for a market without one: then the first bar of a period serves for the period before it.
     Periods of multiples such as 2ME count from the first date asked. Calendars know closures decided on
     short notice (2012-10-29, 2001-09-11) beforehand, which matters to weekly schedules only.
-    ValueError: unknown alias or calendar; from `due`, a date that the calendar does not reach.
+
+    Parameters
+    ----------
+    rebalance_freq : str
+        Pandas offset alias (`check_frequency`).
+    calendar : str or None
+        A name known to exchange_calendars, or None for a market without one: then the first bar of a period serves
+        for the period before it.
+
+    Raises
+    ------
+    InputError
+        Unknown alias or calendar.
     """
 
     def __init__(self, rebalance_freq: str = "ME", calendar: str | None = "XNYS") -> None:
         check_frequency(rebalance_freq)
-        check_calendar(calendar)
+        if calendar is not None:
+            _bounds(calendar)
         self.rebalance_freq = rebalance_freq
         self.calendar = calendar
         self._first: int | None = None  # ordinal of the first date asked
@@ -82,10 +113,25 @@ class RebalanceSchedule:
         self._marks: list[int] = []  # ordinals of the dates that make a bar due, sorted
 
     def due(self, date: dt.date, previous: dt.date | None) -> bool:
-        """True when a rebalance session s exists with previous < s <= date.
+        """Whether a rebalance session s exists with previous < s <= date.
 
-        date: the bar's date; previous: the date of the bar before it. So a rebalance session without a bar
-        is served by the next bar. On the first bar of all (previous=None) only s = date counts.
+        So a rebalance session without a bar is served by the next bar.
+
+        Parameters
+        ----------
+        date : date
+            The bar's.
+        previous : date or None
+            That of the bar before it. On the first bar of all, None, only s = date counts.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        InputError
+            A date that the calendar does not reach.
         """
         day = date.toordinal()
         after = day - 1 if previous is None else previous.toordinal()
@@ -103,9 +149,9 @@ class RebalanceSchedule:
         lower, upper = (FIRST_DAY, LAST_DAY) if self.calendar is None else _bounds(self.calendar)
         if start < lower or date > upper:
             wrong = start if start < lower else date
-            raise ValueError(
-                f"date {wrong.date()} is outside calendar {self.calendar}, {lower.date()} to {upper.date()}: "
-                "give other dates or another calendar"
+            raise InputError(
+                f"date {wrong.date()} is outside calendar {self.calendar}, {lower.date()} to {upper.date()}",
+                "give other dates or another calendar",
             )
         end = start
         years = HORIZON_YEARS
@@ -143,8 +189,8 @@ def _bounds(calendar: str) -> tuple[pd.Timestamp, pd.Timestamp]:
     try:
         known = exchange_calendars.get_calendar(calendar)
     except exchange_calendars.errors.InvalidCalendarName:
-        raise ValueError(
-            f"calendar={calendar!r} is unknown: give a name of exchange_calendars such as XNYS, or None"
+        raise InputError(
+            "is unknown", "give a name of exchange_calendars such as XNYS, or None", "calendar", calendar
         ) from None
     lower, upper = known.bound_min(), known.bound_max()
     return max(lower or FIRST_DAY, FIRST_DAY), min(upper or LAST_DAY, LAST_DAY)

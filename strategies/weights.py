@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
-from .covariance import SHRINKAGES, estimate_covariance
+from riskoverlay.errors import ConvergenceError, InputError
+
+from .covariance import estimate_covariance
+from .rules import WeightRules
 
 __all__ = [
-    "MIN_VARIANCES",
-    "RISK_PARITIES",
     "blend",
     "blended_weights",
-    "check_weight_params",
     "minimum_variance",
     "minimum_variance_clipped",
     "risk_contributions",
@@ -24,9 +22,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-
-RISK_PARITIES = ("converged", "notebook")
-MIN_VARIANCES = ("long_only", "clipped")
 
 SINGULAR_CURE = "raise shrink_alpha, lengthen cov_lookback or drop the asset that repeats others"
 
@@ -43,17 +38,42 @@ WHOLE_STEP = 0.25
 def risk_parity(
     cov: ArrayLike, budgets: ArrayLike | None = None, *, tol: float = 1e-20, max_iter: int = 100
 ) -> Array:
-    """Long-only weights, shape (n,), sum 1, at which asset i holds the share b_i of the variance.
+    """Long-only weights at which asset i holds the share b_i of the variance.
 
-    cov: (n, n), any period. budgets: (n,), positive, normalised to sum 1; None means equal.
-    Minimises 1/2 x'Cx - b'ln x on the correlation matrix C and returns w ∝ x/σ (Maillard, Roncalli,
-    Teiletche 2010; Bruder, Roncalli 2012) by Newton's method, its step d damped by 1 / (1 + max|d/x|) until
-    the steps are short (Spinu 2013).
-    The start √b, scaled so that x'Cx = 1 as in the solution, is the solution itself when correlations are
-    zero, and takes 5 to 7 steps on markets. It ends when the squared Newton decrement λ² is at most tol.
+    Parameters
+    ----------
+    cov : array-like of shape (n, n)
+        Covariance, of any period; it may be singular (repeated assets) unless some long-only portfolio has no risk.
+    budgets : array-like of shape (n,), optional
+        Positive shares b, normalised to sum 1 (default: equal).
+    tol : float
+        It ends when the squared Newton decrement λ² is at most this.
+    max_iter : int
+        Steps after which it gives up; markets take 5 to 7.
 
-    Works on singular matrices (repeated assets) unless some long-only portfolio has no risk at all.
-    ValueError: bad cov or budgets. RuntimeError, with count and residual: not converged in max_iter steps.
+    Returns
+    -------
+    ndarray of shape (n,)
+        Fractions, sum 1.
+
+    Raises
+    ------
+    InputError
+        Bad `cov` or `budgets`.
+    ConvergenceError
+        Not converged in `max_iter` steps; with count and residual.
+
+    Notes
+    -----
+    Minimises ½x'Cx − b'ln x on the correlation matrix C and returns w ∝ x/σ [1]_ [2]_, by Newton's method, its step d
+    damped by 1 / (1 + max|d/x|) until the steps are short [3]_. The start √b, scaled so that x'Cx = 1 as in the
+    solution, is the solution itself when correlations are zero.
+
+    References
+    ----------
+    .. [1] Maillard, Roncalli, Teiletche (2010), The properties of equally weighted risk contribution portfolios.
+    .. [2] Bruder, Roncalli (2012), Managing risk exposures using the risk budgeting approach.
+    .. [3] Spinu (2013), An algorithm for computing risk parity weights.
     """
     C, sigma = _correlation(cov)
     b = _check_budgets(budgets, len(sigma))
@@ -65,16 +85,16 @@ def risk_parity(
         try:
             y = -np.linalg.solve(C * np.outer(x, x) + np.diag(b), g)
         except np.linalg.LinAlgError:  # x has run away: some portfolio without short positions has no risk
-            raise RuntimeError(_not_converged(C, x, b, f"after {steps} steps")) from None
+            raise ConvergenceError(_not_converged(C, x, b, f"after {steps} steps")) from None
         if -g @ y <= tol:  # λ²
             x = x * (1.0 + y)
             break
         change = np.max(np.abs(y))
         x = x * (1.0 + (y if change <= WHOLE_STEP else y / (1.0 + change)))
     else:
-        raise RuntimeError(_not_converged(C, x, b, f"after {max_iter} steps"))
+        raise ConvergenceError(_not_converged(C, x, b, f"after {max_iter} steps"))
     if not _residual(C, x, b) <= RESIDUAL:
-        raise RuntimeError(_not_converged(C, x, b, "at its last step"))
+        raise ConvergenceError(_not_converged(C, x, b, "at its last step"))
     w = x / sigma
     return np.asarray(w / w.sum())
 
@@ -82,13 +102,33 @@ def risk_parity(
 def risk_parity_notebook(
     cov: ArrayLike, budgets: ArrayLike | None = None, *, max_iter: int = 1000, tol: float = 1e-8
 ) -> Array:
-    """The notebook's iteration w <- w b σp² / (w Σw), kept only to reproduce its results.
+    """The notebook's iteration w ← w b σp² / (w Σw), kept only to reproduce its results: use `risk_parity`.
 
     It does NOT converge in general. It divides by a risk contribution that is itself proportional to w, so
     with low correlations w is thrown from one side of the solution to the other for ever: two uncorrelated
-    assets of σ 2 and 3 cycle (.5, .5) <-> (.692, .308) about the answer (.6, .4). What it returns then is
-    wherever max_iter left it, and no error is raised: use `risk_parity`.
-    tol bounds max|w Σw - b σp²| in units of variance per bar, so it also depends on the scale of cov.
+    assets of σ 2 and 3 cycle (.5, .5) ↔ (.692, .308) about the answer (.6, .4). What it returns then is
+    wherever `max_iter` left it, and no error is raised.
+
+    Parameters
+    ----------
+    cov : array-like of shape (n, n)
+        Covariance per bar.
+    budgets : array-like of shape (n,), optional
+        Positive shares of the variance (default: equal).
+    max_iter : int
+        Rounds at most.
+    tol : float
+        It stops when max|w Σw − b σp²| is below this: in units of variance, so it depends on the scale of `cov`.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Fractions, sum 1.
+
+    Raises
+    ------
+    InputError
+        Bad `cov` or `budgets`.
     """
     Sigma = _check_cov(cov)
     b = _check_budgets(budgets, len(Sigma))
@@ -104,15 +144,30 @@ def risk_parity_notebook(
 
 
 def minimum_variance(cov: ArrayLike) -> Array:
-    """Long-only weights of least variance, shape (n,), Σw = 1, w >= 0, solved exactly.
+    """Long-only weights of least variance, Σw = 1, w >= 0, solved exactly.
 
-    cov: (n, n), any period. With Σ = A'A the weights are w ∝ argmin |Ay|² + (Σy - 1)² over y >= 0, a
-    non-negative least squares problem. (The scale of y that the second term asks for does not depend on its
-    direction, so the direction is that of least variance; the form argmin |L'x - L⁻¹1| has the same
-    solution but needs an invertible Σ.) A comes from the correlation matrix and the smallest σ is the unit,
-    so that neither the period nor unequal volatilities spoil the tolerance.
-    Repeated assets: the portfolio is of least variance, its split among the copies is arbitrary.
-    ValueError: bad cov, or one with a clearly negative eigenvalue.
+    Parameters
+    ----------
+    cov : array-like of shape (n, n)
+        Covariance, of any period. Where assets are repeated the split among the copies is arbitrary.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Fractions, sum 1.
+
+    Raises
+    ------
+    InputError
+        Bad `cov`, or one with a clearly negative eigenvalue.
+
+    Notes
+    -----
+    With Σ = A'A the weights are w ∝ argmin |Ay|² + (Σy − 1)² over y >= 0, a non-negative least squares problem. (The
+    scale of y that the second term asks for does not depend on its direction, so the direction is that of least
+    variance; the form argmin |L'x − L⁻¹1| has the same solution but needs an invertible Σ.) A comes from the
+    correlation matrix and the smallest σ is the unit, so that neither the period nor unequal volatilities spoil the
+    tolerance.
     """
     C, sigma = _correlation(cov)
     A = _square_root(C)
@@ -129,8 +184,8 @@ def _square_root(C: Array) -> Array:
     except np.linalg.LinAlgError:
         values, V = np.linalg.eigh(C)
     if values[0] < -NEGATIVE_EIGENVALUE * len(C):
-        raise ValueError(
-            f"cov has a negative eigenvalue ({values[0]:.3g} in correlations): give a covariance"
+        raise InputError(
+            f"cov has a negative eigenvalue ({values[0]:.3g} in correlations)", "give a covariance"
         )
     return np.asarray(np.sqrt(np.clip(values, 0.0, None))[:, None] * V.T)
 
@@ -139,105 +194,132 @@ def minimum_variance_clipped(cov: ArrayLike) -> Array:
     """The notebook's shortcut: Σ⁻¹1 normalised, negative weights set to 0, normalised again.
 
     Not of minimum variance as soon as one weight is clipped: use `minimum_variance`.
-    ValueError: bad cov, or a singular one.
+
+    Parameters
+    ----------
+    cov : array-like of shape (n, n)
+        Covariance, of any period.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Fractions, sum 1.
+
+    Raises
+    ------
+    InputError
+        Bad `cov`, or a singular one.
     """
     Sigma = _check_cov(cov)
     C, _ = _correlation(Sigma)
     condition = np.linalg.cond(C)
     if condition > SINGULAR:
-        raise ValueError(f"cov is singular (condition number {condition:.1e}): {SINGULAR_CURE}")
+        raise InputError(f"cov is singular (condition number {condition:.1e})", SINGULAR_CURE)
     w = np.linalg.solve(Sigma, np.ones(len(Sigma)))
     w = np.clip(w / w.sum(), 0.0, None)
     return np.asarray(w / w.sum())
 
 
 def risk_contributions(w: ArrayLike, cov: ArrayLike) -> Array:
-    """Shares of the portfolio's variance, w Σw / w'Σw, shape (n,), sum 1; negative where an asset hedges.
+    """Shares of the portfolio's variance, w Σw / w'Σw.
 
-    ValueError: a portfolio without variance.
+    Parameters
+    ----------
+    w : array-like of shape (n,)
+        Weights.
+    cov : array-like of shape (n, n)
+        Covariance, of any period.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Fractions, sum 1; negative where an asset hedges.
+
+    Raises
+    ------
+    InputError
+        A portfolio without variance.
     """
     w = np.asarray(w, dtype=float)
     rc = w * (np.asarray(cov, dtype=float) @ w)
     variance = rc.sum()
     if not variance > 0.0:
-        raise ValueError(f"portfolio variance is {variance:.3g}: risk shares need a portfolio with risk")
+        raise InputError(f"portfolio variance is {variance:.3g}", "risk shares need a portfolio with risk")
     return np.asarray(rc / variance)
 
 
 def blend(w_rp: ArrayLike, w_mv: ArrayLike, alpha_minvar: float) -> Array:
-    """(1 - a) w_rp + a w_mv, renormalised to sum 1; a = alpha_minvar in [0, 1]."""
-    _check_fraction("alpha_minvar", alpha_minvar)
+    """(1 − a) w_rp + a w_mv, renormalised to sum 1.
+
+    Parameters
+    ----------
+    w_rp, w_mv : array-like of shape (n,)
+        Weights of risk parity and of minimum variance.
+    alpha_minvar : float
+        a, in [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    Raises
+    ------
+    InputError
+        `alpha_minvar` outside [0, 1].
+    """
+    alpha_minvar = WeightRules(alpha_minvar=alpha_minvar).alpha_minvar
     w = (1.0 - alpha_minvar) * np.asarray(w_rp, dtype=float) + alpha_minvar * np.asarray(w_mv, dtype=float)
     return np.asarray(w / w.sum())
 
 
 def blended_weights(
-    returns: ArrayLike,
-    *,
-    shrinkage: str = "diagonal",
-    shrink_alpha: float = 0.30,
-    alpha_minvar: float = 0.30,
-    risk_parity: str = "converged",
-    min_variance: str = "long_only",
-    budgets: ArrayLike | None = None,
+    returns: ArrayLike, rules: WeightRules | None = None, *, budgets: ArrayLike | None = None
 ) -> Array:
-    """Weights of the system, shape (n_assets,), >= 0, sum 1, from returns (n_observations, n_assets).
+    """Weights of the system from the returns of the lookback.
 
-    returns: log returns per bar of the lookback only. risk_parity: "converged" or "notebook"; min_variance:
-    "long_only" or "clipped"; shrinkage: "diagonal" (with shrink_alpha) or "ledoit_wolf".
-    budgets: risk budgets of the risk parity part, None means equal.
-    ValueError: a bad argument or return; RuntimeError: no convergence.
+    Parameters
+    ----------
+    returns : array-like of shape (n_observations, n_assets)
+        Log returns per bar, of the lookback only.
+    rules : WeightRules, optional
+        `shrinkage`, `shrink_alpha`, `alpha_minvar`, `risk_parity` and `min_variance` are used (default: the defaults).
+    budgets : array-like of shape (n_assets,), optional
+        Risk budgets of the risk parity part (default: equal).
+
+    Returns
+    -------
+    ndarray of shape (n_assets,)
+        Fractions >= 0, sum 1.
+
+    Raises
+    ------
+    InputError
+        Returns or budgets that no weights can be computed from.
+    ConvergenceError
+        Risk parity has not converged.
     """
-    check_weight_params(
-        shrinkage=shrinkage,
-        shrink_alpha=shrink_alpha,
-        alpha_minvar=alpha_minvar,
-        risk_parity=risk_parity,
-        min_variance=min_variance,
-    )
-    cov = estimate_covariance(returns, shrinkage=shrinkage, shrink_alpha=shrink_alpha)
-    solve = _converged if risk_parity == "converged" else risk_parity_notebook
+    rules = rules or WeightRules()
+    cov = estimate_covariance(returns, shrinkage=rules.shrinkage, shrink_alpha=rules.shrink_alpha)
+    solve = risk_parity if rules.risk_parity == "converged" else risk_parity_notebook
     w_rp = solve(cov, budgets)
-    w_mv = minimum_variance(cov) if min_variance == "long_only" else minimum_variance_clipped(cov)
-    return blend(w_rp, w_mv, alpha_minvar)
-
-
-def check_weight_params(
-    *,
-    shrinkage: str = "diagonal",
-    shrink_alpha: float = 0.30,
-    alpha_minvar: float = 0.30,
-    risk_parity: str = "converged",
-    min_variance: str = "long_only",
-    cov_lookback: int = 252,
-    min_hist: int = 252,
-) -> None:
-    """Raise a one-line ValueError for the first parameter that no weights can be computed with."""
-    _check_choice("shrinkage", shrinkage, SHRINKAGES)
-    _check_choice("risk_parity", risk_parity, RISK_PARITIES)
-    _check_choice("min_variance", min_variance, MIN_VARIANCES)
-    _check_fraction("shrink_alpha", shrink_alpha)
-    _check_fraction("alpha_minvar", alpha_minvar)
-    for name, value in (("cov_lookback", cov_lookback), ("min_hist", min_hist)):
-        if not (isinstance(value, Integral) and value >= 2):
-            raise ValueError(f"{name}={value} is not a whole number of at least 2: give a number of sessions")
-
-
-_converged = risk_parity  # the function, where a parameter of the same name hides it
+    w_mv = minimum_variance(cov) if rules.min_variance == "long_only" else minimum_variance_clipped(cov)
+    return blend(w_rp, w_mv, rules.alpha_minvar)
 
 
 def _check_cov(cov: ArrayLike) -> Array:
     Sigma = np.asarray(cov, dtype=float)
     if Sigma.ndim != 2 or Sigma.shape[0] != Sigma.shape[1] or Sigma.size == 0:
-        raise ValueError(f"cov has shape {Sigma.shape}: give a square matrix, one row an asset")
+        raise InputError(f"cov has shape {Sigma.shape}", "give a square matrix, one row an asset")
     if not np.isfinite(Sigma).all():
-        raise ValueError("cov is not finite: drop or fill the returns it was made from")
+        raise InputError("cov is not finite", "drop or fill the returns it was made from")
     variance = np.diag(Sigma)
     if not (variance > 0.0).all():
         asset = int(np.argmax(~(variance > 0.0)))
-        raise ValueError(f"variance of asset {asset} is {variance[asset]:.3g}: drop it or look further back")
+        raise InputError(
+            f"variance of asset {asset} is {variance[asset]:.3g}", "drop it or look further back"
+        )
     if np.max(np.abs(Sigma - Sigma.T)) > 1e-8 * variance.max():
-        raise ValueError("cov is not symmetric: give a covariance")
+        raise InputError("cov is not symmetric", "give a covariance")
     return Sigma
 
 
@@ -251,20 +333,12 @@ def _correlation(cov: ArrayLike) -> tuple[Array, Array]:
 def _check_budgets(budgets: ArrayLike | None, n: int) -> Array:
     b = np.ones(n) if budgets is None else np.asarray(budgets, dtype=float)
     if b.shape != (n,):
-        raise ValueError(f"budgets have shape {b.shape} for {n} assets: give one budget an asset")
+        raise InputError(f"budgets have shape {b.shape} for {n} assets", "give one budget an asset")
     if not (np.isfinite(b).all() and (b > 0.0).all()):
-        raise ValueError(f"budgets={b.tolist()} are not all positive: drop an asset that may carry no risk")
+        raise InputError(
+            "are not all positive", "drop an asset that may carry no risk", "budgets", b.tolist()
+        )
     return np.asarray(b / b.sum())
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown: give one of {', '.join(choices)}")
-
-
-def _check_fraction(name: str, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{name}={value} is outside [0, 1]: give a fraction such as 0.30")
 
 
 def _residual(C: Array, x: Array, b: Array) -> float:

@@ -10,7 +10,7 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 
-from feeds import Panel, PanelFeed
+from riskoverlay.feeds import Panel, PanelFeed
 
 
 class Momentum(bt.Strategy):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyzers import (
+from riskoverlay.analyzers import (
     AnnualizedSharpe,
     DailySeries,
     Exposure,

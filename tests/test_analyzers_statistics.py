@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzers.accounting import carried_profit, deposits, position_values, share_interest, turnover
-from analyzers.sessions import first_index, parse_first, session_dates
-from analyzers.statistics import (
+from riskoverlay.analyzers.accounting import (
+    carried_profit,
+    deposits,
+    position_values,
+    share_interest,
+    turnover,
+)
+from riskoverlay.analyzers.sessions import first_index, parse_first, session_dates
+from riskoverlay.analyzers.statistics import (
     annualized_return,
     annualized_volatility,
     drawdown_series,

@@ -14,11 +14,10 @@ import cheats
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import QUICK
-from conftest import panel as panel_of
+from markets import QUICK
+from markets import panel as panel_of
 
-import run
-from analyzers import (
+from riskoverlay.analyzers import (
     AnnualizedSharpe,
     DailySeries,
     Exposure,
@@ -27,13 +26,13 @@ from analyzers import (
     StrategyProfit,
     TradingCosts,
 )
-from feeds import Panel, align, load
-from strategies import open_account
-from studies.audit import audit, audit_summary
-from studies.candidate import Ours, parse_reference
-from studies.futures import FUTURES, other_bar, other_future
-from studies.parameters import make_config
-from studies.tape import record
+from riskoverlay.feeds import Panel, align, load
+from riskoverlay.strategies import open_account
+from riskoverlay.studies.audit import audit, audit_summary, record
+from riskoverlay.studies.audit.candidate import Ours, parse_reference
+from riskoverlay.studies.audit.changes import AFTER, changed_after, changed_inside
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.workbench.parameters import make_config
 
 Setup = Callable[[bt.Cerebro], None]
 
@@ -121,12 +120,12 @@ HONEST_TWINS: dict[str, tuple[Setup, Any]] = {
 @pytest.mark.parametrize("name", HONEST_TWINS)
 def test_without_its_cheat_the_same_thing_is_clean(short: Panel, name: str) -> None:
     setup, feeds = HONEST_TWINS[name]
-    result = audit(setup, short, feeds=feeds or Panel.feeds, cuts=8, futures=FEW)
+    result = audit(setup, short, feeds=feeds or Panel.feeds, cuts=8, changes=FEW)
     assert result.clean, result.findings
 
 
 def test_every_session_is_a_cut_when_as_many_are_asked_for(short: Panel) -> None:
-    result = audit(using(cheats.NextClose, since=SINCE), short, cuts=1_000, futures=("removed",))
+    result = audit(using(cheats.NextClose, since=SINCE), short, cuts=1_000, changes=("removed",))
     assert [cut.date for cut in result.cuts] == list(short.sessions[:-1].date)
     assert [cut.finding is None for cut in result.cuts] == [cut.date < SINCE for cut in result.cuts]
 
@@ -149,7 +148,7 @@ def honest(name: str, futures: tuple[str, ...]) -> None:
     setup, orders = HONEST[name]
     panel = load("sample", symbols="SPY,TLT", end="2010-10-19")
     assert len(panel.sessions) == 201
-    result = audit(setup, panel, cuts=200, futures=futures)
+    result = audit(setup, panel, cuts=200, changes=futures)
     assert result.clean, result.findings[0].sentence()
     assert len(result.cuts) == 200
     everywhere = len([future for future in futures if future != "nan"])
@@ -165,7 +164,7 @@ def test_no_alarm_on_honest_strategies_at_200_cuts(name: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", HONEST)
 def test_no_alarm_at_200_cuts_and_all_futures(name: str) -> None:
-    honest(name, FUTURES)
+    honest(name, AFTER)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +192,7 @@ def test_our_analyzers_decide_nothing(short: Panel) -> None:
             ):
                 cerebro.addanalyzer(analyzer)
 
-    assert audit(WithAll(), short, cuts=6, futures=FEW).clean
+    assert audit(WithAll(), short, cuts=6, changes=FEW).clean
 
 
 def files(folder: Path, panel: Panel, kind: str) -> None:
@@ -222,7 +221,7 @@ def test_every_feed_delivers_a_bar_only_when_it_is_over(short: Panel, tmp_path: 
         where = tmp_path / "wide.csv" if kind == "wide" else tmp_path
         return load(kind, symbols="SPY,TLT", data_dir=where).feeds()
 
-    result = audit(using(cheats.Momentum), short, feeds=feeds, cuts=4, futures=FEW)
+    result = audit(using(cheats.Momentum), short, feeds=feeds, cuts=4, changes=FEW)
     assert result.clean, result.findings[0].sentence()
 
 
@@ -238,7 +237,7 @@ def test_ours_on_real_prices(market: Path) -> None:
 
 def kinds(setup: Setup, panel: Panel, **more: Any) -> dict[str, Any]:
     return {
-        finding.kind: finding for finding in audit(setup, panel, cuts=1, futures=("tenth",), **more).findings
+        finding.kind: finding for finding in audit(setup, panel, cuts=1, changes=("tenth",), **more).findings
     }
 
 
@@ -302,7 +301,7 @@ def test_a_run_that_does_not_start_is_refused(short: Panel) -> None:
     [
         ({"cuts": 0}, "cuts=0"),
         ({"workers": -1}, "workers=-1"),
-        ({"futures": ("past",)}, "'past' is not known"),
+        ({"changes": ("past",)}, "'past' is not known"),
     ],
 )
 def test_arguments_are_checked(short: Panel, arguments: dict[str, Any], message: str) -> None:
@@ -314,20 +313,20 @@ def test_arguments_are_checked(short: Panel, arguments: dict[str, Any], message:
 
 def test_processes_find_the_same(short: Panel) -> None:
     setup = Ours(quick_config())
-    assert audit_summary(audit(setup, short, cuts=6, workers=1, futures=FEW)) == audit_summary(
-        audit(setup, short, cuts=6, futures=FEW)
+    assert audit_summary(audit(setup, short, cuts=6, workers=2, changes=FEW)) == audit_summary(
+        audit(setup, short, cuts=6, changes=FEW)
     )
 
 
-# -- futures and tapes -----------------------------------------------------------------------------------------------
+# -- changes and tapes -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("future", FUTURES)
+@pytest.mark.parametrize("future", AFTER)
 @pytest.mark.parametrize("cut", [0, 60, 143])
 def test_a_future_changes_every_bar_after_the_cut_and_none_before(
     short: Panel, future: str, cut: int
 ) -> None:
-    other = other_future(short, cut, future)
+    other = changed_after(short, cut, future)
     for symbol, frame in short.frames.items():
         pd.testing.assert_frame_equal(other.frames[symbol].iloc[: cut + 1], frame.iloc[: cut + 1])
         after = other.frames[symbol].iloc[cut + 1 :]
@@ -339,13 +338,13 @@ def test_a_future_changes_every_bar_after_the_cut_and_none_before(
             align({symbol: other.frames[symbol]})  # plausible bars
     if future == "replaced":
         assert other.sessions[cut + 1] == short.sessions[min(cut + 26, 144)]
-        again, third = other_future(short, cut, future), other_future(short, cut, future, seed=1)
+        again, third = changed_after(short, cut, future), changed_after(short, cut, future, seed=1)
         pd.testing.assert_frame_equal(other.closes, again.closes)
         assert not third.closes.equals(other.closes)
 
 
 def test_replaced_bars_move_as_the_panels_do_and_together(short: Panel) -> None:
-    other = other_future(short, 40, "replaced").closes.pct_change().iloc[41:]
+    other = changed_after(short, 40, "replaced").closes.pct_change().iloc[41:]
     known = {tuple(row) for row in short.closes.pct_change().iloc[1:].round(10).to_numpy()}
     assert {tuple(row) for row in other.round(10).to_numpy()} <= known
 
@@ -353,7 +352,7 @@ def test_replaced_bars_move_as_the_panels_do_and_together(short: Panel) -> None:
 @pytest.mark.parametrize("close", [True, False])
 @pytest.mark.parametrize("change", ["higher high", "lower low"])
 def test_the_inside_of_a_bar(short: Panel, change: str, close: bool) -> None:
-    other = other_bar(short, 50, change, close=close)
+    other = changed_inside(short, 50, change, close=close)
     one, two = short.frames["SPY"], other.frames["SPY"]
     changed = {str(column) for column in one.columns[(one != two).any()]}
     assert changed == {"volume", "high" if change == "higher high" else "low"} | (
@@ -414,7 +413,7 @@ class Other:
     pass
 """
 
-SHORT = ["--symbols", "SPY,TLT", "--end", "2010-04-30", "--workers", "0", "--cuts", "4"]
+SHORT = ["--symbols", "SPY,TLT", "--end", "2010-04-30", "--workers", "1", "--cuts", "4"]
 
 
 @pytest.fixture
@@ -426,7 +425,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_command_says_clean_and_exits_0(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--cov-lookback", "20", "--min-hist", "20", "--vol-lookback", "10"]
-    assert run.main(["audit", *SHORT, *few, "--json", "a.json"]) == 0
+    assert main(["audit", *SHORT, *few, "--json", "a.json"]) == 0
     out = capsys.readouterr().out
     assert "4 cuts clean, 0 not" in out
     assert "Nothing found" in out
@@ -443,11 +442,11 @@ def test_command_says_clean_and_exits_0(folder: Path, capsys: pytest.CaptureFixt
         "--analyzer",
         "mine.py:Counts",
     ]
-    assert run.main(["audit", *SHORT, *given]) == 0
+    assert main(["audit", *SHORT, *given]) == 0
 
 
 def test_command_tells_a_cheat_and_exits_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.main(["audit", *SHORT, "--strategy", "mine.py:Cheat:size=7", "--json", "a.json"]) == 1
+    assert main(["audit", *SHORT, "--strategy", "mine.py:Cheat:size=7", "--json", "a.json"]) == 1
     out = " ".join(capsys.readouterr().out.split())
     content = json.loads((folder / "a.json").read_text())
     assert content["clean"] is False
@@ -477,11 +476,16 @@ def test_bad_input_costs_one_line_and_exits_2(
 ) -> None:
     (folder / "broken.py").write_text("class Cheat(:\n")
     arguments, message = BAD[name]
-    assert run.main(["audit", *SHORT, *arguments]) == 2
+    assert main(["audit", *SHORT, *arguments]) == 2
     captured = capsys.readouterr()
-    assert re.search(message, captured.err), captured.err
-    assert captured.err.count("\n") == 1
+    *before, line = captured.err.splitlines()
+    assert re.search(message, line), captured.err
     assert captured.out == ""
+    if name == "broken file":  # an error inside a user's file shows its traceback, too
+        assert "broken.py" in "".join(before)
+        assert "SyntaxError" in before[-1]
+    else:
+        assert before == []
 
 
 @pytest.mark.parametrize(

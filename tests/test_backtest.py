@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FREE, QUICK
+from markets import FREE, QUICK, paper
 
-from feeds import Panel, load
-from strategies.paper import paper_backtest
-from studies.backtest import UNLEVERED, Run, backtest, simulate
-from studies.outputs import read_config, series_frame, summary, write_file, write_json
-from studies.parameters import PARAMETERS, make_config
+from riskoverlay.feeds import Panel, PriceSelection, load
+from riskoverlay.studies.workbench import backtest_summary, read_config, series_frame, write_file, write_json
+from riskoverlay.studies.workbench.backtest import UNLEVERED, Run, backtest, simulate
+from riskoverlay.studies.workbench.parameters import PARAMETERS, make_config, shown_parameters
 
 ARRAYS = {**FREE, "drift": "daily", "lev_band": 0.0}
 """The account that array backtests assume."""
@@ -91,15 +90,15 @@ def test_published_figures_reached_through_the_broker(market: Path) -> None:
 
 def test_array_account_equals_arrays(sample: Panel) -> None:
     result = backtest(sample, make_config({**QUICK, **ARRAYS}))
-    paper = paper_backtest(
+    arrays = paper(
         sample.closes, **QUICK, risk_parity="converged", min_variance="long_only", portfolio_returns="simple",
         look_ahead=False,
     )  # fmt: skip
-    assert result.base.first == paper.first
-    np.testing.assert_allclose(result.base.returns, paper.base_returns, atol=1e-9)
-    np.testing.assert_allclose(result.dynamic.returns, paper.dynamic_returns, atol=1e-9)
+    assert result.base.first == arrays.first
+    np.testing.assert_allclose(result.base.returns, arrays.base_returns, atol=1e-9)
+    np.testing.assert_allclose(result.dynamic.returns, arrays.dynamic_returns, atol=1e-9)
     np.testing.assert_allclose(
-        result.dynamic.exposure["target_leverage"].shift(1).loc[paper.first :], paper.leverage, atol=1e-9
+        result.dynamic.exposure["target_leverage"].shift(1).loc[arrays.first :], arrays.leverage, atol=1e-9
     )
 
 
@@ -123,14 +122,14 @@ def test_series_has_the_notebooks_columns_and_agrees_with_the_runs(sample: Panel
 
 def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) -> None:
     config = make_config({**QUICK, "end": "2012-12-31", "target_vol": 0.09})
-    first = summary(backtest(sample, config))
+    first = backtest_summary(backtest(sample, config))
     write_json(tmp_path / "a.json", first)
     again = read_config(tmp_path / "a.json")
     assert again == config
-    write_json(tmp_path / "b.json", summary(backtest(sample, again)))
+    write_json(tmp_path / "b.json", backtest_summary(backtest(sample, again)))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     content = json.loads((tmp_path / "a.json").read_text())
-    assert set(content) == {"config", "base", "dynamic", "data", "versions"}
+    assert set(content) == {"format", "config", "base", "dynamic", "data", "versions"}
     for name in ("base", "dynamic"):
         assert {"ann_ret", "ann_vol", "sharpe", "max_drawdown", "costs"} <= set(content[name])
     assert content["data"]["synthetic"] is True
@@ -165,7 +164,7 @@ def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any
 def test_the_list_of_parameters_is_covered() -> None:
     marks = test_every_parameter_changes_the_result.pytestmark[0].args[1]  # type: ignore[attr-defined]
     covered = {name for name, _ in marks}
-    assert covered == {name for name, parameter in PARAMETERS.items() if parameter.owner != "data"}
+    assert covered == PARAMETERS.keys() - shown_parameters(PriceSelection)
 
 
 def test_too_little_history_is_said(sample: Panel) -> None:

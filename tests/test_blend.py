@@ -10,13 +10,24 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FREE, QUICK, frame
+from markets import FREE, QUICK, blended, frame
 
-from feeds import Panel, align
-from strategies import MarginBroker, OwnPosition, RiskParityBlend, VolTargetDrawdownSizer, open_account
-from strategies.weights import blended_weights
-from studies.backtest import UNLEVERED, simulate
-from studies.parameters import make_config, part
+from riskoverlay.feeds import Panel, align
+from riskoverlay.strategies import (
+    AccountTerms,
+    ExecutionTerms,
+    LeverageRules,
+    MarginBroker,
+    OwnPosition,
+    RiskParityBlend,
+    SizingRules,
+    TradingRules,
+    VolTargetDrawdownSizer,
+    WeightRules,
+    open_account,
+)
+from riskoverlay.studies.workbench.backtest import UNLEVERED, simulate
+from riskoverlay.studies.workbench.parameters import make_config, values_of
 
 SHORT = {"cov_lookback": 20, "min_hist": 20, "calendar": "XNYS"}
 
@@ -40,7 +51,7 @@ def test_weights_are_decided_on_the_last_session_from_its_close(sample: Panel) -
     last = pd.Series(panel.sessions, panel.sessions).resample("ME").last()
     assert strategy.rebalances == [day.date() for day in last if (panel.sessions <= day).sum() > 20]
     closes = panel.closes[: pd.Timestamp(strategy.rebalances[-1])].to_numpy()
-    expected = blended_weights(np.diff(np.log(closes[-21:]), axis=0))
+    expected = blended(np.diff(np.log(closes[-21:]), axis=0))
     np.testing.assert_allclose(strategy.base_weights, expected, rtol=1e-12)
 
 
@@ -279,9 +290,9 @@ def test_engine_modes_agree_and_so_do_two_runs(sample: Panel) -> None:
         cerebro = bt.Cerebro(stdstats=False, **mode)
         for feed in panel.feeds():
             cerebro.adddata(feed)
-        open_account(cerebro, **part(config, "run"), **part(config, "account"))
-        cerebro.addstrategy(RiskParityBlend, **part(config, "strategy"))
-        cerebro.addsizer(VolTargetDrawdownSizer, **part(config, "sizer"))
+        open_account(cerebro, **values_of(config, ExecutionTerms), **values_of(config, AccountTerms))
+        cerebro.addstrategy(RiskParityBlend, **values_of(config, WeightRules, TradingRules))
+        cerebro.addsizer(VolTargetDrawdownSizer, **values_of(config, LeverageRules, SizingRules))
         cerebro.addanalyzer(bt.analyzers.TimeReturn, timeframe=bt.TimeFrame.Days)
         (strategy,) = cerebro.run()
         return [*strategy.analyzers[0].get_analysis().values(), strategy.broker.getvalue()]

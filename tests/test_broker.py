@@ -10,9 +10,16 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import frame
+from markets import frame
 
-from strategies import PORTFOLIO_MARGIN, DatedRate, MarginAccount, MarginBroker, debit_balance, open_account
+from riskoverlay.strategies import (
+    PORTFOLIO_MARGIN,
+    DatedRate,
+    MarginAccount,
+    MarginBroker,
+    debit_balance,
+    open_account,
+)
 
 
 class Script(bt.Strategy):

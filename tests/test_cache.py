@@ -18,8 +18,8 @@ import pytest
 from yahoo_server import Yahoo, bars, in_place_of_yahoo, with_dividend, with_split
 
 import run
-from feeds import Cache, load
-from feeds.cache import Cached, file_name
+from riskoverlay.feeds import Cache, load
+from riskoverlay.feeds.cache import Cached, file_name
 
 DAYS = ("2024-06-26", "2024-06-27", "2024-06-28")  # Wednesday to Friday
 

@@ -8,13 +8,13 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markets import frame
 
-from analyzers import DailySeries, Exposure, Fills, StrategyProfit, TradingCosts
-from feeds import Panel, align, load
-from strategies import OwnPosition, RiskParityBlend, VolTargetDrawdownSizer, open_account
+from riskoverlay.analyzers import DailySeries, Exposure, Fills, StrategyProfit, TradingCosts
+from riskoverlay.feeds import Panel, align, load
+from riskoverlay.strategies import OwnPosition, RiskParityBlend, VolTargetDrawdownSizer, open_account
 
 SHORT = {"cov_lookback": 20, "min_hist": 20}
 

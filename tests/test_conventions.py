@@ -15,11 +15,11 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import frame
+from markets import frame
 
-from analyzers import AnnualizedSharpe, DailySeries, Exposure, Fills, MaxDrawdown, TradingCosts
-from feeds import Panel, PanelFeed
-from strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
+from riskoverlay.analyzers import AnnualizedSharpe, DailySeries, Exposure, Fills, MaxDrawdown, TradingCosts
+from riskoverlay.feeds import Panel, PanelFeed
+from riskoverlay.strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
 
 ROOT = Path(__file__).parents[1]
 SHORT = {"cov_lookback": 20, "min_hist": 20}

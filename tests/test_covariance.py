@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from strategies.covariance import estimate_covariance, ledoit_wolf, sample_covariance, shrink_to_diagonal
+from riskoverlay.strategies.covariance import (
+    estimate_covariance,
+    ledoit_wolf,
+    sample_covariance,
+    shrink_to_diagonal,
+)
 
 
 def market(n_observations: int = 80, n_assets: int = 4, seed: int = 1) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feeds import PanelFeed, sample_market
-from feeds.bars import day_numbers
+from riskoverlay.feeds import PanelFeed, sample_market
+from riskoverlay.feeds.bars import day_numbers
 
 LINES = ("datetime", "open", "high", "low", "close", "volume", "openinterest")
 TICKS, BAR = ("open", "high", "low", "close", "last"), ("open", "high", "low", "close", "close")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feeds import (
+from riskoverlay.feeds import (
     DEFAULT_SYMBOLS,
     check_symbols,
     load,
@@ -17,8 +17,8 @@ from feeds import (
     read_wide_csv,
     sample_market,
 )
-from feeds.validation import FIELDS
-from feeds.yahoo import bars_from_answer
+from riskoverlay.feeds.validation import FIELDS
+from riskoverlay.feeds.yahoo import bars_from_answer
 
 HEAD = "date,open,high,low,close,volume"
 ROWS = ("2020-01-06,10,11,9,10,100", "2020-01-07,10,12,10,11,200", "2020-01-08,11,12,10,12,300")

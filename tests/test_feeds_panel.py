@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feeds import align, sample_market, validate
+from riskoverlay.feeds import align, sample_market, validate
 
 
 def bars(n=5, start="2020-01-06", **changed):

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feeds import SAMPLE_SYMBOLS, sample_market, sample_states
-from feeds.sample import _calibration, _cholesky, _exp, _freedom, _Market
+from riskoverlay.feeds import SAMPLE_SYMBOLS, sample_market, sample_states
+from riskoverlay.feeds.sample import _calibration, _cholesky, _exp, _freedom, _Market
 
 EIGHT = SAMPLE_SYMBOLS[:8]
 SEEDS = range(100, 108)

@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import run
-from analyzers.statistics import annualized_return
-from feeds import Cache, Panel, align, read_csv_folder, read_wide_csv
-from feeds.cache import Cached
-from studies.backtest import Run, simulate
-from studies.outputs import read_config
-from studies.parameters import PARAMETERS, make_config
+from riskoverlay.analyzers.statistics import annualized_return
+from riskoverlay.feeds import Cache, Panel, align, read_csv_folder, read_wide_csv
+from riskoverlay.feeds.cache import Cached
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.workbench import read_config
+from riskoverlay.studies.workbench.backtest import Run, simulate
+from riskoverlay.studies.workbench.parameters import PARAMETERS, make_config
 
 HANG = 60
 """Seconds that one input may take."""
@@ -433,7 +433,7 @@ def try_commands(folder: Path, seeds: range, capsys: pytest.CaptureFixture[str])
             path.write_text("before")
         with no_hang(f"command {seed}"):
             try:
-                status = run.main(arguments)
+                status = main(arguments)
             except Exception as error:
                 raise AssertionError(f"command {seed}: {error!r}") from error
         said = capsys.readouterr().err

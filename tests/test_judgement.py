@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from analyzers import summary
-from studies.judgement import (
+from riskoverlay.analyzers import summary
+from riskoverlay.studies.judgement import (
     annual_sharpe,
     bootstrap_intervals,
     confidence,

@@ -11,17 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import run
-from feeds import Panel, load
-from studies import ladder as module
-from studies.backtest import backtest
-from studies.ladder import (
+from riskoverlay.feeds import Panel, load
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.ladder import (
     IDEAL,
     LEGS,
     REAL,
     RUNGS,
     Ladder,
     Leg,
+    changes_something,
     conclusion,
     costs_in_words,
     ladder,
@@ -31,9 +30,10 @@ from studies.ladder import (
     rung_settings,
     signed,
 )
-from studies.outputs import read_config
-from studies.parameters import Config, make_config
-from studies.waterfall import draw_waterfall
+from riskoverlay.studies.pictures.waterfall import draw_waterfall
+from riskoverlay.studies.workbench import read_config
+from riskoverlay.studies.workbench.backtest import backtest
+from riskoverlay.studies.workbench.parameters import Config, make_config
 
 SMALL: dict[str, Any] = {
     "cov_lookback": 60,
@@ -203,7 +203,7 @@ def test_what_the_flags_leave_unchanged_is_listed_and_said() -> None:
 def test_a_dated_rate_is_a_change() -> None:
     user = config() | {"borrow_rate": pd.Series({"2009-01-01": 0.0}), "cash_rate": 0.0}
     user |= {name: IDEAL[name] for name in ("initial_margin", "maintenance_margin")}
-    assert module._changes(user | REAL, BY_ID["loan_interest"])
+    assert changes_something(user | REAL, BY_ID["loan_interest"])
 
 
 # Processes
@@ -234,7 +234,7 @@ def test_an_error_in_a_process_is_the_users() -> None:
 def test_summary_and_frame(climbed: Ladder) -> None:
     content, frame = ladder_summary(climbed), ladder_frame(climbed)
     assert [rung["id"] for rung in content["rungs"]] == list(frame.index) == [rung.id for rung in RUNGS]
-    assert set(content) == {"rungs", "conclusion", "config", "data", "versions"}
+    assert set(content) == {"format", "rungs", "conclusion", "config", "data", "versions"}
     assert content["data"]["synthetic"] is True
     assert content["data"]["statistics_from"] == climbed.steps[-1].base.returns.index[0]
     assert content["data"]["first_weights"].date() == backtest(sample_market(), config()).base.decided[0]
@@ -295,7 +295,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_command_writes_what_is_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("plotly")
     files = ["--json", "a.json", "--csv", "a.csv", "--png", "a.png", "--html", "a.html"]
-    assert run.main(["ladder", *FLAGS, "--workers", "1", "--commission-bps", "0", *files]) == 0
+    assert main(["ladder", *FLAGS, "--workers", "1", "--commission-bps", "0", *files]) == 0
     out = capsys.readouterr().out
     assert {path.name for path in folder.iterdir()} == {"a.json", "a.csv", "a.png", "a.html"}
     content = json.loads(Path("a.json").read_text())
@@ -314,7 +314,7 @@ def test_the_command_writes_what_is_asked_for(folder: Path, capsys: pytest.Captu
 
 
 def test_the_command_writes_nothing_unasked(folder: Path) -> None:
-    assert run.main(["ladder", *FLAGS, "--workers", "1"]) == 0
+    assert main(["ladder", *FLAGS, "--workers", "1"]) == 0
     assert not list(folder.iterdir())
 
 
@@ -334,7 +334,7 @@ def test_bad_input_touches_no_file(
     folder: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
 ) -> None:
     (folder / "a.json").write_text("old")
-    assert run.main(["ladder", *FLAGS, "--json", "a.json", *flags]) == 2
+    assert main(["ladder", *FLAGS, "--json", "a.json", *flags]) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1
     assert (folder / "a.json").read_text() == "old" and len(list(folder.iterdir())) == 1
@@ -344,6 +344,6 @@ def test_a_picture_without_matplotlib_is_one_line_before_the_run(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
-    assert run.main(["ladder", *FLAGS, "--png", "a.png"]) == 2
+    assert main(["ladder", *FLAGS, "--png", "a.png"]) == 2
     assert "needs matplotlib: install it" in capsys.readouterr().err
     assert not list(folder.iterdir())

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markets import leverage_at
 
-from strategies.leverage import (
-    PERIODS,
+from riskoverlay.conventions import PERIODS
+from riskoverlay.strategies import LeverageRules
+from riskoverlay.strategies.leverage import (
     RollingVolatility,
     annualized_volatility,
-    check_leverage_params,
     drawdown,
     drawdown_brake,
-    target_leverage,
     volatility_target,
 )
 
@@ -48,10 +48,10 @@ def test_volatility_target(sigma: float, expected: float) -> None:
 
 def test_a_volatility_not_known_yet_counts_as_leverage_one() -> None:
     assert volatility_target(None, 0.12, 0.3, 2.0) == 1.0
-    assert target_leverage(None, 0.0) == 1.0
-    assert target_leverage(None, 0.25) == pytest.approx(0.3)
-    assert target_leverage(None, 0.0, lev_min=1.5) == 1.5
-    assert target_leverage(None, 0.0, lev_max=0.8) == 0.8
+    assert leverage_at(None, 0.0) == 1.0
+    assert leverage_at(None, 0.25) == pytest.approx(0.3)
+    assert leverage_at(None, 0.0, lev_min=1.5) == 1.5
+    assert leverage_at(None, 0.0, lev_max=0.8) == 0.8
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_equal_thresholds_are_a_step() -> None:
 
 def test_target_leverage_is_clipped_before_and_after_the_brake() -> None:
     # Clipped first: 0.12/0.01 = 12 becomes 2, and half a brake halves that.
-    assert target_leverage(0.01, 0.175, dd_min_scale=0.0) == pytest.approx(1.0)
-    assert target_leverage(0.20, 0.30) == pytest.approx(0.3)  # 0.6 · 0.3 = 0.18 is below lev_min
-    assert target_leverage(0.20, 0.30, lev_min=0.0) == pytest.approx(0.18)
-    assert target_leverage(0.20, 0.30, lev_min=1.0, lev_max=1.0) == 1.0
+    assert leverage_at(0.01, 0.175, dd_min_scale=0.0) == pytest.approx(1.0)
+    assert leverage_at(0.20, 0.30) == pytest.approx(0.3)  # 0.6 · 0.3 = 0.18 is below lev_min
+    assert leverage_at(0.20, 0.30, lev_min=0.0) == pytest.approx(0.18)
+    assert leverage_at(0.20, 0.30, lev_min=1.0, lev_max=1.0) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_target_leverage_is_clipped_before_and_after_the_brake() -> None:
     ids=lambda value: str(value),
 )
 def test_every_argument_counts(changed: dict, expected: float) -> None:
-    assert target_leverage(0.15, 0.175) == pytest.approx(0.8 * 0.65)
-    assert target_leverage(0.15, 0.175, **changed) == pytest.approx(expected)
+    assert leverage_at(0.15, 0.175) == pytest.approx(0.8 * 0.65)
+    assert leverage_at(0.15, 0.175, **changed) == pytest.approx(expected)
 
 
 fractions = st.floats(0.0, 1.0)
@@ -114,7 +114,7 @@ def test_leverage_stays_in_bounds_and_never_rises_with_the_loss(
     sigma, losses, bounds, thresholds, dd_min_scale, target_vol
 ) -> None:
     L = [
-        target_leverage(
+        leverage_at(
             sigma,
             loss,
             target_vol=target_vol,
@@ -155,14 +155,14 @@ def test_drawdown_is_negative_from_the_highest_so_far() -> None:
 )
 def test_bad_parameters_are_named_in_one_line(bad: dict, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}") as caught:
-        check_leverage_params(**bad)
+        LeverageRules(**bad)
     assert "\n" not in str(caught.value)
 
 
 def test_parameters_at_their_bounds_are_allowed() -> None:
-    check_leverage_params(lev_min=0.0, lev_max=0.0, dd_threshold1=0.0, dd_threshold2=0.0, dd_min_scale=0.0)
-    check_leverage_params(lev_min=1.0, lev_max=1.0, dd_threshold1=0.2, dd_threshold2=0.2, dd_min_scale=1.0)
-    check_leverage_params(vol_lookback=2)
+    LeverageRules(lev_min=0.0, lev_max=0.0, dd_threshold1=0.0, dd_threshold2=0.0, dd_min_scale=0.0)
+    LeverageRules(lev_min=1.0, lev_max=1.0, dd_threshold1=0.2, dd_threshold2=0.2, dd_min_scale=1.0)
+    LeverageRules(vol_lookback=2)
 
 
 @pytest.mark.parametrize("vol_lookback", [2, 3, 60, 251])

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from conftest import frame
 
-from analyzers import DrawdownBrake, Exposure, Leverage, plot
-from feeds import Panel
-from strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
+from riskoverlay.analyzers import DrawdownBrake, Exposure, Leverage, plot
+from riskoverlay.feeds import Panel
+from riskoverlay.strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,9 +7,9 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import pytest
-from conftest import frame
+from markets import frame
 
-from strategies import OwnPosition, VolTargetDrawdownSizer, open_account
+from riskoverlay.strategies import OwnPosition, VolTargetDrawdownSizer, open_account
 
 
 class Scripted(OwnPosition, bt.Strategy):
@@ -236,7 +236,7 @@ def test_trims_counts_sessions() -> None:
         def next(self) -> None:
             super().next()
             for _ in range(3):
-                self.getsizer().grant(2.5 if len(self) % 2 else 1.5)
+                self.getsizer().affordable(2.5 if len(self) % 2 else 1.5)
             self.seen[-1]["trims"] = self.getsizer().trims
 
     assert [row["trims"] for row in run({}, [100.0] * 5, strategy=Asks)] == [1, 1, 2, 2, 3]

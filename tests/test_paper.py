@@ -10,10 +10,9 @@ import exchange_calendars
 import numpy as np
 import pandas as pd
 import pytest
+from markets import blended, leverage_at, paper
 
-from strategies.leverage import target_leverage
-from strategies.paper import PaperResult, paper_backtest
-from strategies.weights import blended_weights
+from riskoverlay.strategies.paper import PaperResult
 
 SYMBOLS = ["SPY", "QQQ", "IWM", "EFA", "EEM", "TLT", "LQD", "GLD"]
 HONEST = {
@@ -81,14 +80,14 @@ def printed(r: np.ndarray, digits: int) -> tuple[str, str, str, str]:
 
 def test_the_notebook_to_every_printed_digit(real: pd.DataFrame) -> None:
     assert len(real) == 4006
-    result = paper_backtest(real)
+    result = paper(real)
     assert result.first == pd.Timestamp("2011-01-31")
     assert printed(result.base_returns, 2) == ("7.41%", "11.21%", "0.66", "-30.35%")
     assert printed(result.dynamic_returns, 2) == ("9.49%", "11.21%", "0.85", "-23.07%")
 
 
 def test_without_look_ahead_on_the_same_prices(real: pd.DataFrame) -> None:
-    result = paper_backtest(real, **HONEST)
+    result = paper(real, **HONEST)
     assert result.first == pd.Timestamp("2011-02-01")
     assert printed(result.base_returns, 3) == ("7.64%", "8.40%", "0.909", "-24.93%")
     assert printed(result.dynamic_returns, 3) == ("10.01%", "10.95%", "0.914", "-23.68%")
@@ -103,7 +102,7 @@ def by_hand_notebook(closes: pd.DataFrame, freq: str, risk_parity: str) -> tuple
     for label in closes.resample(freq).last().index:
         known = log.loc[:label]
         if len(known) >= 50:
-            chosen[label] = blended_weights(known.tail(60), risk_parity=risk_parity, min_variance="clipped")
+            chosen[label] = blended(known.tail(60), risk_parity=risk_parity, min_variance="clipped")
     table = pd.DataFrame(chosen, index=closes.columns).T
     weights = table.reindex(log.index, method="ffill").dropna()
     base = (weights * log.loc[weights.index]).sum(axis=1)
@@ -111,7 +110,7 @@ def by_hand_notebook(closes: pd.DataFrame, freq: str, risk_parity: str) -> tuple
     leverage, dynamic, equity, peak = [], [], 1.0, 1.0
     for date, r in base.items():
         sigma_t = None if np.isnan(sigma[date]) else sigma[date]
-        leverage.append(target_leverage(sigma_t, 1 - equity / peak, dd_threshold1=0.02, dd_threshold2=0.06))
+        leverage.append(leverage_at(sigma_t, 1 - equity / peak, dd_threshold1=0.02, dd_threshold2=0.06))
         dynamic.append(leverage[-1] * r)
         equity *= 1 + dynamic[-1]
         peak = max(peak, equity)
@@ -136,9 +135,9 @@ def by_hand_honest(closes: pd.DataFrame, rebalance: set) -> tuple[list, list, li
             peak = max(peak, equity)
         if date in rebalance and t >= 50:
             past = P[max(0, t - 60) : t + 1]
-            w = blended_weights(np.log(past[1:] / past[:-1]))
+            w = blended(np.log(past[1:] / past[:-1]))
         sigma = float(np.std(base[-20:])) * 252**0.5 if len(base) >= 20 else None
-        L = target_leverage(sigma, 1 - equity / peak, dd_threshold1=0.02, dd_threshold2=0.06)
+        L = leverage_at(sigma, 1 - equity / peak, dd_threshold1=0.02, dd_threshold2=0.06)
     return weights, base, leverage, dynamic
 
 
@@ -147,7 +146,7 @@ def by_hand_honest(closes: pd.DataFrame, rebalance: set) -> tuple[list, list, li
 )
 def test_the_notebook_form_by_hand(freq: str, risk_parity: str) -> None:
     weights, base, leverage, dynamic = by_hand_notebook(market(), freq, risk_parity)
-    result = paper_backtest(market(), rebalance_freq=freq, risk_parity=risk_parity, **SMALL)
+    result = paper(market(), rebalance_freq=freq, risk_parity=risk_parity, **SMALL)
     assert list(result.sessions) == list(weights.index)
     np.testing.assert_allclose(result.weights, weights, rtol=1e-8)
     np.testing.assert_allclose(result.base_returns, base, atol=1e-11)
@@ -163,7 +162,7 @@ def test_the_honest_form_by_hand(freq: str, n_assets: int) -> None:
     ends = pd.Series(closes.index, closes.index).groupby(period).max()
     complete = set(ends[ends < closes.index[-1]]) | ({closes.index[-1]} if freq == "W-FRI" else set())
     weights, base, leverage, dynamic = by_hand_honest(closes, complete)
-    result = paper_backtest(closes, rebalance_freq=freq, **SMALL, **HONEST)
+    result = paper(closes, rebalance_freq=freq, **SMALL, **HONEST)
     np.testing.assert_allclose(result.weights, weights, rtol=1e-10)
     np.testing.assert_allclose(result.base_returns, base, atol=1e-14)
     np.testing.assert_allclose(result.leverage, leverage, rtol=1e-10)
@@ -179,7 +178,7 @@ def test_the_honest_form_does_not_know_the_future(at: int) -> None:
     other = closes.copy()
     rng = np.random.default_rng(at)
     other.iloc[at + 1 :] *= np.exp(0.05 * rng.normal(size=other.iloc[at + 1 :].shape))
-    whole, changed = (paper_backtest(x, **SMALL, **HONEST) for x in (closes, other))
+    whole, changed = (paper(x, **SMALL, **HONEST) for x in (closes, other))
     today = closes.index[at]
     assert same(whole, changed, until=today)
     tomorrow = whole.sessions.searchsorted(today, side="right")
@@ -192,43 +191,43 @@ def test_the_honest_form_does_not_know_the_future(at: int) -> None:
 
 def test_ending_the_data_earlier_changes_nothing_before() -> None:
     closes = market()
-    whole = paper_backtest(closes, **SMALL, **HONEST)
+    whole = paper(closes, **SMALL, **HONEST)
     for n in (150, 151, 400):
-        part = paper_backtest(closes.iloc[:n], **SMALL, **HONEST)
+        part = paper(closes.iloc[:n], **SMALL, **HONEST)
         assert same(part, whole, until=part.sessions[-1])
 
 
 def test_the_notebook_form_looks_ahead() -> None:
     closes = market()
-    honest = paper_backtest(closes, **SMALL, **(HONEST | {"look_ahead": False}))
-    notebook = paper_backtest(closes, **SMALL)
+    honest = paper(closes, **SMALL, **(HONEST | {"look_ahead": False}))
+    notebook = paper(closes, **SMALL)
     label = pd.Timestamp("2017-01-31")  # a session and a label
     for date, sees_weights in [(label, True), (pd.Timestamp("2017-02-15"), False)]:
         other = closes.copy()
         other.loc[date:, "A0"] *= 1.05
-        changed = paper_backtest(other, **SMALL)
+        changed = paper(other, **SMALL)
         t = notebook.sessions.get_loc(date)
         assert (not np.array_equal(changed.weights.loc[date], notebook.weights.loc[date])) is sees_weights
         assert changed.leverage[t] != notebook.leverage[t], "its leverage knows the return it multiplies"
-        changed, t = paper_backtest(other, **SMALL, **HONEST), honest.sessions.get_loc(date)
+        changed, t = paper(other, **SMALL, **HONEST), honest.sessions.get_loc(date)
         np.testing.assert_array_equal(changed.weights.loc[date], honest.weights.loc[date])
         assert changed.leverage[t] == honest.leverage[t]
 
 
 def test_weights_earn_from_the_session_after_the_one_that_decided() -> None:
-    result = paper_backtest(market(), **SMALL, **HONEST)
+    result = paper(market(), **SMALL, **HONEST)
     moved = result.sessions[1:][np.abs(np.diff(result.weights, axis=0)).sum(axis=1) > 0]
     assert moved[0] == pd.Timestamp("2016-05-02")
     firsts = pd.Series(result.sessions, result.sessions).groupby(result.sessions.to_period("M")).min()
     assert set(moved) == set(firsts[1:])
-    label = paper_backtest(market(), **SMALL)
+    label = paper(market(), **SMALL)
     assert label.first == pd.Timestamp("2016-03-31")
     assert result.first == pd.Timestamp("2016-04-01")
 
 
 def test_a_label_that_is_no_session_earns_from_the_next_session() -> None:
     closes = market()
-    result = paper_backtest(closes, **SMALL)
+    result = paper(closes, **SMALL)
     moved = result.sessions[1:][np.abs(np.diff(result.weights, axis=0)).sum(axis=1) > 0]
     assert pd.Timestamp("2017-05-01") in moved, "30 April 2017 is a Sunday"
     assert pd.Timestamp("2017-05-31") in moved
@@ -236,22 +235,22 @@ def test_a_label_that_is_no_session_earns_from_the_next_session() -> None:
 
 def test_a_rebalance_session_missing_from_the_data_is_served_by_the_next_bar() -> None:
     closes = market().drop(pd.Timestamp("2017-01-31"))
-    result = paper_backtest(closes, **SMALL, **HONEST)
+    result = paper(closes, **SMALL, **HONEST)
     assert result.weights.loc["2017-02-01"].equals(result.weights.loc["2017-01-30"])
-    expected = blended_weights(np.log(closes).diff().loc[:"2017-02-01"].tail(60))
+    expected = blended(np.log(closes).diff().loc[:"2017-02-01"].tail(60))
     np.testing.assert_allclose(result.weights.loc["2017-02-02"], expected, rtol=1e-12)
 
 
 def test_an_unfinished_period_at_the_end_decides_nothing() -> None:
     closes = market().loc[:"2018-05-30"]
-    result = paper_backtest(closes, **SMALL, **HONEST)
-    whole = paper_backtest(market(), **SMALL, **HONEST)
+    result = paper(closes, **SMALL, **HONEST)
+    whole = paper(market(), **SMALL, **HONEST)
     assert same(result, whole, until=closes.index[-1])
 
 
 def test_without_a_calendar_weights_come_one_session_late() -> None:
-    result = paper_backtest(market(), calendar=None, **SMALL, **HONEST)
-    expected = blended_weights(np.log(market()).diff().loc[:"2017-02-01"].tail(60))
+    result = paper(market(), calendar=None, **SMALL, **HONEST)
+    expected = blended(np.log(market()).diff().loc[:"2017-02-01"].tail(60))
     np.testing.assert_allclose(result.weights.loc["2017-02-02"], expected, rtol=1e-12)
     assert result.first == pd.Timestamp("2016-04-04")
 
@@ -260,7 +259,7 @@ def test_without_a_calendar_weights_come_one_session_late() -> None:
 def test_min_hist_returns_are_required_and_enough(min_hist: int, first: str) -> None:
     closes = market()
     assert closes.index.get_loc(pd.Timestamp("2016-03-31")) == 60  # 60 returns through it
-    result = paper_backtest(closes, **(SMALL | {"min_hist": min_hist}), **HONEST)
+    result = paper(closes, **(SMALL | {"min_hist": min_hist}), **HONEST)
     assert result.first == pd.Timestamp(first)
 
 
@@ -269,7 +268,7 @@ def test_min_hist_returns_are_required_and_enough(min_hist: int, first: str) -> 
 
 def test_leverage_is_one_until_the_volatility_is_known() -> None:
     plain = SMALL | {"dd_min_scale": 1.0, "target_vol": 0.25}
-    notebook, honest = paper_backtest(market(), **plain), paper_backtest(market(), **plain, **HONEST)
+    notebook, honest = paper(market(), **plain), paper(market(), **plain, **HONEST)
     assert (notebook.leverage[:19] == 1.0).all()
     assert notebook.leverage[19] != 1.0, "the day's own return completes the window"
     assert (honest.leverage[:20] == 1.0).all()
@@ -279,22 +278,22 @@ def test_leverage_is_one_until_the_volatility_is_known() -> None:
 
 
 def test_a_history_too_short_for_a_volatility_keeps_leverage_one() -> None:
-    result = paper_backtest(market(), **(SMALL | {"vol_lookback": 5000, "dd_min_scale": 1.0}), **HONEST)
+    result = paper(market(), **(SMALL | {"vol_lookback": 5000, "dd_min_scale": 1.0}), **HONEST)
     assert (result.leverage == 1.0).all()
 
 
 @pytest.mark.parametrize("form", [{}, HONEST], ids=["notebook", "honest"])
 def test_equal_bounds_give_the_base_portfolio(form: dict) -> None:
-    result = paper_backtest(market(), lev_min=1.0, lev_max=1.0, **SMALL, **form)
+    result = paper(market(), lev_min=1.0, lev_max=1.0, **SMALL, **form)
     np.testing.assert_array_equal(result.dynamic_returns, result.base_returns)
-    bounded = paper_backtest(market(), **SMALL, **form)
+    bounded = paper(market(), **SMALL, **form)
     assert bounded.leverage.min() >= 0.3
     assert bounded.leverage.max() <= 2.0
     assert np.ptp(bounded.leverage) > 0.5
 
 
 def test_results_fit_together() -> None:
-    result = paper_backtest(market(), **SMALL, **HONEST)
+    result = paper(market(), **SMALL, **HONEST)
     np.testing.assert_allclose(result.weights.sum(axis=1), 1.0, rtol=1e-12)
     assert (result.weights.to_numpy() >= 0).all()
     assert list(result.weights.columns) == list(market().columns)
@@ -308,9 +307,9 @@ def test_results_fit_together() -> None:
 def test_the_drawdown_counts_from_the_start() -> None:
     """A loss on the very first sessions brakes: the peak is the start, not the first close."""
     closes = market().copy()
-    first = paper_backtest(closes, **SMALL, **HONEST).first
+    first = paper(closes, **SMALL, **HONEST).first
     closes.loc[first:] *= 0.9
-    result = paper_backtest(closes, **SMALL, **HONEST)
+    result = paper(closes, **SMALL, **HONEST)
     assert result.leverage[0] == 1.0
     assert result.leverage[1] == pytest.approx(0.3)
 
@@ -320,14 +319,14 @@ def test_the_drawdown_counts_from_the_start() -> None:
 
 @cache
 def usual_result(form: str) -> PaperResult:
-    return paper_backtest(market(), **SMALL, **FORMS[form])
+    return paper(market(), **SMALL, **FORMS[form])
 
 
 @pytest.mark.parametrize("switch", list(HONEST))
 def test_every_switch_changes_the_result_from_either_end(switch: str) -> None:
     notebook, honest = usual_result("notebook"), usual_result("honest")
-    on = paper_backtest(market(), **SMALL, **{switch: HONEST[switch]})
-    off = paper_backtest(market(), **SMALL, **{k: v for k, v in HONEST.items() if k != switch})
+    on = paper(market(), **SMALL, **{switch: HONEST[switch]})
+    off = paper(market(), **SMALL, **{k: v for k, v in HONEST.items() if k != switch})
     for a, b in ((notebook, on), (honest, off)):
         assert statistics(a.base_returns) != pytest.approx(statistics(b.base_returns), rel=1e-6)
         assert statistics(a.dynamic_returns) != pytest.approx(statistics(b.dynamic_returns), rel=1e-6)
@@ -356,7 +355,7 @@ def test_every_switch_changes_the_result_from_either_end(switch: str) -> None:
 )
 def test_every_parameter_counts(changed: dict, form: str) -> None:
     usual = usual_result(form)
-    other = paper_backtest(market(), **(SMALL | changed), **FORMS[form])
+    other = paper(market(), **(SMALL | changed), **FORMS[form])
     moves_base = next(iter(changed)) in {
         "rebalance_freq", "cov_lookback", "min_hist", "shrinkage", "shrink_alpha", "alpha_minvar", "budgets"
     }  # fmt: skip
@@ -367,15 +366,15 @@ def test_every_parameter_counts(changed: dict, form: str) -> None:
 def test_the_calendar_counts_without_look_ahead_only() -> None:
     # 30 April 2018 is a session in New York and a bank holiday in Tokyo.
     assert not same(
-        paper_backtest(market(), **SMALL, **HONEST),
-        paper_backtest(market(), calendar="XTKS", **SMALL, **HONEST),
+        paper(market(), **SMALL, **HONEST),
+        paper(market(), calendar="XTKS", **SMALL, **HONEST),
     )
-    assert same(paper_backtest(market(), **SMALL), paper_backtest(market(), calendar="XTKS", **SMALL))
+    assert same(paper(market(), **SMALL), paper(market(), calendar="XTKS", **SMALL))
 
 
 def test_twice_in_a_row_is_the_same_and_the_input_is_untouched() -> None:
     closes = market().copy()
-    first, second = (paper_backtest(closes, **SMALL, **HONEST) for _ in range(2))
+    first, second = (paper(closes, **SMALL, **HONEST) for _ in range(2))
     assert same(first, second)
     pd.testing.assert_frame_equal(closes, market())
 
@@ -416,14 +415,14 @@ def broken(kind: str) -> pd.DataFrame:
 )
 def test_bad_closes_are_refused_in_one_line(kind: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        paper_backtest(broken(kind), **SMALL, **HONEST)
+        paper(broken(kind), **SMALL, **HONEST)
     assert "\n" not in str(caught.value)
 
 
 def test_enough_returns_but_no_rebalance_session_after_them() -> None:
     closes = market().iloc[:56]
     with pytest.raises(ValueError, match=r"^no rebalance session with min_hist=50 returns before"):
-        paper_backtest(closes, **SMALL, **HONEST)
+        paper(closes, **SMALL, **HONEST)
 
 
 @pytest.mark.parametrize(
@@ -441,4 +440,4 @@ def test_enough_returns_but_no_rebalance_session_after_them() -> None:
 )
 def test_bad_parameters_are_refused_in_one_line(bad: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        paper_backtest(market(), **(SMALL | HONEST | bad))
+        paper(market(), **(SMALL | HONEST | bad))

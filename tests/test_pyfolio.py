@@ -12,9 +12,9 @@ import pytest
 from conftest import frame
 from test_examples import example
 
-from analyzers import PERIODS, PortfolioReturns, TradingCosts, summary
-from feeds import Panel
-from strategies import RiskParityBlend, open_account
+from riskoverlay.analyzers import PERIODS, PortfolioReturns, TradingCosts, summary
+from riskoverlay.feeds import Panel
+from riskoverlay.strategies import RiskParityBlend, open_account
 
 warnings.filterwarnings("ignore", message='Module "zipline.assets" not found')
 pytest.importorskip("matplotlib").use("Agg")

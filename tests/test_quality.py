@@ -14,9 +14,9 @@ import pytest
 from yahoo_server import bars, with_dividend
 
 import run
-from feeds import SAMPLE_SYMBOLS, Panel, check_bars, load, load_raw, quality, sample_market
-from feeds.adjust import Raw
-from feeds.quality import CHECKS, errors, findings_table, sentences
+from riskoverlay.feeds import SAMPLE_SYMBOLS, Panel, check_bars, load, load_raw, quality, sample_market
+from riskoverlay.feeds.adjust import Raw
+from riskoverlay.feeds.quality import CHECKS, errors, findings_table, sentences
 
 
 def clean() -> pd.DataFrame:

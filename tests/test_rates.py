@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from yahoo_server import Yahoo, bars, in_place_of_yahoo
 
-import run
-from feeds import Cache
-from studies.backtest import load_panel, simulate
-from studies.parameters import make_config, parse_value
-from studies.rates import dated, parse_rate, spread
+from riskoverlay.feeds import Cache
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.workbench.backtest import load_panel, simulate
+from riskoverlay.studies.workbench.parameters import make_config, parse_value
+from riskoverlay.studies.workbench.rates import parse_rate, spread, with_dated_rates
 
 QUICK = {"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "start": "2024-01-10", "symbols": "SPY,TLT",
          "lev_min": 1.8, "dd_min_scale": 1.0}  # fmt: skip
@@ -61,11 +61,11 @@ def test_values_of_the_flag() -> None:
 
 def test_a_rate_is_never_below_zero_and_needs_its_series() -> None:
     irx = pd.Series([0.05, -0.02], pd.DatetimeIndex(["2024-01-02", "2024-01-03"]))
-    out = dated({"borrow_rate": "irx+0.015", "cash_rate": 0.01}, {"irx": irx})
+    out = with_dated_rates({"borrow_rate": "irx+0.015", "cash_rate": 0.01}, {"irx": irx})
     assert out["borrow_rate"].tolist() == pytest.approx([0.065, 0.0])
     assert out["cash_rate"] == 0.01
     with pytest.raises(ValueError, match=r"borrow_rate='irx' needs dated rates"):
-        dated({"borrow_rate": "irx"}, {})
+        with_dated_rates({"borrow_rate": "irx"}, {})
 
 
 def test_the_panel_brings_the_rates_and_the_account_charges_them(yahoo: Yahoo, tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_stored_as_it_was_written_and_run_again(
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in QUICK.items()]
     flags += ["--source", "yahoo", "--borrow-rate", "irx+0.015"]
     rest = ["--cache-dir", "cache", "--csv", ""]
-    assert run.main([*flags, *rest, "--json", "a.json"]) == 0
+    assert main([*flags, *rest, "--json", "a.json"]) == 0
     assert json.loads(Path("a.json").read_text())["config"]["borrow_rate"] == "irx+0.015"
-    assert run.main(["--config", "a.json", *rest, "--json", "b.json"]) == 0
+    assert main(["--config", "a.json", *rest, "--json", "b.json"]) == 0
     assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
 
 

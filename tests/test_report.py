@@ -17,17 +17,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import run
-from feeds import Panel
-from studies.backtest import Backtest, backtest, load_panel
-from studies.outputs import summary, write_json
-from studies.parameters import make_config
-from studies.pictures import write_picture
-from studies.report import report_html, write_report
-from studies.report.facts import counted, gather, risk_shares, rolling_volatility
-from studies.report.figures import charts, waterfall
-from studies.report.markup import number, packed, script_json
-from studies.tearsheet import write_tearsheet
+from riskoverlay.feeds import Panel
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.pictures import write_picture
+from riskoverlay.studies.report import report_html, write_report
+from riskoverlay.studies.report.facts import counted, largest_and_others, risk_shares, rolling_volatility
+from riskoverlay.studies.report.figures import charts, waterfall
+from riskoverlay.studies.report.markup import number, packed, script_json
+from riskoverlay.studies.workbench import backtest_summary, write_json
+from riskoverlay.studies.workbench.backtest import Backtest, backtest, load_panel
+from riskoverlay.studies.workbench.parameters import make_config
 
 QUICK = {"cov_lookback": 60, "min_hist": 60, "vol_lookback": 20, "dd_threshold1": 0.02, "dd_threshold2": 0.05}
 FLAGS = [
@@ -101,10 +100,10 @@ def test_rolling_volatility_is_of_the_last_returns(result: Backtest) -> None:
 
 def test_gather_keeps_the_sum() -> None:
     table = pd.DataFrame([[0.5, 0.2, 0.2, 0.1]], columns=list("ABCD"))
-    assert gather(table, ["A", "C"]).to_dict("records") == [
+    assert largest_and_others(table, ["A", "C"]).to_dict("records") == [
         {"A": 0.5, "C": 0.2, "other (2)": pytest.approx(0.3)}
     ]
-    assert gather(table, list("ABCD")) is not None and list(gather(table, list("ABCD"))) == list("ABCD")
+    assert list(largest_and_others(table, list("ABCD"))) == list("ABCD")
 
 
 @pytest.mark.parametrize(("value", "unit", "signed", "shown"), [
@@ -264,7 +263,7 @@ def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
 def test_figures_are_those_of_the_summary(
     browser: Any, report: Path, result: Backtest, tmp_path: Path
 ) -> None:
-    write_json(tmp_path / "summary.json", summary(result))
+    write_json(tmp_path / "summary.json", backtest_summary(result))
     content = json.loads((tmp_path / "summary.json").read_text()) | RUNGS
     with Visit(browser, report) as visit:
         found = visit.ready().evaluate(
@@ -384,7 +383,7 @@ def test_hostile_names_do_nothing(browser: Any, hostile: Backtest, tmp_path: Pat
         assert visit.said == []
 
 
-# -- pictures, tearsheet, command line -------------------------------------------------------------------------------
+# -- pictures, command line ------------------------------------------------------------------------------------------
 
 
 def test_picture_has_four_panels_and_the_size_of_a_slide(
@@ -407,27 +406,6 @@ def test_picture_has_four_panels_and_the_size_of_a_slide(
         write_picture(tmp_path / "report.txt", result)
 
 
-def test_tearsheet_asks_for_nothing(browser: Any, result: Backtest, tmp_path: Path) -> None:
-    qs = pytest.importorskip("quantstats")
-    path = tmp_path / "tearsheet.html"
-    write_tearsheet(path, result)
-    returns = result.dynamic.returns
-    with Visit(browser, path) as visit:
-        visit.page.wait_for_load_state()
-        rows = dict(
-            visit.page.evaluate("""[...document.querySelectorAll("#right table tr")].map((row) =>
-            [row.cells[0].textContent, [...row.cells].slice(1).map((cell) => cell.textContent)])""")
-        )
-        assert visit.said == []
-        assert "synthetic market" in visit.page.text_content("h1")
-    ours = returns.mean() / returns.std(ddof=1) * 252**0.5
-    assert rows["Sharpe"][1] == f"{ours:.2f}"
-    assert float(rows["Max Drawdown"][1].strip("%")) == pytest.approx(
-        100 * result.dynamic.statistics["max_drawdown"], abs=0.006
-    )
-    assert qs.stats.sharpe(returns) == pytest.approx(ours)
-
-
 COMMAND = ["--end", "2011-03-31", "--cov-lookback", "60", "--min-hist", "60", "--vol-lookback", "20"]
 
 
@@ -436,19 +414,19 @@ def test_files_of_the_command_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert (
-        run.main([*COMMAND, "--csv", "", "--json", "", "--html", "r.html", "--png", "r.png", "--quiet"]) == 0
+        main([*COMMAND, "--csv", "", "--json", "", "--html", "r.html", "--png", "r.png", "--quiet"]) == 0
     )
     assert {path.name for path in tmp_path.iterdir()} == {"r.html", "r.png"}
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
-    assert run.main([*COMMAND, "--png", "r.doc"]) == 2
+    assert main([*COMMAND, "--png", "r.doc"]) == 2
     assert "r.doc does not end as a picture does" in capsys.readouterr().err
-    assert run.main([*COMMAND, "--html", "no/r.html"]) == 2
+    assert main([*COMMAND, "--html", "no/r.html"]) == 2
     assert "folder no does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("flag", "module", "cure"), [
-    ("--html", "plotly", "report"), ("--tearsheet", "quantstats", "report"), ("--png", "matplotlib", "plot"),
+    ("--html", "plotly", "report"), ("--confidence", "arch", "sweep"), ("--png", "matplotlib", "plot"),
 ])  # fmt: skip
 def test_a_missing_library_costs_one_line(
     flag: str,
@@ -463,7 +441,8 @@ def test_a_missing_library_costs_one_line(
     find = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda name, *rest: None if name == module else find(name, *rest))
     monkeypatch.chdir(tmp_path)
-    assert run.main([*COMMAND, flag, "file.png"]) == 2
+    value = [] if flag == "--confidence" else ["file.png"]
+    assert main([*COMMAND, flag, *value]) == 2
     error = capsys.readouterr().err
     assert re.fullmatch(rf"error: .*{module}.*pip install 'backtrader-riskoverlay\[{cure}\]'\n", error), error
     assert not list(tmp_path.iterdir())
@@ -485,7 +464,7 @@ def test_a_terminal_has_colours_and_a_bar_unless_told_otherwise(
 
     def shown(*flags: str) -> str:
         monkeypatch.setattr(sys, "stdout", Terminal())
-        assert run.main([*COMMAND, "--csv", "", "--json", "", *flags]) == 0
+        assert main([*COMMAND, "--csv", "", "--json", "", *flags]) == 0
         return str(sys.stdout.getvalue())  # type: ignore[attr-defined]
 
     colour = re.compile(r"\x1b\[[\d;]*3[0-7]m")

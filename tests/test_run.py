@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import run
-from studies.parameters import PARAMETERS
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.commands.backtest import SERIES, SUMMARY
+from riskoverlay.studies.workbench.parameters import PARAMETERS
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--end", "2011-06-30", "--cov-lookback", "60", "--min-hist", "60", "--vol-lookback", "20"]
@@ -48,31 +49,31 @@ def write_bars(folder: Path, symbol: str, text: str | None = None, **changes: An
 def test_the_default_command_writes_the_notebooks_files(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run.main(QUICK) == 0
+    assert main(QUICK) == 0
     out = capsys.readouterr().out
     assert "Synthetic market" in out
     assert re.search(r"Sharpe ratio +-?\d+\.\d{3} +-?\d+\.\d{3}", out)
-    assert {p.name for p in folder.iterdir()} == {run.SERIES, run.SUMMARY}
-    content = json.loads((folder / run.SUMMARY).read_text())
-    table = pd.read_csv(folder / run.SERIES, index_col="date")
+    assert {p.name for p in folder.iterdir()} == {SERIES, SUMMARY}
+    content = json.loads((folder / SUMMARY).read_text())
+    table = pd.read_csv(folder / SERIES, index_col="date")
     assert content["config"]["vol_lookback"] == 20
     assert f"{content['dynamic']['sharpe']:.3f}" in out
     assert len(table) == int(re.search(r"\((\d+) sessions\)", out)[1]) + 1  # type: ignore[index]
 
 
 def test_no_files_when_none_are_wanted(folder: Path) -> None:
-    assert run.main(["backtest", *QUICK, "--csv", "", "--json", ""]) == 0
+    assert main(["backtest", *QUICK, "--csv", "", "--json", ""]) == 0
     assert not list(folder.iterdir())
 
 
 def test_config_runs_again_and_flags_override_it(folder: Path) -> None:
     assert (
-        run.main([*QUICK, "--csv", "", "--json", "a.json", "--target-vol", "0.2", "--no-whole-shares"]) == 0
+        main([*QUICK, "--csv", "", "--json", "a.json", "--target-vol", "0.2", "--no-whole-shares"]) == 0
     )
-    assert run.main(["--config", "a.json", "--csv", "", "--json", "b.json"]) == 0
+    assert main(["--config", "a.json", "--csv", "", "--json", "b.json"]) == 0
     assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
     assert (
-        run.main(
+        main(
             ["--config", "a.json", "--csv", "", "--json", "c.json", "--target-vol", "0.1", "--whole-shares"]
         )
         == 0
@@ -86,13 +87,13 @@ def test_csv_source_and_symbols(folder: Path) -> None:
         write_bars(folder / "prices", symbol)
     arguments = ["--source", "csv", "--data-dir", "prices", "--symbols", "AAA,CCC", "--start", "2020-01-01",
                  "--cov-lookback", "20", "--min-hist", "20"]  # fmt: skip
-    assert run.main(arguments) == 0
-    assert json.loads(Path(run.SUMMARY).read_text())["data"]["symbols"] == ["AAA", "CCC"]
+    assert main(arguments) == 0
+    assert json.loads(Path(SUMMARY).read_text())["data"]["symbols"] == ["AAA", "CCC"]
 
 
 def test_seed_draws_another_market(folder: Path) -> None:
     for seed in ("63", "64"):
-        assert run.main([*QUICK, "--seed", seed, "--csv", "", "--json", f"{seed}.json"]) == 0
+        assert main([*QUICK, "--seed", seed, "--csv", "", "--json", f"{seed}.json"]) == 0
     one, two = (json.loads(Path(f"{seed}.json").read_text()) for seed in ("63", "64"))
     assert one["data"]["sha256"] != two["data"]["sha256"]
     assert one["base"]["sharpe"] != two["base"]["sharpe"]
@@ -100,7 +101,7 @@ def test_seed_draws_another_market(folder: Path) -> None:
 
 def test_every_parameter_has_a_flag_with_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        run.main(["backtest", "--help"])
+        main(["backtest", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for parameter in PARAMETERS.values():
@@ -141,15 +142,15 @@ def test_bad_input_costs_one_line_and_no_file(
 ) -> None:
     arguments, message = BAD[name]
     write_bars(folder / "prices", "AAA")
-    Path(run.SUMMARY).write_text("old")
-    Path(run.SERIES).write_text("old")
-    assert run.main(["backtest", *arguments]) == 2
+    Path(SUMMARY).write_text("old")
+    Path(SERIES).write_text("old")
+    assert main(["backtest", *arguments]) == 2
     captured = capsys.readouterr()
     assert re.search(message, captured.err), captured.err
     assert captured.err.startswith("error: ")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-    assert Path(run.SUMMARY).read_text() == "old" == Path(run.SERIES).read_text()
+    assert Path(SUMMARY).read_text() == "old" == Path(SERIES).read_text()
 
 
 BAD_FILES = {
@@ -177,16 +178,16 @@ def test_bad_files_are_named_with_place_and_cure(
     changes, message = BAD_FILES[name]
     write_bars(folder / "prices", "BBB")
     write_bars(folder / "prices", "AAA", **changes)
-    assert run.main([*PRICES, "--symbols", "BBB,AAA", "--min-hist", "20", "--cov-lookback", "20"]) == 2
+    assert main([*PRICES, "--symbols", "BBB,AAA", "--min-hist", "20", "--cov-lookback", "20"]) == 2
     error = capsys.readouterr().err
     assert re.search(message, error), error
     assert error.count("\n") == 1
-    assert not Path(run.SUMMARY).exists()
+    assert not Path(SUMMARY).exists()
 
 
 def test_an_unknown_flag_exits_2() -> None:
     with pytest.raises(SystemExit) as stop:
-        run.main(["backtest", "--targetvol", "0.1"])
+        main(["backtest", "--targetvol", "0.1"])
     assert stop.value.code == 2
 
 

@@ -9,7 +9,11 @@ import exchange_calendars
 import pandas as pd
 import pytest
 
-from strategies.schedule import RebalanceSchedule, check_calendar, check_frequency, rebalance_sessions
+from riskoverlay.strategies.schedule import (
+    RebalanceSchedule,
+    check_frequency,
+    rebalance_sessions,
+)
 
 
 def day(text: str) -> dt.date:
@@ -63,8 +67,8 @@ def test_unknown_calendars_are_refused_in_one_line() -> None:
     for name in ("NOWHERE", ""):
         with pytest.raises(ValueError, match=rf"^calendar='{name}' is unknown: give a name"):
             RebalanceSchedule("ME", name)
-    check_calendar("XNYS")
-    check_calendar(None)
+    RebalanceSchedule("ME", "XNYS")
+    RebalanceSchedule("ME", None)
 
 
 # Sessions of a list

@@ -7,20 +7,20 @@ import html
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, frame
+from markets import QUICK, frame
 
-import run
-from feeds import Cache, align, check_symbols, read_csv_folder
-from studies.backtest import backtest
-from studies.outputs import read_config
-from studies.parameters import make_config
+from riskoverlay.feeds import Cache, align, check_symbols, read_csv_folder
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.workbench import read_config
+from riskoverlay.studies.workbench.backtest import backtest
+from riskoverlay.studies.workbench.parameters import make_config
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = [
     ROOT / "run.py",
     *(
         path
-        for room in ("strategies", "analyzers", "feeds", "studies")
+        for room in ("riskoverlay", "strategies", "analyzers", "feeds", "studies")
         for path in (ROOT / room).rglob("*.py")
     ),
 ]
@@ -52,10 +52,8 @@ METHODS = {
 }
 
 ALLOWED = {
-    # Prices for its own processes, in a folder that only the user can enter and that goes with the run.
-    ("studies/ladder.py", "pickle"),
     # A strategy file given to the audit is code, and is said to be.
-    ("studies/candidate.py", "exec_module"),
+    ("studies/audit/candidate.py", "exec_module"),
 }  # fmt: skip
 
 
@@ -140,7 +138,7 @@ def test_code_in_a_config_is_text(tmp_path: Path) -> None:
     for name in ("rebalance_freq", "calendar", "target_vol", "symbols", "borrow_rate"):
         path = tmp_path / "c.json"
         path.write_text(f'{{"config": {{"{name}": {_quoted(code)}}}}}')
-        assert run.main(["backtest", "--config", str(path), "--csv", "", "--json", ""]) == 2
+        assert main(["backtest", "--config", str(path), "--csv", "", "--json", ""]) == 2
     assert not marker.exists()
     path.write_text('{"config": {"__class__": 1}}')
     with pytest.raises(ValueError, match="__class__=1 is not a parameter"):
@@ -153,7 +151,7 @@ def _quoted(text: str) -> str:
 
 def test_what_a_report_is_given_stays_text(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
-    from studies.report import report_html
+    from riskoverlay.studies.report import report_html
 
     evil = "</script><script>alert(1)</script>"
     image = "<img src=x onerror=alert(2)>"
@@ -171,7 +169,7 @@ def test_a_file_of_somebody_else_is_not_followed_out(tmp_path: Path) -> None:
     theirs, mine = tmp_path / "theirs.json", tmp_path / "mine.json"
     theirs.write_text("theirs")
     mine.symlink_to(theirs)
-    from studies.outputs import write_json
+    from riskoverlay.studies.workbench.outputs import write_json
 
     write_json(mine, {"a": 1})
     assert theirs.read_text() == "theirs"

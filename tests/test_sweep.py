@@ -21,15 +21,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import run
-from feeds import Panel, load
-from studies import sweep as sweep_module
-from studies.backtest import UNLEVERED, simulate
-from studies.judgement import cscv, deflated_sharpe, session_sharpe
-from studies.parameters import Config, make_config
-from studies.pools import run_one
-from studies.space import Dimension, distributions, grid, parse_dimension, propose
-from studies.sweep import Sweep, in_words, judge, number_of_tries, sweep, sweep_frame, sweep_summary
+from riskoverlay.errors import InputError
+from riskoverlay.feeds import Panel, load
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.judgement import cscv, deflated_sharpe, session_sharpe
+from riskoverlay.studies.sweep import (
+    Judged,
+    Sweep,
+    in_words,
+    judge,
+    number_of_tries,
+    run_try,
+    sweep,
+    sweep_frame,
+    sweep_summary,
+)
+from riskoverlay.studies.sweep.space import Dimension, distributions, grid, parse_dimension, propose
+from riskoverlay.studies.workbench import dask_workers
+from riskoverlay.studies.workbench.backtest import UNLEVERED, simulate
+from riskoverlay.studies.workbench.parameters import Config, make_config
 
 pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
 
@@ -134,11 +144,12 @@ def test_bad_input_costs_one_line(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "_panel", lambda *_: load("sample", symbols=SYMBOLS, end=END))
+    prices = load("sample", symbols=SYMBOLS, end=END)
+    monkeypatch.setattr("riskoverlay.studies.commands.flags.load_panel", lambda *_: prices)
     arguments, message = BAD[name]
     alone = name in ("bounds on a grid", "too many", "name twice")
     flags = ["--end", END, "--workers", "1"] if alone else [*FLAGS, "--workers", "1"]
-    assert run.main(["sweep", *flags, *arguments]) == 2
+    assert main(["sweep", *flags, *arguments]) == 2
     error = capsys.readouterr().err
     assert pd.Series([error]).str.contains(message).all(), error
     assert error.startswith("error: ")
@@ -175,25 +186,29 @@ def test_a_cluster_that_is_not_there_costs_one_line(
     panel: Panel, config: Config, dimensions: list[Dimension], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
-    from studies import dask_pool
 
-    monkeypatch.setattr(dask_pool, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 0.3)
     with pytest.raises(
         ValueError, match=r"dask='tcp://127.0.0.1:9' does not answer .*: start `dask scheduler`"
     ):
         sweep(panel, config, dimensions, dask="tcp://127.0.0.1:9")
 
 
-def test_a_worker_with_other_sources_is_refused(panel: Panel) -> None:
+def test_a_worker_with_other_sources_is_refused(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
-    from studies.dask_pool import Prices, source_hash
 
     class Worker:
         address = "tcp://elsewhere"
 
-    Prices(panel, source_hash()).setup(Worker())
-    with pytest.raises(ValueError, match="dask worker tcp://elsewhere has another version"):
-        Prices(panel, "0" * 64).setup(Worker())
+    monkeypatch.setattr(dask_workers.distributed, "get_worker", Worker)
+
+    def symbols(shared: Panel, job: int) -> tuple[tuple[str, ...], int]:
+        return shared.symbols, job
+
+    job = (symbols, dask_workers.source_hash(), panel, 3)
+    assert dask_workers._perform_there(*job) == (panel.symbols, 3)
+    with pytest.raises(InputError, match="dask worker tcp://elsewhere has another version"):
+        dask_workers._perform_there(symbols, "0" * 64, panel, 3)
 
 
 def test_stopped_and_called_again_it_goes_on(
@@ -201,7 +216,7 @@ def test_stopped_and_called_again_it_goes_on(
 ) -> None:
     storage = tmp_path / "sweep.db"
     whole = content(sweep(panel, config, dimensions))
-    real, runs = run_one, []
+    real, runs = run_try, []
 
     def interrupted(*arguments: Any) -> Any:
         if len(runs) == 4:
@@ -209,7 +224,7 @@ def test_stopped_and_called_again_it_goes_on(
         runs.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr("studies.pools.run_one", interrupted)
+    monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", interrupted)
     with pytest.raises(
         KeyboardInterrupt, match=r"interrupted after 4 of 6 tries: they are kept in .*sweep\.db"
     ):
@@ -218,7 +233,7 @@ def test_stopped_and_called_again_it_goes_on(
 
     again: list[Any] = []
     told: list[int] = []
-    monkeypatch.setattr("studies.pools.run_one", lambda *a: again.append(a) or real(*a))
+    monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", lambda *a: again.append(a) or real(*a))
     assert content(sweep(panel, config, dimensions, storage=str(storage), advance=told.append)) == whole
     assert len(again) == 2
     assert told == [4, 1, 1]
@@ -231,12 +246,13 @@ def test_a_sweep_is_bound_to_its_prices_and_flags(panel: Panel, config: Config, 
     storage = str(tmp_path / "sweep.db")
     values = [parse_dimension("target_vol=0.1,0.2")]
     sweep(panel, config, values, storage=storage)
+    searched = "with search=grid, not tpe; sweep_seed=None, not 0; batch=None, not 8"
     for other, flags, more, message in (
         (replace(panel, frames={s: f * 1.0001 for s, f in panel.frames.items()}), {}, {}, "of other prices"),
         (replace(panel, rates={"irx": pd.Series([0.01], panel.sessions[:1])}), {}, {}, "of other prices"),
         (panel, {"lev_max": 1.5}, {}, "with lev_max=2.0, not 1.5"),
         (panel, {}, {"criterion": "return"}, "with criterion=sharpe, not return"),
-        (panel, {}, {"search": "tpe", "trials": 1}, "with search=grid, not tpe"),
+        (panel, {}, {"search": "tpe", "trials": 1}, searched),
     ):
         with pytest.raises(ValueError, match=rf"sweep.db holds a sweep {message}: give the flags"):
             sweep(other, {**config, **flags}, values, storage=storage, **more)
@@ -265,7 +281,7 @@ def test_what_is_no_fault_of_the_parameters_is_not_kept(
     def broken(*_: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr("studies.pools.simulate", broken)
+    monkeypatch.setattr("riskoverlay.studies.sweep.tries.simulate", broken)
     with pytest.raises(MemoryError):
         sweep(panel, config, dimensions, storage=str(tmp_path / "sweep.db"))
     assert stored(tmp_path / "sweep.db") == []
@@ -304,7 +320,7 @@ def test_a_search_does_not_depend_on_where_it_was_stopped(
     flags: dict[str, Any] = {"search": "tpe", "trials": 5, "seed": 5, "batch": 2}
     whole = content(sweep(panel, config, values, **flags))
     assert len(whole) == 5
-    real, left = run_one, [3]
+    real, left = run_try, [3]
 
     def interrupted(*arguments: Any) -> Any:
         left[0] -= 1
@@ -312,7 +328,7 @@ def test_a_search_does_not_depend_on_where_it_was_stopped(
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr("studies.pools.run_one", interrupted)
+    monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sweep(panel, config, values, storage=f"sqlite:///{tmp_path}/s.db", **flags)
     left[0] = 100
@@ -498,7 +514,7 @@ def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
     by_sharpe, by_return = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "return"))
     assert content(by_sharpe) == content(by_return)
     places = [
-        sweep_module.Judged(s, 0, np.empty(0), None, 0.0, None, {}).ranking  # type: ignore[arg-type]
+        Judged(s, 0, np.empty(0), None, 0.0, None, {}).ranking  # type: ignore[arg-type]
         for s in (by_sharpe, by_return)
     ]
     for s, ranking, name in zip((by_sharpe, by_return), places, ("sharpe", "ann_ret"), strict=True):
@@ -514,10 +530,10 @@ def test_the_command_shows_writes_and_draws(
     monkeypatch.chdir(tmp_path)
     pytest.importorskip("plotly")
     files = ["--json", "s.json", "--csv", "s.csv", "--png", "s.png", "--html", "s.html"]
-    assert run.main(["sweep", *FLAGS, "--workers", "1", *files]) == 0
+    assert main(["sweep", *FLAGS, "--workers", "1", *files]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "Of 6 tries, luck alone would give a Sharpe of" in out
-    assert "Wrote s.json, s.csv, s.png." in out
+    assert "Wrote s.json, s.csv, s.png and s.html." in out
     written = json.loads(Path("s.json").read_text())
     assert written["config"]["target_vol"] == written["best"]["params"]["target_vol"]
     assert len(pd.read_csv("s.csv")) == 6
@@ -526,7 +542,7 @@ def test_the_command_shows_writes_and_draws(
     assert '<section id="sweep">' in page
     assert "luck alone would give a Sharpe of" in page
     assert base64.b64encode(Path("s.png").read_bytes())[:200].decode() in page
-    assert run.main(["backtest", "--config", "s.json", "--csv", "", "--json", "b.json", "--confidence"]) == 0
+    assert main(["backtest", "--config", "s.json", "--csv", "", "--json", "b.json", "--confidence"]) == 0
     assert "95 % intervals" in capsys.readouterr().out
     again = json.loads(Path("b.json").read_text())
     assert again["dynamic"]["sharpe"] == pytest.approx(

@@ -11,13 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import run
-from analyzers import summary
-from feeds import Panel, load
-from studies.backtest import simulate
-from studies.parameters import Config, make_config
-from studies.space import parse_dimension
-from studies.walkforward import (
+from riskoverlay.analyzers import summary
+from riskoverlay.feeds import Panel, load
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.sweep.space import parse_dimension
+from riskoverlay.studies.walkforward import (
     Walk,
     choose,
     trade_plan,
@@ -27,6 +25,8 @@ from studies.walkforward import (
     walkforward,
     windows,
 )
+from riskoverlay.studies.workbench.backtest import simulate
+from riskoverlay.studies.workbench.parameters import Config, make_config
 
 QUICK = {"cov_lookback": 40, "min_hist": 40, "vol_lookback": 10}
 SYMBOLS = ["SPY", "TLT", "GLD"]
@@ -213,7 +213,7 @@ def test_only_decisions_can_be_chosen(panel: Panel, config: Config) -> None:
 
 
 def test_it_shares_the_tries_of_a_sweep(panel: Panel, config: Config, walk: Walk, tmp_path: Path) -> None:
-    from studies.sweep import sweep
+    from riskoverlay.studies.sweep import sweep
 
     storage = f"{tmp_path}/s.db"
     sweep(panel, config, walk.sweep.dimensions, storage=storage)
@@ -246,13 +246,13 @@ def test_the_command_shows_writes_and_draws(
              "--train", "6", "--test", "3", "--workers", "1", "--expanding",
              *(x for name, value in QUICK.items() for x in ("--" + name.replace("_", "-"), str(value)))]  # fmt: skip
     files = ["--json", "w.json", "--csv", "w.csv", "--png", "w.png"]
-    assert run.main(["walkforward", *flags, *files]) == 0
+    assert main(["walkforward", *flags, *files]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "walk forward" in out
-    assert "Wrote w.json, w.csv, w.png." in out
+    assert "Wrote w.json, w.csv and w.png." in out
     written = json.loads(Path("w.json").read_text())
     assert written["expanding"] is True
     assert len(written["windows"]) == len(pd.read_csv("w.csv"))
     assert Path("w.png").read_bytes()[:4] == b"\x89PNG"
-    assert run.main(["walkforward", *flags, "--train", "600"]) == 2
+    assert main(["walkforward", *flags, "--train", "600"]) == 2
     assert capsys.readouterr().err.startswith("error: train=600 months leave nothing to trade")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markets import blended
 
-from strategies import weights as module
-from strategies.covariance import estimate_covariance, sample_covariance
-from strategies.weights import (
+from riskoverlay.strategies import WeightRules
+from riskoverlay.strategies import weights as module
+from riskoverlay.strategies.covariance import estimate_covariance, sample_covariance
+from riskoverlay.strategies.weights import (
     blend,
-    blended_weights,
-    check_weight_params,
     minimum_variance,
     minimum_variance_clipped,
     risk_contributions,
@@ -332,7 +332,7 @@ def test_blended_weights_are_the_blend_of_their_parts(parity: str, minvar: str, 
     cov = estimate_covariance(X, shrinkage=shrinkage, shrink_alpha=0.2)
     w_rp = {"converged": risk_parity, "notebook": risk_parity_notebook}[parity](cov, [1, 2, 3, 4])
     w_mv = {"long_only": minimum_variance, "clipped": minimum_variance_clipped}[minvar](cov)
-    w = blended_weights(
+    w = blended(
         X,
         shrinkage=shrinkage,
         shrink_alpha=0.2,
@@ -358,12 +358,12 @@ def test_blended_weights_are_the_blend_of_their_parts(parity: str, minvar: str, 
     ids=lambda changed: next(iter(changed)),
 )
 def test_every_argument_of_blended_weights_counts(changed: dict) -> None:
-    assert np.abs(blended_weights(returns(), **changed) - blended_weights(returns())).max() > 1e-3
+    assert np.abs(blended(returns(), **changed) - blended(returns())).max() > 1e-3
 
 
 def test_the_check_of_parameters_names_the_first_bad_one() -> None:
-    check_weight_params()
-    check_weight_params(cov_lookback=2, min_hist=np.int64(2), shrink_alpha=0.0, alpha_minvar=1.0)
+    WeightRules()
+    WeightRules(cov_lookback=2, min_hist=np.int64(2), shrink_alpha=0.0, alpha_minvar=1.0)
     for bad, message in [
         ({"shrinkage": "x"}, "shrinkage='x' is unknown: give one of diagonal, ledoit_wolf"),
         ({"risk_parity": "x"}, "risk_parity='x' is unknown: give one of converged, notebook"),
@@ -374,10 +374,10 @@ def test_the_check_of_parameters_names_the_first_bad_one() -> None:
         ({"min_hist": 2.5}, "min_hist=2.5 is not a whole number of at least 2"),
     ]:
         with pytest.raises(ValueError, match=message):
-            check_weight_params(**bad)
+            WeightRules(**bad)
         if "cov_lookback" not in bad and "min_hist" not in bad:
             with pytest.raises(ValueError, match=message):
-                blended_weights(returns(), **bad)
+                blended(returns(), **bad)
 
 
 def test_all_names_exist() -> None:

@@ -7,14 +7,24 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import pytest
-from conftest import QUICK
+from markets import QUICK
 
-import strategies.blend as blend
-from analyzers import DailySeries, Exposure, Fills, TradingCosts
-from feeds import Panel, PanelFeed
-from strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
-from strategies.weights import blended_weights
-from studies.parameters import make_config, part
+import riskoverlay.strategies.blend as blend
+from riskoverlay.analyzers import DailySeries, Exposure, Fills, TradingCosts
+from riskoverlay.feeds import Panel, PanelFeed
+from riskoverlay.strategies import (
+    AccountTerms,
+    ExecutionTerms,
+    LeverageRules,
+    RiskParityBlend,
+    SizingRules,
+    TradingRules,
+    VolTargetDrawdownSizer,
+    WeightRules,
+    open_account,
+)
+from riskoverlay.strategies.weights import blended_weights
+from riskoverlay.studies.workbench.parameters import make_config, values_of
 
 
 def run(panel: Panel, feed: type = PanelFeed, analyzers: bool = True, **mode: Any) -> Any:
@@ -22,9 +32,9 @@ def run(panel: Panel, feed: type = PanelFeed, analyzers: bool = True, **mode: An
     cerebro = bt.Cerebro(stdstats=False, **mode)
     for symbol, frame in panel.frames.items():
         cerebro.adddata(feed(dataname=frame, name=symbol))
-    open_account(cerebro, **part(config, "run"), **part(config, "account"))
-    cerebro.addstrategy(RiskParityBlend, **part(config, "strategy"))
-    cerebro.addsizer(VolTargetDrawdownSizer, **part(config, "sizer"))
+    open_account(cerebro, **values_of(config, ExecutionTerms), **values_of(config, AccountTerms))
+    cerebro.addstrategy(RiskParityBlend, **values_of(config, WeightRules, TradingRules))
+    cerebro.addsizer(VolTargetDrawdownSizer, **values_of(config, LeverageRules, SizingRules))
     if analyzers:
         for analyzer in (DailySeries, Exposure, TradingCosts, Fills):
             cerebro.addanalyzer(analyzer, _name=analyzer.__name__)
@@ -64,9 +74,9 @@ def test_weights_are_computed_on_rebalance_sessions_only(
 ) -> None:
     shapes = []
 
-    def counted(returns: Any, **kwargs: Any) -> Any:
+    def counted(returns: Any, *rules: Any) -> Any:
         shapes.append(returns.shape)
-        return blended_weights(returns, **kwargs)
+        return blended_weights(returns, *rules)
 
     monkeypatch.setattr(blend, "blended_weights", counted)
     strategy = run(sample)
@@ -101,8 +111,8 @@ def test_memory_does_not_grow_with_bars(sample: Panel) -> None:
             len(strategy.broker.orders),
             len(strategy.broker.notifs),
             len(strategy._alive),
-            len(volatility._head) < QUICK["vol_lookback"] and len(volatility._tails),
-            len(strategy._closes) <= 2 * strategy._keep,
+            len(volatility._returns) - 2 * QUICK["vol_lookback"],
+            len(strategy._closes) <= 2 * (QUICK["min_hist"] + 1) * len(panel.symbols),
         ]
 
     short, long = sizes(sample.between(None, "2011-06-30")), sizes(sample)

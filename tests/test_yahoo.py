@@ -17,9 +17,9 @@ import pytest
 from yahoo_server import CRUMB, Yahoo, bars, in_place_of_yahoo, with_dividend, with_split
 
 import run
-from feeds import DEFAULT_SYMBOLS, Cache, load, read_yahoo
-from feeds import yahoo as reader
-from feeds.yahoo import fetch_yahoo, refusal
+from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, load, read_yahoo
+from riskoverlay.feeds import yahoo as reader
+from riskoverlay.feeds.yahoo import fetch_yahoo, refusal
 
 ROOT = Path(__file__).parents[1]
 AFTER = pd.Timestamp("2024-12-31 12:00", tz="UTC")

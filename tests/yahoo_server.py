@@ -261,7 +261,7 @@ def in_place_of_yahoo(
     tables: dict[str, pd.DataFrame], patch: pytest.MonkeyPatch, folder: Path
 ) -> Iterator[Yahoo]:
     """A running server to which yfinance goes, with its own small caches in `folder`, and no seconds waited."""
-    from feeds import cache, yahoo
+    from riskoverlay.feeds import cache, yahoo
 
     with serve(tables) as server:
         patch.setenv("RISKOVERLAY_YAHOO_URL", server.url)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analyzers import PERIODS, drawdown_series
-from strategies.covariance import estimate_covariance
-from strategies.weights import risk_contributions
+from riskoverlay.analyzers import PERIODS, drawdown_series
+from riskoverlay.strategies.covariance import estimate_covariance
+from riskoverlay.strategies.weights import risk_contributions
 
-from ..backtest import Backtest, Run
+from ..workbench.backtest import Backtest, Run
 
-__all__ = ["at_decisions", "counted", "drawdowns", "gather", "risk_shares", "rolling_volatility"]
+__all__ = ["at_decisions", "counted", "drawdowns", "largest_and_others", "risk_shares", "rolling_volatility"]
 
 
 def counted(run: Run) -> pd.DatetimeIndex:
@@ -28,21 +28,53 @@ def drawdowns(run: Run) -> pd.Series:
 
 
 def rolling_volatility(run: Run, vol_lookback: int) -> pd.Series:
-    """std(ddof=0)·√252 of the account's last `vol_lookback` returns, annual fraction; nan until there are so many."""
+    """std(ddof=0)·√252 of the account's last `vol_lookback` returns.
+
+    Parameters
+    ----------
+    run : Run
+    vol_lookback : int
+        Sessions.
+
+    Returns
+    -------
+    Series
+        Annual fractions; nan until there are so many.
+    """
     spread = run.returns.rolling(vol_lookback).std(ddof=0) * np.sqrt(PERIODS)
     return spread.reindex(counted(run))
 
 
 def at_decisions(table: pd.DataFrame, run: Run) -> pd.DataFrame:
-    """Rows of the sessions that decided weights."""
+    """Rows of the sessions that decided weights.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row a session.
+    run : Run
+
+    Returns
+    -------
+    DataFrame
+    """
     return table.loc[pd.DatetimeIndex(run.decided)]
 
 
 def risk_shares(result: Backtest) -> pd.DataFrame:
-    """Share of the variance of the unlevered portfolio that each asset brings, a row a decision, sum 1.
+    """Share of the variance of the unlevered portfolio that each asset brings.
 
-    The weights decided there and the covariance they were decided from: the last `cov_lookback` log returns up to
+    Of the weights decided there and the covariance they were decided from: the last `cov_lookback` log returns up to
     that close, shrunk as configured.
+
+    Parameters
+    ----------
+    result : Backtest
+
+    Returns
+    -------
+    DataFrame of shape (n_decisions, n_symbols)
+        Fractions, sum 1.
     """
     config, run = result.config, result.dynamic
     closes = np.log(result.panel.closes.to_numpy())
@@ -58,8 +90,20 @@ def risk_shares(result: Backtest) -> pd.DataFrame:
     return pd.DataFrame(rows, weights.index, weights.columns)
 
 
-def gather(table: pd.DataFrame, largest: Sequence[str]) -> pd.DataFrame:
-    """The columns named, and all others as one, "other (n)"."""
+def largest_and_others(table: pd.DataFrame, largest: Sequence[str]) -> pd.DataFrame:
+    """The columns named, and all others as one.
+
+    Parameters
+    ----------
+    table : DataFrame
+    largest : sequence of str
+        Columns.
+
+    Returns
+    -------
+    DataFrame
+        The others are "other (n)".
+    """
     others = [name for name in table if name not in largest]
     shown = table[list(largest)]
     return shown.assign(**{f"other ({len(others)})": table[others].sum(axis=1)}) if others else shown

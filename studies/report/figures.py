@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..backtest import Backtest
-from .facts import at_decisions, counted, drawdowns, gather, risk_shares, rolling_volatility
+from ..ladder import waterfall_bars
+from ..workbench.backtest import Backtest
+from .facts import at_decisions, counted, drawdowns, largest_and_others, risk_shares, rolling_volatility
 from .markup import number, packed, plotly_text
 
 __all__ = ["ASSETS", "Chart", "charts", "shared_arrays", "waterfall"]
@@ -34,20 +35,33 @@ Trace = dict[str, Any]
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart of the page."""
+    """One chart of the page.
+
+    Attributes
+    ----------
+    id, title : str
+    note : str
+        What is to be seen, one or two sentences, plain text.
+    data : list of Trace
+    layout : dict
+    legend : list of (str, str, list of int)
+        Name (text), colour, and the traces that it shows and hides.
+    timed : bool
+        Whether its x axis is the time that all such charts share.
+    fit : tuple of str
+        Axes that follow what is in view.
+    height : int
+        Pixels.
+    """
 
     id: str
     title: str
     note: str
-    """What is to be seen, one or two sentences, plain text."""
     data: list[Trace]
     layout: dict[str, Any]
     legend: list[tuple[str, str, list[int]]] = field(default_factory=list)
-    """Name (text), colour, and the traces that it shows and hides."""
     timed: bool = True
-    """Whether its x axis is the time that all such charts share."""
     fit: tuple[str, ...] = ()
-    """Axes that follow what is in view."""
     height: int = 300
 
 
@@ -97,7 +111,17 @@ def _level(y: float, colour: str, text: str) -> tuple[dict[str, Any], dict[str, 
 
 
 def shared_arrays(result: Backtest) -> dict[str, Any]:
-    """The x arrays, in days since 1970: sessions that count, and decisions with the last session behind them."""
+    """The x arrays, in days since 1970.
+
+    Parameters
+    ----------
+    result : Backtest
+
+    Returns
+    -------
+    dict
+        sessions that count, and decisions with the last session behind them, packed.
+    """
     sessions = counted(result.dynamic)
     decided = pd.DatetimeIndex(result.dynamic.decided).append(sessions[-1:])
     return {
@@ -251,7 +275,7 @@ def _areas(result: Backtest) -> list[Chart]:
             "weights",
             "Weights",
             f"{blend}minimum variance, before leverage, as decided; sum 100 %. Base and dynamic share them.",
-            gather(weights, named),
+            largest_and_others(weights, named),
             named,
         ),
         _stack(
@@ -259,7 +283,7 @@ def _areas(result: Backtest) -> list[Chart]:
             "Risk contributions",
             "Each asset's share of the variance of that portfolio, by the covariance it was decided from. Pure risk "
             "parity would make them equal.",
-            gather(risk, named),
+            largest_and_others(risk, named),
             named,
         ),
     ]
@@ -313,12 +337,21 @@ def _costs(result: Backtest) -> Chart:
 
 
 def waterfall(rungs: Sequence[Mapping[str, Any]]) -> Chart:
-    """Sharpe ratio of the dynamic portfolio from rung to rung of a ladder, top to bottom."""
+    """Sharpe ratio of the dynamic portfolio from rung to rung of a ladder, top to bottom.
+
+    Parameters
+    ----------
+    rungs : sequence of mapping
+        As in the summary of a ladder.
+
+    Returns
+    -------
+    Chart
+    """
     sharpes = [rung["dynamic"]["sharpe"] for rung in rungs]
-    changes = [sharpes[0], *np.diff(sharpes).tolist(), sharpes[-1]]
+    starts, changes = map(list, zip(*waterfall_bars(sharpes), strict=True))
     labels = [*(str(rung["what"]) for rung in rungs), "the account"]
     rows = list(range(len(changes)))
-    starts = [0.0, *sharpes[:-1], 0.0]
     colours = ["--base", *("--gain" if change >= 0 else "--loss" for change in changes[1:-1]), "--dynamic"]
     texts = [number(change, "level", signed=0 < i < len(changes) - 1) for i, change in enumerate(changes)]
     bars = {

@@ -17,7 +17,6 @@ __all__ = [
     "MISSING",
     "cell",
     "day",
-    "days",
     "escape",
     "figure",
     "number",
@@ -49,14 +48,21 @@ def script_json(content: object) -> str:
 
 
 def packed(values: npt.ArrayLike, dtype: str = "f4") -> dict[str, str]:
-    """An array as base64 of its bytes, as plotly writes it: 5 characters a number at 7 digits, nan allowed."""
+    """An array as base64 of its bytes, as plotly writes it: 5 characters a number at 7 digits, nan allowed.
+
+    Parameters
+    ----------
+    values : array-like
+    dtype : str
+        As numpy's, without the byte order.
+
+    Returns
+    -------
+    dict
+        dtype, bdata.
+    """
     array = np.ascontiguousarray(values, dtype=f"<{dtype}" if dtype != "u1" else "u1")
     return {"dtype": dtype, "bdata": base64.b64encode(array.tobytes()).decode("ascii")}
-
-
-def days(dates: Iterable[Any]) -> dict[str, str]:
-    """Dates as packed days since 1970."""
-    return packed(np.array(list(dates), dtype="datetime64[D]").astype(np.int64), "i4")
 
 
 def policy(scripts: Iterable[str]) -> str:
@@ -72,7 +78,17 @@ def policy(scripts: Iterable[str]) -> str:
 def number(value: float | None, unit: str, *, signed: bool = False) -> str:
     """A figure as people read it.
 
-    `unit`: percent (of a fraction), points (difference of fractions), ratio, times, money, count, level.
+    Parameters
+    ----------
+    value : float or None
+    unit : {"percent", "points", "ratio", "times", "money", "count", "level"}
+        percent of a fraction, points of a difference of fractions.
+    signed : bool
+        Whether a gain has a plus.
+
+    Returns
+    -------
+    str
     """
     if value is None or not math.isfinite(value):
         return MISSING
@@ -92,7 +108,19 @@ def number(value: float | None, unit: str, *, signed: bool = False) -> str:
 
 
 def figure(value: float | None, unit: str, key: str = "", *, signed: bool = False) -> str:
-    """A <data> element: the figure for people, its exact value for programs, `key` its path in the summary."""
+    """A <data> element: the figure for people, its exact value for programs.
+
+    Parameters
+    ----------
+    value, unit, signed
+        As `number`.
+    key : str
+        Path in the summary.
+
+    Returns
+    -------
+    str
+    """
     exact = "" if value is None or not math.isfinite(value) else f' value="{float(value)!r}"'
     named = f' data-key="{escape(key)}"' if key else ""
     return f"<data{exact}{named}>{number(value, unit, signed=signed)}</data>"
@@ -107,14 +135,40 @@ def day(value: Any) -> str:
 
 
 def cell(content: str, *, tag: str = "td", kind: str = "", style: str = "") -> str:
-    """A cell of a table; `content` is HTML."""
+    """A cell of a table.
+
+    Parameters
+    ----------
+    content : str
+        HTML.
+    tag, kind, style : str
+        Element, class and style.
+
+    Returns
+    -------
+    str
+    """
     attributes = (f' class="{kind}"' if kind else "") + (f' style="{style}"' if style else "")
     scope = ' scope="row"' if tag == "th" else ""
     return f"<{tag}{scope}{attributes}>{content}</{tag}>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "", caption: str = "") -> str:
-    """A table in a box that scrolls sideways if it must. `head` is text, `rows` are finished cells."""
+    """A table in a box that scrolls sideways if it must.
+
+    Parameters
+    ----------
+    head : sequence of str
+        Text.
+    rows : iterable of sequence of str
+        Finished cells.
+    kind, caption : str
+        Class, and text above.
+
+    Returns
+    -------
+    str
+    """
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""

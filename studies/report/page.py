@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..backtest import Backtest
-from ..outputs import write_file
+from riskoverlay.errors import require
+
+from ..workbench.backtest import Backtest
+from ..workbench.outputs import write_file
 from .figures import Chart, charts, shared_arrays, waterfall
 from .markup import day, escape, number, policy, script_json
 from .tables import (
@@ -33,11 +34,8 @@ SPANS = {"all": 0, "10 years": 10, "5 years": 5, "1 year": 1}
 
 
 def check_report() -> None:
-    """ImportError, with the cure, when plotly is missing: to be asked before a long run."""
-    if importlib.util.find_spec("plotly") is None:
-        raise ImportError(
-            "a report needs plotly: install it with pip install 'backtrader-riskoverlay[report]'"
-        )
+    """Ask for plotly before a long run. MissingExtraError without it."""
+    require("plotly", "report", "a report")
 
 
 @cache
@@ -50,12 +48,18 @@ def _plotly() -> str:
 
 @dataclass(frozen=True)
 class SweepStory:
-    """What the page tells of the sweep that chose the configuration."""
+    """What the page tells of the sweep that chose the configuration.
+
+    Attributes
+    ----------
+    lines : sequence of str
+        The judgement, a sentence or two each.
+    picture : bytes
+        PNG.
+    """
 
     lines: Sequence[str]
-    """The judgement, a sentence or two each."""
     picture: bytes
-    """PNG."""
 
 
 def write_report(
@@ -65,7 +69,21 @@ def write_report(
     ladder: Mapping[str, Any] | None = None,
     sweep: SweepStory | None = None,
 ) -> None:
-    """Write the page as `write_file` does. Arguments and errors as `report_html`; ValueError for a bad path."""
+    """Write the page as `write_file` does.
+
+    Parameters
+    ----------
+    path : str or Path
+    result, ladder, sweep
+        As `report_html`.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be written.
+    MissingExtraError
+        plotly is not installed.
+    """
     page = report_html(result, ladder=ladder, sweep=sweep)
     write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
@@ -77,14 +95,20 @@ def report_html(
 
     Parameters
     ----------
-    result : base and dynamic
-    ladder : of the same market and configuration, {"rungs": [{"id", "what", "base", "dynamic"}]} with the statistics
-        of both portfolios as fractions; None: the page has no ladder
-    sweep : the sweep whose best try `result` is; None: the page has none
+    result : Backtest
+    ladder : mapping, optional
+        Of the same market and configuration, {"rungs": [{"id", "what", "base", "dynamic"}]} with the statistics of both
+        portfolios as fractions.
+    sweep : SweepStory, optional
+        The sweep whose best try `result` is.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
-    ImportError
+    MissingExtraError
         plotly is not installed.
     """
     drawn = {chart.id: chart for chart in charts(result)}

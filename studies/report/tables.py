@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analyzers import monthly_returns
+from riskoverlay.analyzers import monthly_returns
 
-from ..backtest import Backtest, Run
-from ..outputs import data_summary, run_summary, versions
-from ..parameters import PARAMETERS, Config
+from ..workbench.backtest import Backtest, Run
+from ..workbench.parameters import GROUPS, Config, shown_parameters
+from ..workbench.summaries import data_summary, run_summary, versions
 from .markup import MISSING, cell, day, escape, figure, number, packed, table
 
 __all__ = [
@@ -47,14 +47,6 @@ MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 FULL_COLOUR = 0.08
 """Monthly return, up or down, that has the full colour."""
-
-GROUPS = {
-    "data": "prices",
-    "strategy": "weights",
-    "sizer": "leverage",
-    "run": "execution",
-    "account": "account",
-}
 
 
 def _at(summary: Mapping[str, Any], path: str) -> Any:
@@ -213,11 +205,11 @@ def _columns(fills: Sequence[Mapping[str, Any]], place: Mapping[str, int]) -> di
 
 
 def configuration(config: Config) -> str:
-    """Every parameter by owner; what differs from the default is marked."""
+    """Every parameter by what it is about; what differs from the default is marked."""
     parts = []
-    for owner, title in GROUPS.items():
+    for title, rules in GROUPS.items():
         rows = []
-        for parameter in (one for one in PARAMETERS.values() if one.owner == owner):
+        for parameter in shown_parameters(*rules).values():
             value = config[parameter.name]
             changed = type(value) is not type(parameter.default) or _differs(value, parameter.default)
             rows.append(

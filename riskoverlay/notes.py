@@ -1,0 +1,39 @@
+"""Notes of a run, and how to have it say nothing."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["log", "silenced"]
+
+log = logging.getLogger("riskoverlay")
+"""What a run has to say that is no error: a trimmed leverage, an order tried again."""
+
+
+@contextmanager
+def silenced(
+    logger: logging.Logger = log, *, level: int = logging.ERROR, category: type[Warning] | None = None
+) -> Iterator[None]:
+    """Keep a logger below `level` quiet, and Python's warnings of one category too.
+
+    Parameters
+    ----------
+    logger : logging.Logger
+        Ours by default: hundreds of runs would say the same hundreds of times.
+    level : int
+        What is said all the same.
+    category : type of Warning, optional
+        Python's warnings to ignore (default: none).
+    """
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        with warnings.catch_warnings():
+            if category is not None:
+                warnings.simplefilter("ignore", category)
+            yield
+    finally:
+        logger.setLevel(before)

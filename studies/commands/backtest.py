@@ -1,0 +1,116 @@
+"""`riskoverlay backtest`: base and dynamic portfolio through a broker."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from riskoverlay.errors import require
+
+from ..judgement import confidence, interval_rows, intervals_summary
+from ..pictures import check_picture, write_picture
+from ..report import check_report, write_report
+from ..workbench.backtest import Backtest, Run, backtest
+from ..workbench.outputs import write_file, write_json
+from ..workbench.summaries import backtest_summary, series_frame
+from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, panel_of, write_outputs
+from .screen import Screen
+
+__all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
+
+SERIES = "level63_dd_leverage_series.csv"
+SUMMARY = "level63_dd_leverage_summary.json"
+
+OUTPUTS = (
+    Output("csv", "daily series", SERIES),
+    Output("json", "summary", SUMMARY),
+    Output(
+        "html",
+        "report: one page with charts, tables and trades that needs no network",
+        check=lambda _: check_report(),
+    ),
+    Output("png", "picture of four panels that fits a slide (or .svg, .pdf)", check=check_picture),
+)
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """What can be given to the command."""
+    add_parameters(command)
+    add_outputs(command, OUTPUTS)
+    command.add_argument(
+        "--confidence",
+        action="store_true",
+        help="bootstrap intervals of Sharpe ratio, return and max drawdown",
+    )
+    group = command.add_argument_group("screen")
+    group.add_argument("--quiet", action="store_true", help="print nothing but notes and errors")
+    group.add_argument(
+        "--no-color", action="store_true", default=None, help="no colours on a terminal; a pipe gets none"
+    )
+
+
+def run(options: argparse.Namespace, screen: Screen) -> None:
+    """Run the command.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
+    """
+    config = config_of(options)
+    check_outputs(options, OUTPUTS)
+    if options.confidence:
+        require("arch", "sweep", "a confidence interval")
+    panel = panel_of(options, config, screen)
+    with screen.progress("backtest", 2 * len(panel.sessions)) as advance:
+        result = backtest(panel, config, advance=advance)
+    _show(screen, result)
+    content = backtest_summary(result)
+    if options.confidence:
+        intervals = confidence(result.dynamic.returns, result.base.returns)
+        screen.table(*interval_rows(intervals))
+        content["confidence"] = intervals_summary(intervals)
+
+    def write_series(path: str) -> None:
+        frame = series_frame(result)
+        write_file(path, lambda temporary: frame.to_csv(temporary, index_label="date"))
+
+    write_outputs(
+        options,
+        screen,
+        {
+            "csv": write_series,
+            "json": lambda path: write_json(path, content),
+            "html": lambda path: write_report(path, result),
+            "png": lambda path: write_picture(path, result),
+        },
+    )
+
+
+ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
+    ("return a year", lambda one: 100 * one.statistics["ann_ret"], "{:.2f} %"),
+    ("volatility a year", lambda one: 100 * one.statistics["ann_vol"], "{:.2f} %"),
+    ("Sharpe ratio", lambda one: one.statistics["sharpe"], "{:.3f}"),
+    ("max drawdown", lambda one: 100 * one.statistics["max_drawdown"], "{:.2f} %"),
+    ("mean leverage held", lambda one: one.exposure["leverage"].loc[one.first :].mean(), "{:.2f}"),
+    ("end value", lambda one: one.costs["end"], "{:,.0f}"),
+    ("commission", lambda one: one.costs["commission"], "{:,.0f}"),
+    ("slippage", lambda one: one.costs["slippage"], "{:,.0f}"),
+    ("loan interest", lambda one: one.costs["interest"], "{:,.0f}"),
+    ("turnover a year", lambda one: one.costs["turnover_annual"], "{:.2f} x"),
+    ("orders filled", lambda one: one.costs["orders"]["filled"], "{:,}"),
+    ("orders rejected", lambda one: one.costs["orders"]["rejected"], "{:,}"),
+)
+
+
+def _show(screen: Screen, result: Backtest) -> None:
+    panel, base, dynamic = result.panel, result.base, result.dynamic
+    more = f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
+    screen.line(f"{', '.join(panel.symbols[:12])}{more}, {panel.source}")
+    screen.synthetic(panel)
+    screen.line(
+        f"Statistics from {base.first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d} ({len(base.returns)} sessions)."
+    )
+    rows = [[label, *(shape.format(value(one)) for one in (base, dynamic))] for label, value, shape in ROWS]
+    screen.table(["", "base", "dynamic"], rows, min_width=14)

@@ -1,0 +1,98 @@
+"""`riskoverlay check`: what is wrong or odd with the prices of any source."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from riskoverlay.errors import InputError
+from riskoverlay.feeds import (
+    DEFAULT_SYMBOLS,
+    Cache,
+    Finding,
+    PriceSelection,
+    check_symbols,
+    load_raw,
+    quality,
+)
+from riskoverlay.feeds.adjust import Raw
+from riskoverlay.feeds.calendars import check_calendar
+from riskoverlay.feeds.quality import errors, findings_table
+from riskoverlay.feeds.sources import widening
+
+from ..workbench.outputs import write_json
+from ..workbench.parameters import Config, values_of
+from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, open_cache, write_outputs
+from .screen import SYNTHETIC, Screen
+
+__all__ = ["add_flags", "run"]
+
+OUTPUTS = (Output("json", "every finding with its dates"),)
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """What can be given to the command."""
+    add_parameters(command, ("prices",))
+    command.add_argument(
+        "--calendar", metavar="NAME", help="exchange calendar of all symbols (default: by the symbol; XNYS)"
+    )
+    add_outputs(command, OUTPUTS)
+
+
+def run(options: argparse.Namespace, screen: Screen) -> int:
+    """Run the command; 1: there is an error.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
+    """
+    calendar = getattr(options, "calendar", None)
+    config = config_of(options)
+    check_outputs(options, OUTPUTS)
+    if calendar:
+        check_calendar(calendar)
+    symbols = check_symbols(config["symbols"] or DEFAULT_SYMBOLS)
+    with open_cache(options, symbols, screen) as cache:
+        raw, findings, notes = _read(config, symbols, cache)
+    screen.notes(notes)
+    findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
+    rows = sum(len(bars) for _, bars in raw.values())
+    if config["source"] == "sample":
+        screen.line(SYNTHETIC, style="yellow")
+    if findings:
+        cells = [
+            [one.symbol, one.check, one.severity, str(len(one.dates) or ""), one.text] for one in findings
+        ]
+        titles = ["symbol", "check", "severity", "dates", "finding"]
+        screen.table(titles, cells, left=["check", "severity", "finding"], fold=True)
+    wrong = len(errors(findings))
+    screen.line(f"{len(symbols)} symbols, {rows:,} bars: {wrong} errors, {len(findings) - wrong} warnings.")
+    content = {"source": config["source"], "symbols": list(symbols), "bars": rows, "errors": wrong,
+               "warnings": len(findings) - wrong, "findings": findings_table(findings)}  # fmt: skip
+    write_outputs(options, screen, {"json": lambda path: write_json(path, content)})
+    return 1 if wrong else 0
+
+
+def _read(
+    config: Config, symbols: tuple[str, ...], cache: Cache
+) -> tuple[dict[str, Raw], list[Finding], list[str]]:
+    """Bars as the source gives them; files that no check can look at, as findings; and notes."""
+    selection = {
+        name: value for name, value in values_of(config, PriceSelection).items() if name != "symbols"
+    }
+    raw: dict[str, Raw] = {}
+    findings: list[Finding] = []
+    notes: list[str] = []
+    by_file = config["source"] in ("csv", "parquet")
+    for names in [[symbol] for symbol in symbols] if by_file else [list(symbols)]:
+        try:
+            found, more = load_raw(**selection, symbols=names, cache=cache)
+        except InputError as error:
+            if not by_file or not config["data_dir"] or not Path(config["data_dir"]).is_dir():
+                raise
+            findings.append(Finding(names[0], "columns", "error", str(error)))
+            continue
+        raw |= found
+        notes += more
+    return raw, findings, notes

@@ -1,0 +1,250 @@
+"""Flags that several commands have: parameters, prices, tries, output files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from riskoverlay.errors import InputError
+from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Panel, check_symbols
+from riskoverlay.rules import Parameter
+
+from ..workbench.backtest import load_panel
+from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, shown_parameters
+from ..workbench.summaries import read_config
+from .screen import Screen
+
+__all__ = [
+    "Output",
+    "add_cache",
+    "add_outputs",
+    "add_parameters",
+    "add_workers",
+    "check_outputs",
+    "config_of",
+    "open_cache",
+    "panel_of",
+    "write_outputs",
+]
+
+# -- parameters --------------------------------------------------------------------------------------------------------
+
+
+def add_parameters(command: argparse.ArgumentParser, groups: Iterable[str] = GROUPS) -> None:
+    """The flags of all parameters, or of some groups only, and those of the prices' cache.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+    groups : iterable of str
+        Some of `GROUPS`.
+    """
+    for title in groups:
+        group = command.add_argument_group(title)
+        if title == "prices":
+            group.add_argument(
+                "--config",
+                metavar="FILE",
+                help="run again with the config of a summary file; other flags override it",
+            )
+            add_cache(group)
+        for about in shown_parameters(*GROUPS[title]).values():
+            group.add_argument(about.flag, default=argparse.SUPPRESS, help=_help(about), **_kind(about))
+
+
+def _help(about: Parameter) -> str:
+    text = about.help.replace("%", "%%")
+    if about.dated:
+        text += "; here also irx+0.015: the 13-week bill's rate of the day plus a spread"
+    return text if about.default is None else f"{text} (default {about.default})"
+
+
+def _kind(about: Parameter) -> dict[str, Any]:
+    if isinstance(about.default, bool):
+        return {"action": argparse.BooleanOptionalAction}
+    if about.default is None or isinstance(about.default, str):
+        return {"metavar": about.name.split("_")[-1].upper()}
+    return {"metavar": type(about.default).__name__.upper()}
+
+
+def config_of(options: argparse.Namespace) -> Config:
+    """The configuration that the flags ask for.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    InputError, MissingFileError
+        A config file or a value that cannot be read.
+    """
+    config = read_config(options.config) if options.config else make_config()
+    given = {name: getattr(options, name) for name in PARAMETERS if hasattr(options, name)}
+    return config | {
+        name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()
+    }
+
+
+def add_workers(command: Any, what: str = "processes") -> None:
+    """The flag of the number of processes.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser or group
+    what : str
+        What the number is of.
+    """
+    command.add_argument("--workers", type=int, metavar="N", help=f"{what} (default: one a processor)")
+
+
+# -- prices ------------------------------------------------------------------------------------------------------------
+
+
+def add_cache(group: Any) -> None:
+    """How real prices are kept; none of it changes a result, so none of it is in the config."""
+    group.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="folder that keeps Yahoo's prices (default: the user's cache folder)",
+    )
+    group.add_argument("--refresh", action="store_true", help="fetch from Yahoo what the cache has, too")
+    group.add_argument("--offline", action="store_true", help="prices of the cache only, whatever their age")
+
+
+@contextmanager
+def open_cache(options: argparse.Namespace, symbols: Sequence[str], screen: Screen) -> Iterator[Cache]:
+    """The cache that the flags ask for, with a bar that moves on with each symbol from Yahoo.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    symbols : sequence of str
+    screen : Screen
+
+    Yields
+    ------
+    Cache
+    """
+    given = {"folder": options.cache_dir} if options.cache_dir else {}
+    with screen.prices(len(symbols)) as progress:
+        yield Cache(**given, refresh=options.refresh, offline=options.offline, progress=progress)
+
+
+def panel_of(options: argparse.Namespace, config: Config, screen: Screen) -> Panel:
+    """The bars of a command, and on stderr what there is to know about them.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    config : Config
+    screen : Screen
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    InputError, MissingFileError
+        As `load_panel`.
+    """
+    with open_cache(options, check_symbols(config["symbols"] or DEFAULT_SYMBOLS), screen) as cache:
+        panel = load_panel(config, cache)
+    screen.notes((*panel.dropped, *panel.warnings))
+    return panel
+
+
+# -- output files ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a command can write.
+
+    Attributes
+    ----------
+    kind : str
+        Its flag without the dashes.
+    help : str
+    default : str or None
+        Its name unless another is given; None: it is not written.
+    check : callable or None
+        Called with the name before a long run; raises if it could not be written after it.
+    """
+
+    kind: str
+    help: str
+    default: str | None = None
+    check: Callable[[str], None] | None = None
+
+
+def add_outputs(command: argparse.ArgumentParser, outputs: Iterable[Output]) -> None:
+    """The flags of output files.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+    outputs : iterable of Output
+    """
+    group = command.add_argument_group("files")
+    for one in outputs:
+        what = f"'' for none (default {one.default})" if one.default else "(default: not written)"
+        text = f"{one.help}; {what}" if one.default else f"{one.help} {what}"
+        group.add_argument(f"--{one.kind}", metavar="FILE", default=one.default, help=text)
+
+
+def check_outputs(options: argparse.Namespace, outputs: Iterable[Output]) -> None:
+    """Say before a long run, not after it, that a file cannot be written.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    outputs : iterable of Output
+
+    Raises
+    ------
+    InputError
+        A folder that does not exist, and what the outputs' own checks raise.
+    """
+    for one in outputs:
+        name = getattr(options, one.kind)
+        if not name:
+            continue
+        if not Path(name).parent.is_dir():
+            raise InputError(
+                f"{name} cannot be written", f"folder {Path(name).parent} does not exist, create it first"
+            )
+        if one.check is not None:
+            one.check(name)
+
+
+def write_outputs(
+    options: argparse.Namespace, screen: Screen, writers: Mapping[str, Callable[[str], None]]
+) -> None:
+    """Write the files that were asked for, and announce them.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
+    writers : mapping
+        Kind of `Output` -> what writes it, called with its name.
+    """
+    wanted = {kind: getattr(options, kind) for kind in writers if getattr(options, kind)}
+    with screen.progress("writing", len(wanted)) as advance:
+        for kind, name in wanted.items():
+            writers[kind](name)
+            if advance is not None:
+                advance(1)
+    if wanted:
+        *most, last = wanted.values()
+        screen.line(f"Wrote {' and '.join(filter(None, (', '.join(most), last)))}.")

@@ -1,0 +1,96 @@
+"""`riskoverlay ladder`: from the notebook's paper result to the account, one difference at a time."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..ladder import (
+    RUNGS,
+    Ladder,
+    conclusion,
+    costs_in_words,
+    ladder,
+    ladder_frame,
+    ladder_summary,
+    signed,
+    universe_in_words,
+)
+from ..pictures import draw_waterfall, need_matplotlib
+from ..report import check_report, write_report
+from ..workbench.backtest import backtest
+from ..workbench.outputs import write_file, write_json
+from .flags import (
+    Output,
+    add_outputs,
+    add_parameters,
+    add_workers,
+    check_outputs,
+    config_of,
+    panel_of,
+    write_outputs,
+)
+from .screen import Screen
+
+__all__ = ["add_flags", "run"]
+
+OUTPUTS = (
+    Output("json", "every rung, with config and data"),
+    Output("csv", "one row a rung"),
+    Output("png", "waterfall picture", check=lambda _: need_matplotlib()),
+    Output("html", "report of the account with the ladder in it", check=lambda _: check_report()),
+)
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """What can be given to the command."""
+    add_parameters(command)
+    add_workers(command)
+    add_outputs(command, OUTPUTS)
+
+
+def run(options: argparse.Namespace, screen: Screen) -> None:
+    """Run the command.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
+    """
+    config = config_of(options)
+    check_outputs(options, OUTPUTS)
+    panel = panel_of(options, config, screen)
+    with screen.progress("ladder", len(RUNGS)) as advance:
+        result = ladder(panel, config, workers=options.workers, advance=advance)
+    _show(screen, result)
+    content, frame = ladder_summary(result), ladder_frame(result)
+    write_outputs(
+        options,
+        screen,
+        {
+            "json": lambda path: write_json(path, content),
+            "csv": lambda path: write_file(path, lambda temporary: frame.to_csv(temporary)),
+            "png": lambda path: write_file(path, lambda temporary: draw_waterfall(result, temporary)),
+            "html": lambda path: write_report(path, backtest(panel, config), ladder=content),
+        },
+    )
+
+
+def _show(screen: Screen, result: Ladder) -> None:
+    screen.line(universe_in_words(result))
+    screen.line(f"At the bottom: {costs_in_words(result.config)}.")
+    screen.synthetic(result.panel)
+    changes = zip(result.changes("base"), result.changes("dynamic"), strict=True)
+    rows = []
+    for step, (base, dynamic) in zip(result.steps, changes, strict=True):
+        for label, name, leg, change in (
+            (step.rung.id, "base", step.base, base),
+            (step.what, "dynamic", step.dynamic, dynamic),
+        ):
+            s = leg.statistics
+            percent = (f"{100 * s[key]:.2f}" for key in ("ann_ret", "ann_vol", "max_drawdown"))
+            rows.append([label, name, f"{s['sharpe']:.2f}", signed(change), *percent])
+    screen.table(["rung", "", "Sharpe", "change", "return", "vol", "max dd"], rows, dim_under=True)
+    screen.line(
+        "Return, volatility and maximum drawdown in per cent; change is of Sharpe, from the rung above."
+    )
+    screen.line(conclusion(result))

@@ -1,0 +1,114 @@
+"""`riskoverlay sweep`: many parameters, one judgement."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from riskoverlay.errors import require
+
+from ..pictures import draw_sweep, need_matplotlib
+from ..report import SweepStory, check_report, write_report
+from ..sweep import (
+    BATCH,
+    SEARCHES,
+    Judged,
+    in_words,
+    judge,
+    number_of_tries,
+    ranking_rows,
+    sweep,
+    sweep_frame,
+    sweep_summary,
+)
+from ..workbench.backtest import backtest
+from ..workbench.outputs import write_file, write_json
+from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, panel_of, write_outputs
+from .screen import Screen
+from .tries import add_tries, tries_of
+
+__all__ = ["add_flags", "run"]
+
+
+def _check_html(_: str) -> None:
+    check_report()
+    need_matplotlib()
+
+
+OUTPUTS = (
+    Output("json", "tries, judgement, config of the best"),
+    Output("csv", "one row a try"),
+    Output("png", "heat map, and in sample against out", check=lambda _: need_matplotlib()),
+    Output("html", "report of the best try with the sweep in it", check=_check_html),
+)
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """What can be given to the command."""
+    add_tries(command)
+    add_parameters(command)
+    command.add_argument(
+        "--search", default="grid", choices=SEARCHES, help="all points, or what TPE proposes"
+    )
+    command.add_argument("--trials", type=int, metavar="N", help="tries of a search")
+    command.add_argument(
+        "--sweep-seed", type=int, default=0, metavar="N", help="seed of a search (default 0)"
+    )
+    command.add_argument(
+        "--batch",
+        type=int,
+        default=BATCH,
+        metavar="N",
+        help=f"points a search asks for at once (default {BATCH})",
+    )
+    command.add_argument(
+        "--storage", default="sweep.db", metavar="FILE|URL", help="SQLite file or database (default sweep.db)"
+    )
+    add_outputs(command, OUTPUTS)
+
+
+def run(options: argparse.Namespace, screen: Screen) -> None:
+    """Run the command.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
+    """
+    config = config_of(options)
+    dimensions, where = tries_of(options)
+    check_outputs(options, OUTPUTS)
+    require("arch", "sweep", "a confidence interval")
+    total = number_of_tries(dimensions, options.search, options.trials)
+    panel = panel_of(options, config, screen)
+    search = {
+        "search": options.search,
+        "trials": options.trials,
+        "seed": options.sweep_seed,
+        "batch": options.batch,
+    }
+    with screen.progress("sweep", total) as advance:
+        result = sweep(panel, config, dimensions, **search, **where, advance=advance)
+    judged = judge(result)
+    screen.table(*ranking_rows(judged))
+    for line in in_words(judged):
+        screen.line(line)
+    write_outputs(
+        options,
+        screen,
+        {
+            "json": lambda path: write_json(path, sweep_summary(judged)),
+            "csv": lambda path: write_file(path, lambda temporary: sweep_frame(result).to_csv(temporary)),
+            "png": lambda path: write_file(path, lambda temporary: draw_sweep(judged, temporary)),
+            "html": lambda path: _write_report(path, judged),
+        },
+    )
+
+
+def _write_report(path: str, judged: Judged) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        draw_sweep(judged, Path(folder) / "sweep.png")
+        story = SweepStory(in_words(judged), (Path(folder) / "sweep.png").read_bytes())
+    best = judged.sweep.config_of(judged.winner)
+    write_report(path, backtest(judged.sweep.panel, best), sweep=story)

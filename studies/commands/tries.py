@@ -1,0 +1,55 @@
+"""Flags that `sweep` and `walkforward` share: what is tried, and where."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from riskoverlay.errors import require
+
+from ..sweep import CRITERIA, Dimension, parse_dimension
+from .flags import add_workers
+
+__all__ = ["add_tries", "tries_of"]
+
+
+def add_tries(command: argparse.ArgumentParser) -> None:
+    """The flags of tries."""
+    group = command.add_argument_group("tries")
+    group.add_argument(
+        "--grid", action="append", required=True, metavar="NAME=VALUES",
+        help="a parameter and its values, a,b,c or low:high:step; once for each",
+    )  # fmt: skip
+    group.add_argument(
+        "--criterion", default="sharpe", choices=CRITERIA, help="what is best (default sharpe)"
+    )
+    group.add_argument("--study", default="sweep", metavar="NAME", help="name in the storage (default sweep)")
+    add_workers(group)
+    group.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that runs the tries")
+
+
+def tries_of(options: argparse.Namespace) -> tuple[list[Dimension], dict[str, Any]]:
+    """What is tried, and where.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Returns
+    -------
+    dimensions : list of Dimension
+    where : dict
+        Arguments of `sweep` and `walkforward`.
+
+    Raises
+    ------
+    InputError
+        A dimension that cannot be read.
+    MissingExtraError
+        optuna is not installed.
+    """
+    dimensions = [parse_dimension(text) for text in options.grid]
+    require("optuna", "sweep", "a sweep")
+    return dimensions, {
+        name: getattr(options, name) for name in ("criterion", "storage", "study", "workers", "dask")
+    }

@@ -1,0 +1,67 @@
+"""`riskoverlay walkforward`: choose on the past, trade the next months, in one account."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..pictures import draw_walk, need_matplotlib
+from ..sweep import number_of_tries
+from ..walkforward import choice_rows, walk_frame, walk_in_words, walk_rows, walk_summary, walkforward
+from ..workbench.outputs import write_file, write_json
+from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, panel_of, write_outputs
+from .screen import Screen
+from .tries import add_tries, tries_of
+
+__all__ = ["add_flags", "run"]
+
+OUTPUTS = (
+    Output("json", "windows, statistics, costs"),
+    Output("csv", "one row a window"),
+    Output("png", "growth of the account", check=lambda _: need_matplotlib()),
+)
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """What can be given to the command."""
+    add_tries(command)
+    add_parameters(command)
+    command.add_argument("--train", type=int, default=36, metavar="MONTHS", help="to choose on (default 36)")
+    command.add_argument("--test", type=int, default=12, metavar="MONTHS", help="to trade (default 12)")
+    command.add_argument(
+        "--expanding", action="store_true", help="choose on all of the past, not on a rolling window"
+    )
+    command.add_argument(
+        "--storage", metavar="FILE|URL", help="share the tries of a sweep (default: none kept)"
+    )
+    add_outputs(command, OUTPUTS)
+
+
+def run(options: argparse.Namespace, screen: Screen) -> None:
+    """Run the command.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
+    """
+    config = config_of(options)
+    dimensions, where = tries_of(options)
+    check_outputs(options, OUTPUTS)
+    total = number_of_tries(dimensions, "grid", None)
+    panel = panel_of(options, config, screen)
+    windows = {"train": options.train, "test": options.test, "expanding": options.expanding}
+    with screen.progress("walkforward", total) as advance:
+        walk = walkforward(panel, config, dimensions, **windows, **where, advance=advance)
+    screen.table(*choice_rows(walk))
+    screen.table(*walk_rows(walk))
+    for line in walk_in_words(walk):
+        screen.line(line)
+    write_outputs(
+        options,
+        screen,
+        {
+            "json": lambda path: write_json(path, walk_summary(walk)),
+            "csv": lambda path: write_file(path, lambda temporary: walk_frame(walk).to_csv(temporary)),
+            "png": lambda path: write_file(path, lambda temporary: draw_walk(walk, temporary)),
+        },
+    )

@@ -1,0 +1,112 @@
+"""Probability of backtest overfitting.
+
+References
+----------
+.. [1] Bailey, Borwein, López de Prado, Zhu (2017), The probability of backtest overfitting.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from riskoverlay.conventions import PERIODS
+from riskoverlay.errors import InputError
+
+from .sharpe import SCORES, as_columns
+
+__all__ = ["Overfitting", "cscv"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """What choosing the best of the past did for the rest, over every split of the sessions in halves.
+
+    Attributes
+    ----------
+    probability : float
+        PBO: how often the best in sample is in the lower half out of sample; 0.5 is what chance does.
+    in_sample, out_of_sample : ndarray of shape (n_splits,)
+        Criterion of the best in sample there, and on the other half; annual.
+    chosen : ndarray of shape (n_splits,)
+        Which trial it was.
+    """
+
+    probability: float
+    in_sample: Floats
+    out_of_sample: Floats
+    chosen: npt.NDArray[np.intp]
+
+
+def cscv(returns: npt.ArrayLike, *, blocks: int = 16, criterion: str = "sharpe") -> Overfitting:
+    """Probability of backtest overfitting by combinatorially symmetric cross-validation [1]_.
+
+    The sessions are cut into blocks of equal length (the first few that do not fit are left out). For every choice of
+    half of the blocks the best trial on them is ranked among all trials on the other half; ω = rank / (n + 1) with rank
+    n the best, and PBO is how often ω < ½. A median, ω = ½, counts half, so that noise gives ½ for every n.
+
+    Parameters
+    ----------
+    returns : array-like of shape (n_sessions, n_trials)
+        Fractions, the same sessions for all.
+    blocks : int
+        Even.
+    criterion : {"sharpe", "return"}
+        See `SCORES`.
+
+    Returns
+    -------
+    Overfitting
+
+    Raises
+    ------
+    InputError
+        Fewer than 2 trials; blocks odd, below 2, or with fewer than 2 sessions each.
+    """
+    r = as_columns(returns)
+    if r.shape[1] < 2:
+        raise InputError(f"returns has {r.shape[1]} trials", "give at least 2 to choose from")
+    if blocks < 2 or blocks % 2:
+        raise InputError("cannot be split in halves", "give an even number, e.g. 16", "blocks", blocks)
+    length = len(r) // blocks
+    if length < 2:
+        raise InputError(f"{len(r)} sessions are too few for blocks={blocks}", "give a smaller even number")
+    if criterion not in SCORES:
+        raise InputError("is unknown", f"give one of {', '.join(SCORES)}", "criterion", criterion)
+    parts = r[len(r) - length * blocks :].reshape(blocks, length, -1)
+    half = np.zeros((math.comb(blocks, blocks // 2), blocks))
+    for row, kept in zip(half, combinations(range(blocks), blocks // 2), strict=True):
+        row[list(kept)] = 1.0
+    # Mean and variance of any union of blocks follow from sums over blocks, taken about the overall mean.
+    centre = parts.mean(axis=(0, 1))
+    sums = (parts - centre).sum(axis=1)
+    squares = ((parts - centre) ** 2).sum(axis=1)
+    n = length * blocks // 2
+
+    def score(chosen: Floats) -> Floats:
+        off = chosen @ sums / n
+        if criterion == "return":
+            return np.asarray(centre + off)
+        variance = np.maximum(chosen @ squares / n - off**2, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(variance > 1e-24, (centre + off) / np.sqrt(variance), -np.inf)
+
+    inside, outside = score(half), score(1.0 - half)
+    best = inside.argmax(axis=1)
+    every = np.arange(len(half))
+    own = outside[every, best, None]
+    rank = (outside < own).sum(axis=1) + ((outside == own).sum(axis=1) + 1) / 2
+    middle = (r.shape[1] + 1) / 2
+    annual = PERIODS if criterion == "return" else math.sqrt(PERIODS)
+    return Overfitting(
+        probability=float(np.mean(rank < middle) + np.mean(rank == middle) / 2),
+        in_sample=inside[every, best] * annual,
+        out_of_sample=outside[every, best] * annual,
+        chosen=best,
+    )

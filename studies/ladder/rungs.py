@@ -1,0 +1,113 @@
+"""The rungs: what stands between the notebook's paper result and the broker's account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..workbench.parameters import Config
+
+__all__ = ["IDEAL", "REAL", "RUNGS", "Rung", "changes_something", "rung_settings"]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One difference between paper and account.
+
+    Attributes
+    ----------
+    id : str
+    what : str
+        What changes, in a few plain words.
+    switches : tuple of str
+        Settings that are ideal (`IDEAL`) above this rung, real from it on.
+    broker : bool
+        Whether it runs through Cerebro, or as array arithmetic.
+    """
+
+    id: str
+    what: str
+    switches: tuple[str, ...] = ()
+    broker: bool = False
+
+
+RUNGS = (
+    Rung("notebook", "nothing: the notebook as published"),
+    Rung("converged_risk_parity", "risk parity is solved", ("risk_parity",)),
+    Rung("long_only_min_variance", "minimum variance solved, not clipped", ("min_variance",)),
+    Rung("simple_returns", "simple returns of assets, not log", ("portfolio_returns",)),
+    Rung("no_look_ahead", "what is known today earns tomorrow", ("look_ahead",)),
+    Rung("event_driven", "the same through a broker, no costs", (), True),
+    Rung("hold_between_rebalances", "holdings drift between rebalances", ("drift",), True),
+    Rung("leverage_band", "leverage acts only beyond a band", ("lev_band", "relever"), True),
+    Rung("next_open_fills", "orders fill at the next open", ("execution",), True),
+    Rung("whole_shares", "no fractions of a share", ("whole_shares",), True),
+    Rung("commission", "the broker takes its commission",
+         ("commission_bps", "commission_per_share", "commission_min"), True),
+    Rung("slippage", "fills are worse than the quote", ("slippage_bps",), True),
+    Rung("loan_interest", "loans cost interest, and have limits",
+         ("borrow_rate", "cash_rate", "initial_margin", "maintenance_margin"), True),
+)  # fmt: skip
+"""From paper to account. Each rung keeps what the rungs above it changed; the last is `backtest`."""
+
+IDEAL: dict[str, Any] = {
+    "risk_parity": "notebook",
+    "min_variance": "clipped",
+    "portfolio_returns": "log",
+    "look_ahead": True,
+    "drift": "daily",
+    "lev_band": 0.0,
+    "relever": "daily",
+    "execution": "close",
+    "whole_shares": False,
+    "commission_bps": 0.0,
+    "commission_per_share": 0.0,
+    "commission_min": 0.0,
+    "slippage_bps": 0.0,
+    "borrow_rate": 0.0,
+    "cash_rate": 0.0,
+    "initial_margin": 1e-6,  # no limit that any leverage could reach
+    "maintenance_margin": 1e-6,
+}
+"""Every switch as the paper has it."""
+
+REAL = {"portfolio_returns": "simple", "look_ahead": False}
+"""Switches that are no parameters of the account: a broker leaves no choice."""
+
+
+def rung_settings(config: Config, rung: Rung) -> dict[str, Any]:
+    """The user's config with every switch of the rungs below ideal.
+
+    Parameters
+    ----------
+    config : Config
+    rung : Rung
+
+    Returns
+    -------
+    dict
+        On the last rung nothing is ideal.
+    """
+    below = RUNGS[RUNGS.index(rung) + 1 :]
+    return {**config, **REAL, **{name: IDEAL[name] for other in below for name in other.switches}}
+
+
+def changes_something(settings: Mapping[str, Any], rung: Rung) -> bool:
+    """Whether a rung differs from the one above.
+
+    Parameters
+    ----------
+    settings : mapping
+        The user's config and `REAL`.
+    rung : Rung
+
+    Returns
+    -------
+    bool
+    """
+
+    def ideal(name: str) -> bool:  # a dated rate is a Series, and never ideal
+        return isinstance(settings[name], type(IDEAL[name])) and bool(settings[name] == IDEAL[name])
+
+    return not rung.switches or not all(ideal(name) for name in rung.switches)

@@ -1,0 +1,152 @@
+"""What is said of a ladder: sentences, tables, and what its files hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..workbench.parameters import Config
+from ..workbench.summaries import FORMAT, data_summary, versions
+from .run import LEGS, Ladder
+
+__all__ = [
+    "conclusion",
+    "costs_in_words",
+    "ladder_frame",
+    "ladder_summary",
+    "signed",
+    "universe_in_words",
+    "waterfall_bars",
+]
+
+STATISTICS = ("ann_ret", "ann_vol", "sharpe", "max_drawdown")
+
+
+def universe_in_words(result: Ladder) -> str:
+    """Symbols, source and the sessions that count at the bottom, in one line."""
+    panel, first = result.panel, result.steps[-1].dynamic.returns.index[0]
+    symbols = ", ".join(panel.symbols[:12]) + (", ..." if len(panel.symbols) > 12 else "")
+    count = f" ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
+    return f"{symbols}{count}; {panel.source}, {first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d}"
+
+
+def waterfall_bars(sharpes: Sequence[float]) -> list[tuple[float, float]]:
+    """Where each bar of a waterfall begins, and how far it goes.
+
+    Parameters
+    ----------
+    sharpes : sequence of float
+        Rung by rung.
+
+    Returns
+    -------
+    list of (float, float)
+        The first rung whole, each change from the one above, and the sum whole: one more than the rungs.
+    """
+    changes = [(before, after - before) for before, after in pairwise(sharpes)]
+    return [(0.0, sharpes[0]), *changes, (0.0, sharpes[-1])]
+
+
+def signed(change: float) -> str:
+    """A change of Sharpe ratio to print: +0.12, -0.03, 0.00; nothing for nan."""
+    if math.isnan(change):
+        return ""
+    shown = f"{change:+.2f}"
+    return shown if float(shown) else "0.00"
+
+
+def costs_in_words(config: Config) -> str:
+    """What the account at the bottom charges, in one line."""
+    commission = f"{config['commission_bps']:g} bps"
+    if config["commission_per_share"]:
+        commission += f" + {config['commission_per_share']:g} a share"
+    if config["commission_min"]:
+        commission += f" (at least {config['commission_min']:g})"
+    rate = config["borrow_rate"]
+    loan = (
+        f"{100 * rate:g} %" if isinstance(rate, float) else rate if isinstance(rate, str) else "a dated rate"
+    )
+    return f"commission {commission}, slippage {config['slippage_bps']:g} bps, loans at {loan} a year"
+
+
+def conclusion(result: Ladder) -> str:
+    """Paper Sharpe, broker Sharpe, the largest single loss, dynamic against base at the bottom: in numbers."""
+    parts = []
+    for leg in LEGS:
+        sharpes, changes = result.sharpes(leg), result.changes(leg)
+        part = f"{leg}: Sharpe {sharpes[0]:.2f} on paper, {sharpes[-1]:.2f} through the broker"
+        worst = int(np.argmin([0.0, *np.nan_to_num(changes[1:])]))
+        if worst:
+            part += f", largest single loss {-changes[worst]:.2f} ({result.steps[worst].rung.id})"
+        parts.append(part[0].upper() + part[1:])
+    ends = [
+        step.dynamic.statistics["sharpe"] - step.base.statistics["sharpe"]
+        for step in (result.steps[0], result.steps[-1])
+    ]
+    if np.isfinite(ends).all():
+        base, dynamic = (100 * getattr(result.steps[-1], leg).statistics["ann_ret"] for leg in LEGS)
+        parts.append(
+            f"The overlay is worth {ends[0]:+.2f} of Sharpe on paper and {ends[1]:+.2f} in the account, "
+            f"where it earns {dynamic:.2f} % a year against {base:.2f} % without it"
+        )
+    if result.panel.synthetic:
+        parts.append("The market is synthetic: none of this happened")
+    return ". ".join(parts) + "."
+
+
+def ladder_summary(result: Ladder) -> dict[str, Any]:
+    """Everything that describes a ladder, statistics as fractions; `config` runs it again.
+
+    Parameters
+    ----------
+    result : Ladder
+
+    Returns
+    -------
+    dict
+        For `write_json`.
+    """
+    first = result.steps[-1].dynamic.returns.index[0]
+    before = int(result.panel.sessions.searchsorted(first)) - 1
+    return {
+        "format": FORMAT,
+        "rungs": [
+            {
+                "id": step.rung.id,
+                "what": step.what,
+                "first_session": step.dynamic.returns.index[0],
+                "base": step.base.statistics,
+                "dynamic": step.dynamic.statistics,
+            }
+            for step in result.steps
+        ],
+        "conclusion": conclusion(result),
+        "config": result.config,
+        "data": data_summary(result.panel, result.panel.sessions[before], first),
+        "versions": versions(),
+    }
+
+
+def ladder_frame(result: Ladder) -> pd.DataFrame:
+    """The ladder as a table.
+
+    Parameters
+    ----------
+    result : Ladder
+
+    Returns
+    -------
+    DataFrame of shape (n_rungs, n_columns)
+        Index the rung's id: what, then base_ and dynamic_ statistics and change of Sharpe ratio, fractions.
+    """
+    columns: dict[str, list[Any]] = {"what": [step.what for step in result.steps]}
+    for leg in LEGS:
+        for name in STATISTICS:
+            columns[f"{leg}_{name}"] = [getattr(step, leg).statistics[name] for step in result.steps]
+        columns[f"{leg}_sharpe_change"] = result.changes(leg)
+    return pd.DataFrame(columns, index=pd.Index([step.rung.id for step in result.steps], name="rung"))

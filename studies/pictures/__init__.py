@@ -1,0 +1,16 @@
+"""Pictures: PNG, SVG or PDF, drawn without a screen."""
+
+from .canvas import need_matplotlib
+from .panels import check_picture, write_picture
+from .sweep import draw_sweep, draw_walk, heat
+from .waterfall import draw_waterfall
+
+__all__ = [
+    "check_picture",
+    "draw_sweep",
+    "draw_walk",
+    "draw_waterfall",
+    "heat",
+    "need_matplotlib",
+    "write_picture",
+]

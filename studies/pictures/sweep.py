@@ -1,0 +1,204 @@
+"""A sweep and a walk-forward as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..sweep import Dimension, Judged, params_in_words
+from ..walkforward import Walk
+from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save_png
+
+__all__ = ["draw_sweep", "draw_walk", "heat"]
+
+TITLES = {"sharpe": ("Sharpe ratio", 1.0, ".2f"), "return": ("return a year, %", 100.0, ".1f")}
+"""Name, scale and number format of a criterion."""
+
+
+def heat(judged: Judged) -> tuple[Dimension, Dimension, np.ndarray] | None:
+    """The criterion over the two dimensions that it depends on most.
+
+    Parameters
+    ----------
+    judged : Judged
+
+    Returns
+    -------
+    tuple or None
+        Dimension of the rows, of the columns, and the best criterion of each cell, (n_rows, n_columns),
+        nan where every try failed; of more dimensions the best over the others. None with fewer than two dimensions of
+        several values.
+    """
+    result = judged.sweep
+    worth = np.array(result.worth)
+    wide = [d for d in result.dimensions if d.values is not None and len(d.values) > 1]
+    if len(wide) < 2:
+        return None
+
+    def effect(dimension: Dimension) -> float:
+        at = np.array([repr(one.params[dimension.name]) for one in result.good])
+        return float(np.std([worth[at == value].mean() for value in set(at)]))
+
+    chosen = sorted(wide, key=effect, reverse=True)[:2]
+    rows, columns = (dimension for dimension in wide if dimension in chosen)
+    cells = np.full((len(rows.values or ()), len(columns.values or ())), np.nan)
+    for one, value in zip(result.good, worth, strict=True):
+        i = (rows.values or ()).index(one.params[rows.name])
+        j = (columns.values or ()).index(one.params[columns.name])
+        cells[i, j] = np.fmax(cells[i, j], value)
+    return rows, columns, cells
+
+
+def draw_sweep(judged: Judged, path: str | Path) -> None:
+    """Write a PNG: the criterion over the grid, and in sample against out of sample over the splits of CSCV.
+
+    Parameters
+    ----------
+    judged : Judged
+    path : str or Path
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    figure = new_figure(13, 5.8)
+    left, right = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.08, right=0.97, top=0.8, bottom=0.13, wspace=0.26)
+    table = heat(judged)
+    if table is None:
+        _ranking(left, judged)
+    else:
+        _heat(left, judged, *table)
+    _splits(right, judged)
+    own = judged.intervals["dynamic"]["sharpe"].estimate
+    count = len(judged.sweep.good)
+    title = f"Best of {count} tries: Sharpe ratio {own:.2f}; luck alone would give {judged.luck:.2f}"
+    _head(figure, title, params_in_words(judged.winner.params), judged.sweep.panel.synthetic)
+    save_png(figure, path)
+
+
+def draw_walk(walk: Walk, path: str | Path) -> None:
+    """Write a PNG: growth of the walk-forward account, of hindsight's best and of the parameters as given.
+
+    Parameters
+    ----------
+    walk : Walk
+    path : str or Path
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    figure = new_figure(13, 5.8)
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.06, right=0.86, top=0.8, bottom=0.09)
+    index = walk.account.returns.index
+    m = len(index)
+    series = {
+        "walk_forward": ("walk-forward", np.asarray(walk.account.returns), BLUE, 2.0),
+        "in_sample_winner": ("best in hindsight", walk.sweep.returns[-m:, walk.winner], VERMILION, 1.3),
+        "unchosen": ("as given", np.asarray(walk.default)[-m:], GREY, 1.3),
+    }
+    ends = []
+    for name, (label, returns, colour, width) in series.items():
+        growth = np.cumprod(1.0 + returns)
+        axes.plot(index, growth, color=colour, lw=width)
+        ends.append((float(growth[-1]), f"{label}\nSharpe {walk.legs[name]['sharpe']:.2f}", colour))
+    low, high = axes.get_ylim()
+    at = -np.inf
+    for end, text, colour in sorted(ends):
+        at = max(end, at + 0.09 * (high - low))
+        axes.text(1.01, at, text, color=colour, transform=axes.get_yaxis_transform(), va="center", size=10)
+    for window in walk.windows:
+        axes.axvline(walk.sweep.sessions[window.begin], color=RULE, lw=0.8, zorder=0)
+    _plain(axes)
+    axes.set_ylabel("growth of 1", color=GREY)
+    how = "all of the past" if walk.expanding else "a rolling window"
+    title = f"Chosen on {how}, traded next: {len(walk.windows)} choices among {len(walk.sweep.good)} tries"
+    hindsight = f"best in hindsight: {params_in_words(walk.sweep.good[walk.winner].params)}"
+    _head(figure, title, hindsight, walk.sweep.panel.synthetic)
+    save_png(figure, path)
+
+
+def _head(figure: Any, title: str, below: str, synthetic: bool) -> None:
+    figure.text(0.015, 0.965, title, size=15, weight="bold", color=INK, va="top")
+    figure.text(0.015, 0.895, below, size=10.5, color=GREY, va="top")
+    if synthetic:
+        figure.text(
+            0.985, 0.965, "SYNTHETIC MARKET", size=10, weight="bold", color=VERMILION, va="top", ha="right"
+        )
+
+
+def _plain(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(RULE)
+    axes.tick_params(colors=GREY)
+
+
+def _heat(axes: Any, judged: Judged, rows: Dimension, columns: Dimension, cells: np.ndarray) -> None:
+    what, scale, form = TITLES[judged.sweep.criterion]
+    shown = cells * scale
+    image = axes.imshow(shown, cmap="cividis", aspect="auto", origin="lower")
+    for dimension, ticks, label in (
+        (columns, axes.set_xticks, axes.set_xlabel),
+        (rows, axes.set_yticks, axes.set_ylabel),
+    ):
+        values = dimension.values or ()
+        every = max(1, len(values) // 12)
+        ticks(range(0, len(values), every), [str(value) for value in values[::every]])
+        label(dimension.name, color=GREY)
+    if cells.size <= 150:
+        middle = (np.nanmin(shown) + np.nanmax(shown)) / 2
+        for (i, j), value in np.ndenumerate(shown):
+            text = "failed" if np.isnan(value) else format(value, form)
+            colour = GREY if np.isnan(value) else INK if value > middle else "white"
+            axes.text(j, i, text, ha="center", va="center", color=colour, size=10)
+    own = judged.winner.params
+    at = [(d.values or ()).index(own[d.name]) for d in (columns, rows)]
+    axes.plot(*at, marker="s", ms=30, mfc="none", mec=VERMILION, mew=2)
+    more = len(judged.sweep.dimensions) - 2
+    best = f", best over {more} more" if more else ""
+    axes.set_title(f"{what}{best}", loc="left", size=11.5, weight="bold", color=INK)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(colors=GREY, length=0)
+    axes.figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02).outline.set_visible(False)
+
+
+def _ranking(axes: Any, judged: Judged) -> None:
+    """Tries from best to worst, for a sweep that has no map."""
+    what, scale, _ = TITLES[judged.sweep.criterion]
+    found = pd.Series(judged.sweep.worth) * scale
+    axes.plot(range(1, len(found) + 1), found.sort_values(ascending=False), "o", ms=4, color=BLUE)
+    if judged.sweep.criterion == "sharpe":
+        axes.axhline(judged.luck, color=VERMILION, lw=1)
+        axes.text(len(found), judged.luck, "luck alone", color=VERMILION, ha="right", va="bottom", size=9)
+    axes.set_xlabel("tries, best first", color=GREY)
+    axes.set_title(what, loc="left", size=11.5, weight="bold", color=INK)
+    _plain(axes)
+
+
+def _splits(axes: Any, judged: Judged) -> None:
+    _plain(axes)
+    axes.set_title("The best of one half, on the other half", loc="left", size=11.5, weight="bold", color=INK)
+    found = judged.overfitting
+    if found is None:
+        text = "two tries and 40 sessions are needed"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=GREY)
+        return
+    what, scale, _ = TITLES[judged.sweep.criterion]
+    x, y = found.in_sample * scale, found.out_of_sample * scale
+    keep = np.linspace(0, len(x) - 1, min(len(x), 3000)).astype(int)
+    axes.plot(x[keep], y[keep], ".", ms=3, color=BLUE, alpha=0.25, mew=0)
+    # The halves share one total, so the cloud falls to the right; how far it lies below the dashes is what counts.
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    axes.plot(ends, ends, color=GREY, lw=0.8, ls=(0, (3, 3)))
+    axes.axhline(0.0, color=RULE, lw=1, zorder=0)
+    axes.set_xlabel(f"{what}, half it was chosen on", color=GREY)
+    axes.set_ylabel(f"{what}, other half", color=GREY)
+    note = f"{100 * found.probability:.0f} % in the worse half of all tries\n{100 * np.mean(y < 0):.0f} % below zero"
+    axes.text(0.03, 0.03, note, transform=axes.transAxes, va="bottom", color=INK, size=10)

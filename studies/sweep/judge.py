@@ -1,0 +1,104 @@
+"""The best of a sweep, judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..judgement import (
+    Deflated,
+    Interval,
+    Overfitting,
+    annual_sharpe,
+    confidence,
+    cscv,
+    deflated_sharpe,
+    session_sharpe,
+)
+from ..workbench.backtest import UNLEVERED, simulate
+from .tries import Sweep, Try
+
+__all__ = ["Judged", "judge"]
+
+BLOCKS = (16, 14, 12, 10, 8, 6, 4, 2)
+"""Numbers of blocks for CSCV; the first that leaves 20 sessions or more to a block."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The best of a sweep and what to think of it, on the sessions that all tries share.
+
+    Attributes
+    ----------
+    sweep : Sweep
+    best : int
+        Its place among the sweep's good tries.
+    base : ndarray of shape (m,)
+        Returns of the unlevered portfolio with the same parameters, fractions.
+    deflated : Deflated
+    luck : float
+        `deflated.luck` as the annual Sharpe ratio of the tables.
+    overfitting : Overfitting or None
+        None with fewer than 2 good tries, or too few sessions.
+    intervals : dict
+        As `confidence` gives them.
+    """
+
+    sweep: Sweep
+    best: int
+    base: npt.NDArray[np.float64]
+    deflated: Deflated
+    luck: float
+    overfitting: Overfitting | None
+    intervals: dict[str, dict[str, Interval]]
+
+    @property
+    def winner(self) -> Try:
+        """The best try."""
+        return self.sweep.good[self.best]
+
+    @property
+    def ranking(self) -> list[int]:
+        """Places of the good tries, best first; of equal ones the first tried."""
+        worth = self.sweep.worth
+        return sorted(range(len(worth)), key=lambda i: -worth[i])
+
+
+def judge(result: Sweep, *, draws: int = 1000, level: float = 0.95) -> Judged:
+    """Judge the best of a sweep: deflated Sharpe ratio, overfitting, intervals, and the base it must beat.
+
+    Parameters
+    ----------
+    result : Sweep
+    draws, level
+        Of the bootstrap, see `bootstrap_intervals`.
+
+    Returns
+    -------
+    Judged
+
+    Raises
+    ------
+    InputError
+        Fewer than 50 sessions.
+    MissingExtraError
+        arch is not installed.
+    """
+    returns, best = result.returns, int(np.argmax(result.worth))
+    run = simulate(result.panel, {**result.config_of(result.good[best]), **UNLEVERED})
+    base = np.asarray(run.returns, dtype=np.float64)[-len(returns) :]
+    deflated = deflated_sharpe(returns[:, best], session_sharpe(returns))
+    blocks = next((blocks for blocks in BLOCKS if len(returns) // blocks >= 20), None)
+    return Judged(
+        sweep=result,
+        best=best,
+        base=base,
+        deflated=deflated,
+        luck=annual_sharpe(deflated.luck, result.statistics[best]["ann_vol"]),
+        overfitting=cscv(returns, blocks=blocks, criterion=result.criterion)
+        if blocks and returns.shape[1] > 1
+        else None,
+        intervals=confidence(returns[:, best], base, draws=draws, level=level),
+    )

@@ -1,0 +1,176 @@
+"""What is said of a sweep: sentences, tables, and what its files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..judgement import Interval, intervals_summary
+from ..workbench.summaries import FORMAT, data_summary, versions
+from .judge import Judged
+from .space import Params
+from .tries import Sweep
+
+__all__ = ["in_words", "params_in_words", "ranking_rows", "sweep_frame", "sweep_summary", "value_in_words"]
+
+
+def params_in_words(params: Params) -> str:
+    """Parameters to print: target_vol 0.1, dd_threshold1 0.05."""
+    return ", ".join(f"{name} {value_in_words(value)}" for name, value in params.items())
+
+
+def value_in_words(value: Any) -> str:
+    """A parameter's value to print: 0.1, 252, ME."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def in_words(judged: Judged) -> list[str]:
+    """What to think of the best try, one sentence or two a line."""
+    lines = [_best(judged), *_luck(judged), *_overfitting(judged)]
+    gain = judged.intervals["difference"]["sharpe"]
+    sure = "" if gain.low > 0.0 or gain.high < 0.0 else ": not told apart from none"
+    lines.append(
+        f"Against the base portfolio its Sharpe ratio differs by {gain.estimate:+.2f}, "
+        f"between {gain.low:+.2f} and {gain.high:+.2f}{sure}."
+    )
+    tries = judged.sweep.tries
+    failed = [one for one in tries if one.reason is not None]
+    if failed:
+        lines.append(
+            f"{len(failed)} of {len(tries)} tries failed; the first, {params_in_words(failed[0].params)}: "
+            f"{failed[0].reason}"
+        )
+    if judged.sweep.panel.synthetic:
+        lines.append("The market is synthetic: none of this happened.")
+    return lines
+
+
+def _best(judged: Judged) -> str:
+    own = judged.intervals["dynamic"]
+    return (
+        f"Best: {params_in_words(judged.winner.params)}. With {100 * own['sharpe'].level:g} % intervals: Sharpe ratio "
+        f"{_with_ends(own['sharpe'])}, return {_with_ends(own['ann_ret'], 100)} %, max drawdown "
+        f"{_with_ends(own['max_drawdown'], 100)} %."
+    )
+
+
+def _luck(judged: Judged) -> Iterator[str]:
+    d, tries = judged.deflated, len(judged.sweep.good)
+    if tries > 1:
+        yield (
+            f"Of {tries} tries, luck alone would give a Sharpe of {judged.luck:.2f}; yours is "
+            f"{judged.intervals['dynamic']['sharpe'].estimate:.2f}. That it is more than the luck of choosing has a "
+            f"probability of {100 * d.probability:.0f} % (deflated Sharpe ratio); more than nothing, "
+            f"{100 * d.zero:.0f} %."
+        )
+    needed = (
+        f"{d.needed / 252:.1f} years of record would" if np.isfinite(d.needed) else "no record would show it"
+    )
+    yield (
+        f"To be 95 % sure that it is more than luck, {needed}; there are {d.sessions / 252:.1f} "
+        "(minimum track record length)."
+    )
+
+
+def _overfitting(judged: Judged) -> Iterator[str]:
+    if judged.overfitting is not None:
+        yield (
+            f"Chosen on half of the sessions, the best try was in the worse half of all tries on the other "
+            f"{100 * judged.overfitting.probability:.0f} % of the time (probability of backtest overfitting; "
+            "50 % is what a blind choice does)."
+        )
+
+
+def _with_ends(interval: Interval, scale: float = 1.0) -> str:
+    estimate, low, high = (scale * x for x in (interval.estimate, interval.low, interval.high))
+    return f"{estimate:.2f} ({low:.2f} to {high:.2f})"
+
+
+def ranking_rows(judged: Judged, most: int = 10) -> tuple[list[str], list[list[str]]]:
+    """A table of the best tries, best first.
+
+    Parameters
+    ----------
+    judged : Judged
+    most : int
+        Rows at most.
+
+    Returns
+    -------
+    titles : list of str
+    rows : list of list of str
+        Return, volatility and drawdown in per cent.
+    """
+    result, found = judged.sweep, judged.sweep.statistics
+    rows = []
+    for place in judged.ranking[:most]:
+        one, s = result.good[place], found[place]
+        values = map(value_in_words, one.params.values())
+        percent = [f"{100 * s[name]:.2f}" for name in ("ann_ret", "ann_vol", "max_drawdown")]
+        rows.append([str(one.number), *values, f"{s['sharpe']:.3f}", *percent])
+    return ["try", *(d.name for d in result.dimensions), "Sharpe", "return", "vol", "max dd"], rows
+
+
+def sweep_frame(result: Sweep) -> pd.DataFrame:
+    """The tries as a table.
+
+    Parameters
+    ----------
+    result : Sweep
+
+    Returns
+    -------
+    DataFrame of shape (n_tries, n_columns)
+        Index the number of the try: parameters, statistics on the shared sessions (fractions), reason.
+    """
+    found = {one.number: s for one, s in zip(result.good, result.statistics, strict=True)}
+    rows = [{**one.params, **found.get(one.number, {}), "reason": one.reason or ""} for one in result.tries]
+    return pd.DataFrame(rows, index=pd.Index([one.number for one in result.tries], name="try"))
+
+
+def sweep_summary(judged: Judged) -> dict[str, Any]:
+    """Everything that describes a sweep, fractions; `config` is the best try's and runs it again.
+
+    Parameters
+    ----------
+    judged : Judged
+
+    Returns
+    -------
+    dict
+        For `write_json`.
+    """
+    result, d = judged.sweep, judged.deflated
+    found = {one.number: s for one, s in zip(result.good, result.statistics, strict=True)}
+    first = result.sessions[0]
+    before = int(result.panel.sessions.searchsorted(first)) - 1
+    return {
+        "format": FORMAT,
+        "best": {"try": judged.winner.number, "params": judged.winner.params},
+        "judgement": {
+            "tries": len(result.good),
+            "luck_sharpe": judged.luck,
+            "deflated_sharpe_ratio": d.probability,
+            "probabilistic_sharpe_ratio": d.zero,
+            "minimum_track_record_years": d.needed / 252,
+            "track_record_years": d.sessions / 252,
+            "probability_of_backtest_overfitting": None
+            if judged.overfitting is None
+            else judged.overfitting.probability,
+            "intervals": intervals_summary(judged.intervals),
+            "in_words": in_words(judged),
+        },
+        "search": result.search,
+        "criterion": result.criterion,
+        "grid": [str(dimension) for dimension in result.dimensions],
+        "tries": [
+            {"try": one.number, "params": one.params, **found.get(one.number, {}), "reason": one.reason}
+            for one in result.tries
+        ],
+        "config": result.config_of(judged.winner),
+        "data": data_summary(result.panel, result.panel.sessions[before], first),
+        "versions": versions(),
+    }

@@ -1,0 +1,22 @@
+"""What choosing by the past would have earned."""
+
+from .account import Account, Plan, trade_plan
+from .run import Walk, walkforward
+from .windows import Window, choose, windows
+from .words import choice_rows, walk_frame, walk_in_words, walk_rows, walk_summary
+
+__all__ = [
+    "Account",
+    "Plan",
+    "Walk",
+    "Window",
+    "choice_rows",
+    "choose",
+    "trade_plan",
+    "walk_frame",
+    "walk_in_words",
+    "walk_rows",
+    "walk_summary",
+    "walkforward",
+    "windows",
+]

@@ -1,0 +1,114 @@
+"""One account whose parameters change by a plan."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskoverlay.analyzers import DailySeries, TradingCosts
+from riskoverlay.analyzers import summary as statistics
+from riskoverlay.feeds import Panel
+from riskoverlay.strategies import RiskParityBlend
+
+from ..sweep import Params
+from ..workbench.assemble import assemble, our_sizer, our_strategy
+from ..workbench.parameters import Config
+
+__all__ = ["Account", "Plan", "trade_plan"]
+
+Plan = Sequence[tuple[pd.Timestamp, Params]]
+"""(session, parameters): in force from that session's close on. The first begins the account."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """One run of an account whose parameters change.
+
+    Attributes
+    ----------
+    returns : Series of shape (m,)
+        Of the sessions after the first of the plan, fractions.
+    costs : dict
+        Analysis of `TradingCosts`, money.
+    """
+
+    returns: pd.Series
+    costs: dict[str, Any]
+
+    @property
+    def statistics(self) -> dict[str, float]:
+        """ann_ret, ann_vol, sharpe, max_drawdown."""
+        return statistics(np.asarray(self.returns))
+
+
+def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:
+    """One run through Cerebro whose parameters change at closes.
+
+    From the start the strategy computes weights, so that it knows the volatility of its portfolio when it begins;
+    it sends no order before the first session of the plan. A plan of one entry on the first session is `simulate`.
+
+    Parameters
+    ----------
+    panel : Panel
+    config : Config
+    plan : Plan
+        Parameters of strategy and sizer that differ from `config`, sessions rising.
+
+    Returns
+    -------
+    Account
+
+    Raises
+    ------
+    InputError, ConvergenceError
+        As `simulate`.
+    """
+    settings = [{**config, **params} for _, params in plan]
+    changes = tuple(
+        (day.date(), our_strategy(values)[1], our_sizer(values)[1])
+        for (day, _), values in zip(plan[1:], settings[1:], strict=True)
+    )
+    parameters = our_strategy(settings[0])[1]
+    sizer, sizing = our_sizer(settings[0])
+    history = max(max(values["cov_lookback"], values["min_hist"]) for values in settings)
+    returns = max(values["vol_lookback"] for values in settings)
+    begins = {"trade_from": plan[0][0].date(), "memory": history, "plan": changes}
+    pair = ((_PlannedBlend, {**parameters, **begins}), (sizer, {**sizing, "memory": returns}))
+    cerebro = assemble(panel, config, pairs=[pair], analyzers=[(DailySeries, {}), (TradingCosts, {})])
+    (ran,) = cerebro.run()
+    daily = ran.analyzers.DailySeries.get_analysis()
+    series = pd.Series(daily["returns"], pd.DatetimeIndex(daily["dates"], name="date"))
+    return Account(
+        returns=series[series.index > plan[0][0]],
+        costs=ran.analyzers.TradingCosts.get_analysis(),
+    )
+
+
+class _PlannedBlend(RiskParityBlend):
+    """The strategy, it and its sizer reconfigured by a plan: (date, parameters of the one, of the other)."""
+
+    params = (("plan", ()),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._coming = list(self.p.plan)
+
+    def prenext(self) -> None:
+        self._follow()
+        super().prenext()
+
+    def next(self) -> None:
+        self._follow()
+        super().next()
+
+    def _follow(self) -> None:
+        today = dt.date.fromordinal(int(self.datetime[0]))
+        while self._coming and self._coming[0][0] <= today:
+            _, strategy, sizer = self._coming.pop(0)
+            self.reconfigure(**strategy)
+            self.getsizer().reconfigure(**sizer)

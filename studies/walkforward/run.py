@@ -1,0 +1,127 @@
+"""Walk-forward: choose on the past, trade the next months, move on; one account from the first window to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskoverlay.analyzers import summary as statistics
+from riskoverlay.errors import InputError
+from riskoverlay.feeds import Panel
+
+from ..sweep import CRITERIA, Dimension, Sweep, sweep
+from ..workbench.backtest import simulate
+from ..workbench.parameters import GROUPS, Config, shown_parameters
+from .account import Account, trade_plan
+from .windows import Window, choose, windows
+
+__all__ = ["Walk", "walkforward"]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A walk-forward and what it is to be held against, all on the sessions that were traded, `account.returns`'.
+
+    Attributes
+    ----------
+    sweep : Sweep
+    expanding : bool
+    windows : tuple of Window
+        Positions among `sweep.sessions`.
+    choices : tuple of int
+        Place among `sweep.good` of what was chosen for each window.
+    account : Account
+    winner : int
+        Place of the try that was best on the very sessions: what only hindsight finds.
+    default : Series
+        Returns of the configuration as given, nothing chosen, fractions.
+    """
+
+    sweep: Sweep
+    expanding: bool
+    windows: tuple[Window, ...]
+    choices: tuple[int, ...]
+    account: Account
+    winner: int
+    default: pd.Series
+
+    @property
+    def legs(self) -> dict[str, dict[str, float]]:
+        """Statistics of `walk_forward`, `in_sample_winner` and `unchosen`."""
+        m = len(self.account.returns)
+        return {
+            "walk_forward": self.account.statistics,
+            "in_sample_winner": statistics(self.sweep.returns[-m:, self.winner]),
+            "unchosen": statistics(np.asarray(self.default)[-m:]),
+        }
+
+
+def walkforward(
+    panel: Panel,
+    config: Config,
+    dimensions: Sequence[Dimension],
+    *,
+    train: int = 36,
+    test: int = 12,
+    expanding: bool = False,
+    criterion: str = "sharpe",
+    **more: Any,
+) -> Walk:
+    """Choose from a grid on each training window, trade the next, in one account.
+
+    Every point is run once over all sessions; a run knows nothing of what comes after, so its returns up to a session
+    are what a trader could have had on that day, and a choice looks at no others. The chosen parameters are in force
+    from the close before the window's first session. The account begins there, with cash, and keeps its positions,
+    its peak and its loan when the parameters change: the change is paid for. Leverage follows the new parameters at
+    once, weights at the next rebalance session.
+
+    Parameters
+    ----------
+    panel, config, dimensions, criterion
+        As of `sweep`; only parameters of weights and leverage can be chosen.
+    train, test, expanding
+        As of `windows`.
+    **more
+        storage, study, workers, dask, advance of `sweep`, which shares its tries with a sweep of the same flags.
+
+    Returns
+    -------
+    Walk
+
+    Raises
+    ------
+    InputError
+        As `sweep` and `windows`, and for a parameter that is no decision.
+    """
+    decisions = shown_parameters(*GROUPS["weights"], *GROUPS["leverage"])
+    for dimension in dimensions:
+        if dimension.name not in decisions:
+            raise InputError(
+                f"grid={str(dimension)!r}: {dimension.name} is no decision of the trader's",
+                "give parameters of weights and leverage",
+            )
+    if train < 1 or test < 1 or len(panel.sessions) < 2:
+        windows(panel.sessions, train=train, test=test)  # before the long part
+    tries = sweep(panel, config, dimensions, criterion=criterion, **more)
+    returns, sessions = tries.returns, tries.sessions
+    found = windows(sessions, train=train, test=test, expanding=expanding)
+    choices = [choose(returns, window, criterion) for window in found]
+    plan = [
+        (sessions[window.begin - 1], tries.good[chosen].params)
+        for window, chosen in zip(found, choices, strict=True)
+    ]
+    traded = returns[found[0].begin :]
+    worth = [statistics(column)[CRITERIA[criterion]] for column in traded.T]
+    return Walk(
+        sweep=tries,
+        expanding=expanding,
+        windows=tuple(found),
+        choices=tuple(choices),
+        account=trade_plan(panel, config, plan),
+        winner=int(np.nanargmax(worth)),
+        default=simulate(panel, config).returns,
+    )

@@ -1,0 +1,144 @@
+"""What is said of a walk-forward: sentences, tables, and what its files hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskoverlay.analyzers import summary as statistics
+
+from ..sweep import params_in_words, value_in_words
+from ..workbench.summaries import FORMAT, data_summary, versions
+from .run import Walk
+
+__all__ = ["choice_rows", "walk_frame", "walk_in_words", "walk_rows", "walk_summary"]
+
+
+def walk_in_words(walk: Walk) -> list[str]:
+    """What the choosing was worth, in a few sentences."""
+    legs = walk.legs
+    own, winner, unchosen = (
+        legs[name]["sharpe"] for name in ("walk_forward", "in_sample_winner", "unchosen")
+    )
+    distinct = len(set(walk.choices))
+    lines = [
+        f"Choosing {len(walk.windows)} times from {len(walk.sweep.good)} tries ({distinct} of them were ever chosen) "
+        f"and trading what was chosen gave a Sharpe ratio of {own:.2f}. "
+        f"The best try in hindsight, {params_in_words(walk.sweep.good[walk.winner].params)}, shows {winner:.2f}; "
+        f"the difference, {winner - own:+.2f}, is what hindsight adds.",
+        f"The parameters as given, nothing chosen, made {unchosen:.2f}: "
+        f"choosing was worth {own - unchosen:+.2f}.",
+    ]
+    if walk.sweep.panel.synthetic:
+        lines.append("The market is synthetic: none of this happened.")
+    return lines
+
+
+def walk_rows(walk: Walk) -> tuple[list[str], list[list[str]]]:
+    """A table of the three portfolios.
+
+    Parameters
+    ----------
+    walk : Walk
+
+    Returns
+    -------
+    titles : list of str
+    rows : list of list of str
+        Return, volatility and drawdown in per cent.
+    """
+    rows = []
+    for leg, s in walk.legs.items():
+        percent = [f"{100 * s[name]:.2f}" for name in ("ann_ret", "ann_vol", "max_drawdown")]
+        rows.append([leg.replace("_", " "), f"{s['sharpe']:.3f}", *percent])
+    return ["", "Sharpe", "return", "vol", "max dd"], rows
+
+
+def choice_rows(walk: Walk) -> tuple[list[str], list[list[str]]]:
+    """A table of what was chosen.
+
+    Parameters
+    ----------
+    walk : Walk
+
+    Returns
+    -------
+    titles : list of str
+    rows : list of list of str
+        Sharpe ratios where it was chosen and in the account.
+    """
+    rows = [
+        [
+            f"{row['trade_from']:%Y-%m-%d}",
+            *(value_in_words(row[d.name]) for d in walk.sweep.dimensions),
+            f"{row['in_sample']:.2f}",
+            f"{row['account']:.2f}",
+        ]
+        for row in walk_frame(walk).to_dict("records")
+    ]
+    return ["traded from", *(d.name for d in walk.sweep.dimensions), "Sharpe before", "then"], rows
+
+
+def walk_frame(walk: Walk) -> pd.DataFrame:
+    """The windows as a table.
+
+    Parameters
+    ----------
+    walk : Walk
+
+    Returns
+    -------
+    DataFrame of shape (n_windows, n_columns)
+        First and last session of training and trading, parameters, Sharpe ratios of the choice: `in_sample` and
+        `out_of_sample` are of the chosen try's own run, `account` of the one account in the window.
+    """
+    sessions, returns = walk.sweep.sessions, walk.sweep.returns
+    begin = walk.windows[0].begin
+    rows = []
+    for window, chosen in zip(walk.windows, walk.choices, strict=True):
+        account = np.asarray(walk.account.returns)[window.begin - begin : window.end - begin]
+        rows.append(
+            {
+                "train_from": sessions[window.train],
+                "train_to": sessions[window.begin - 1],
+                "trade_from": sessions[window.begin],
+                "trade_to": sessions[window.end - 1],
+                **walk.sweep.good[chosen].params,
+                "in_sample": statistics(returns[window.train : window.begin, chosen])["sharpe"],
+                "out_of_sample": statistics(returns[window.begin : window.end, chosen])["sharpe"],
+                "account": statistics(account)["sharpe"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def walk_summary(walk: Walk) -> dict[str, Any]:
+    """Everything that describes a walk-forward, fractions; `config` is the one it started from.
+
+    Parameters
+    ----------
+    walk : Walk
+
+    Returns
+    -------
+    dict
+        For `write_json`.
+    """
+    first = walk.account.returns.index[0]
+    before = int(walk.sweep.panel.sessions.searchsorted(first)) - 1
+    return {
+        "format": FORMAT,
+        **walk.legs,
+        "in_sample_winner_params": walk.sweep.good[walk.winner].params,
+        "in_words": walk_in_words(walk),
+        "costs": {name: value for name, value in walk.account.costs.items() if name != "sessions"},
+        "windows": walk_frame(walk).to_dict("records"),
+        "expanding": walk.expanding,
+        "criterion": walk.sweep.criterion,
+        "grid": [str(dimension) for dimension in walk.sweep.dimensions],
+        "config": walk.sweep.config,
+        "data": data_summary(walk.sweep.panel, walk.sweep.panel.sessions[before], first),
+        "versions": versions(),
+    }

@@ -1,0 +1,124 @@
+"""One way to put a Cerebro together: feeds, account, strategies with their sizers, analyzers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import backtrader as bt
+import pandas as pd
+
+from riskoverlay.analyzers import DailySeries, Exposure, Fills, MaxDrawdown, TradingCosts
+from riskoverlay.feeds import Panel
+from riskoverlay.strategies import (
+    AccountTerms,
+    ExecutionTerms,
+    LeverageRules,
+    RiskParityBlend,
+    SizingRules,
+    TradingRules,
+    VolTargetDrawdownSizer,
+    WeightRules,
+    open_account,
+)
+
+from .parameters import Config, values_of
+from .rates import with_dated_rates
+
+__all__ = ["ANALYZERS", "Pair", "Part", "assemble", "our_sizer", "our_strategy", "set_up"]
+
+Part = tuple[type, Mapping[str, Any]]
+"""A class of backtrader's, and its parameters."""
+Pair = tuple[Part, Part | None]
+"""A strategy, and its sizer; None: the strategy's own."""
+
+ANALYZERS: tuple[Part, ...] = tuple(
+    (analyzer, {}) for analyzer in (DailySeries, Exposure, TradingCosts, MaxDrawdown, Fills)
+)
+"""What a backtest is made of."""
+
+
+def our_strategy(config: Config) -> Part:
+    """`RiskParityBlend` with the parameters of a configuration."""
+    return RiskParityBlend, values_of(config, WeightRules, TradingRules)
+
+
+def our_sizer(config: Config) -> Part:
+    """`VolTargetDrawdownSizer` with the parameters of a configuration."""
+    return VolTargetDrawdownSizer, values_of(config, LeverageRules, SizingRules)
+
+
+def set_up(
+    cerebro: bt.Cerebro,
+    config: Config,
+    rates: Mapping[str, pd.Series] | None = None,
+    *,
+    pairs: Sequence[Pair] | None = None,
+    analyzers: Sequence[Part] = ANALYZERS,
+    **account: Any,
+) -> bt.Cerebro:
+    """Give a Cerebro that has its feeds all the rest.
+
+    Parameters
+    ----------
+    cerebro : bt.Cerebro
+    config : Config
+        Every parameter; those of the prices are not looked at.
+    rates : mapping, optional
+        Dated rates by name, as `Panel.rates`, where the account charges by them.
+    pairs : sequence of Pair, optional
+        Strategies with their sizers (default: ours with ours, as `config` says); () for none.
+    analyzers : sequence of Part
+        Named for their classes.
+    **account
+        More arguments of `open_account`: broker="stock", acknowledge=False.
+
+    Returns
+    -------
+    bt.Cerebro
+        The same.
+
+    Raises
+    ------
+    InputError
+        A parameter out of bounds.
+    """
+    terms = with_dated_rates(values_of(config, AccountTerms), rates or {})
+    open_account(cerebro, **values_of(config, ExecutionTerms), **terms, **account)
+    for (strategy, parameters), sizer in (
+        ((our_strategy(config), our_sizer(config)),) if pairs is None else pairs
+    ):
+        at = cerebro.addstrategy(strategy, **parameters)
+        if sizer is not None:
+            cerebro.addsizer_byidx(at, sizer[0], **sizer[1])
+    for analyzer, parameters in analyzers:
+        cerebro.addanalyzer(analyzer, _name=analyzer.__name__, **parameters)
+    return cerebro
+
+
+def assemble(panel: Panel, config: Config, **more: Any) -> bt.Cerebro:
+    """A Cerebro with the feeds of a panel and all the rest.
+
+    Parameters
+    ----------
+    panel : Panel
+        Bars of the universe, and dated rates.
+    config : Config
+        Every parameter.
+    **more
+        As `set_up`.
+
+    Returns
+    -------
+    bt.Cerebro
+        Ready to run.
+
+    Raises
+    ------
+    InputError
+        As `set_up`.
+    """
+    cerebro = bt.Cerebro(stdstats=False)
+    for feed in panel.feeds():
+        cerebro.adddata(feed)
+    return set_up(cerebro, config, panel.rates, **more)

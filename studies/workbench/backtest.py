@@ -1,0 +1,211 @@
+"""Base and dynamic portfolio, both through Cerebro and the same kind of account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from riskoverlay.analyzers import summary
+from riskoverlay.errors import InputError
+from riskoverlay.feeds import Cache, Panel, PriceSelection, load
+from riskoverlay.strategies import AccountTerms
+
+from .assemble import assemble
+from .parameters import Config, values_of
+from .progress import Progress
+from .rates import read_rates
+
+__all__ = ["UNLEVERED", "Backtest", "Run", "backtest", "load_panel", "simulate"]
+
+UNLEVERED = {"lev_min": 1.0, "lev_max": 1.0}
+"""The base portfolio: the same strategy, sizer and broker, its leverage bounded to 1."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run through Cerebro gave.
+
+    Attributes
+    ----------
+    decided : list of date
+        Sessions on which weights were decided; statistics count from the session after the first.
+    sessions : DatetimeIndex
+        All n sessions of the run.
+    value : Series of shape (n,)
+        Equity at each close, money.
+    returns : Series of shape (m,)
+        Of the sessions that count, m < n; fractions.
+    weights : DataFrame of shape (n, n_symbols)
+        Unlevered weights in force at each close, after what was decided on it; fractions.
+    exposure : DataFrame of shape (n, 4)
+        leverage (held), target_leverage, volatility_part, brake_part.
+    statistics : dict
+        ann_ret, ann_vol, sharpe, max_drawdown of `returns`; fractions.
+    drawdown : dict
+        Of the whole run: depth, peak, trough, recovery, length, worst.
+    costs : dict
+        Analysis of `TradingCosts`, money.
+    fills : list of dict
+        Every execution, as `Fills` lists them.
+    unfilled : int
+        Own orders that came to nothing.
+    trims : int
+        Sessions on which the account could not open the leverage wanted.
+    """
+
+    decided: list[date]
+    sessions: pd.DatetimeIndex
+    value: pd.Series
+    returns: pd.Series
+    weights: pd.DataFrame
+    exposure: pd.DataFrame
+    statistics: dict[str, float]
+    drawdown: dict[str, Any]
+    costs: dict[str, Any]
+    fills: list[dict[str, Any]]
+    unfilled: int
+    trims: int
+
+    @property
+    def first(self) -> pd.Timestamp:
+        """The first session whose return counts."""
+        return self.returns.index[0]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Base and dynamic on one panel.
+
+    Attributes
+    ----------
+    config : Config
+    panel : Panel
+    base, dynamic : Run
+    """
+
+    config: Config
+    panel: Panel
+    base: Run
+    dynamic: Run
+
+
+def load_panel(config: Config, cache: Cache | None = None) -> Panel:
+    """The bars that a configuration names, with the dated rates its account needs.
+
+    Parameters
+    ----------
+    config : Config
+    cache : Cache, optional
+        Of what Yahoo says.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    InputError, MissingFileError
+        As `feeds.load`.
+    """
+    panel = load(**values_of(config, PriceSelection), cache=cache)
+    account = values_of(config, AccountTerms)
+    rates, notes = read_rates(account, panel.sessions, config["source"], config["data_dir"], cache)
+    return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates else panel
+
+
+def simulate(
+    panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None, **account: Any
+) -> Run:
+    """One run through Cerebro.
+
+    Parameters
+    ----------
+    panel : Panel
+        Bars of the universe.
+    config : Config
+        Every parameter; those of the prices are not looked at.
+    advance : callable, optional
+        Called with the number of sessions done, now and then.
+    **account
+        More arguments of `open_account`, e.g. broker="stock".
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        A parameter out of bounds, or a panel too short for the first weights.
+    ConvergenceError
+        Weights that cannot be solved for.
+    """
+    cerebro = assemble(panel, config, **{"acknowledge": False, **account})
+    if advance is not None:
+        cerebro.addanalyzer(Progress, advance=advance)
+    (strategy,) = cerebro.run()
+    return _collect(panel, config, strategy)
+
+
+def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
+    analyses = {name: analyzer.get_analysis() for name, analyzer in strategy.analyzers.getitems()}
+    if not strategy.rebalances:
+        raise InputError(
+            f"{len(panel.sessions)} sessions common to all symbols decide no weights: min_hist={config['min_hist']} "
+            f"needs {config['min_hist'] + 1} up to a rebalance session ({config['rebalance_freq']})",
+            "give more history, or a smaller min_hist",
+        )
+    daily, exposure = analyses["DailySeries"], analyses["Exposure"]
+    sessions = pd.DatetimeIndex(daily["dates"], name="date")
+    after = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0]), side="right"))
+    returns = pd.Series(daily["returns"], sessions)[after:]
+    if returns.empty:
+        raise InputError(
+            f"the first weights are decided on the last session, {strategy.rebalances[0]}",
+            "nothing can be earned; give more history, or a smaller min_hist",
+        )
+    leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
+    return Run(
+        decided=strategy.rebalances,
+        sessions=sessions,
+        value=pd.Series(daily["value"], sessions),
+        returns=returns,
+        weights=pd.DataFrame(exposure["target_weights"], sessions),
+        exposure=pd.DataFrame({name: exposure[name] for name in leverages}, sessions),
+        statistics=summary(np.asarray(returns)),
+        drawdown=analyses["MaxDrawdown"],
+        costs=analyses["TradingCosts"],
+        fills=analyses["Fills"]["fills"],
+        unfilled=strategy.unfilled,
+        trims=strategy.getsizer().trims,
+    )
+
+
+def backtest(panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None) -> Backtest:
+    """Base and dynamic.
+
+    Parameters
+    ----------
+    panel, config, advance
+        As `simulate`; `advance` hears of 2 × the panel's sessions.
+
+    Returns
+    -------
+    Backtest
+
+    Raises
+    ------
+    InputError, ConvergenceError
+        As `simulate`.
+    """
+    return Backtest(
+        config=config,
+        panel=panel,
+        base=simulate(panel, {**config, **UNLEVERED}, advance=advance),
+        dynamic=simulate(panel, config, advance=advance),
+    )

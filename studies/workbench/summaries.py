@@ -1,0 +1,250 @@
+"""What the files of a backtest hold, what makes them again, and what an older file means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from riskoverlay import __version__
+from riskoverlay.errors import InputError, MissingFileError
+from riskoverlay.feeds import Panel
+
+from .backtest import Backtest, Run
+from .parameters import Config, make_config
+
+__all__ = [
+    "FORMAT",
+    "backtest_summary",
+    "check_format",
+    "data_summary",
+    "read_config",
+    "run_summary",
+    "series_frame",
+    "versions",
+    "with_older_meanings",
+]
+
+FORMAT = 1
+"""Of summaries and of studies in a storage. 0: those without a number."""
+
+OLDER_MEANINGS: dict[int, dict[str, Any]] = {}
+"""format -> parameters that files of this format, and of older ones, do not name, with what those files mean by it.
+
+Whoever adds a parameter raises FORMAT, and says here what made the results of before.
+"""
+
+VERSIONED = ("backtrader", "numpy", "pandas", "scipy", "yfinance", "exchange_calendars")
+
+
+def series_frame(result: Backtest) -> pd.DataFrame:
+    """The notebook's series.
+
+    Parameters
+    ----------
+    result : Backtest
+
+    Returns
+    -------
+    DataFrame of shape (n_sessions, n_columns)
+        A row a session from the one that decided the first weights (equities 1, no return yet). Closes by symbol;
+        `ret_SYM` simple returns; `w_SYM` unlevered weights and `leverage` the target leverage in force for the session,
+        both decided at the close before; `ret_port_base`, `equity_base`, `dd_base` and the same of dynamic: returns of
+        the two accounts, their growth of 1 and its drawdown (negative fraction).
+    """
+    closes = result.panel.closes
+    before = int(closes.index.searchsorted(result.base.first)) - 1
+    out = closes.copy()
+    for symbol in closes:
+        out[f"ret_{symbol}"] = closes[symbol] / closes[symbol].shift(1) - 1.0
+    for symbol in closes:
+        out[f"w_{symbol}"] = result.dynamic.weights[symbol].shift(1)
+    columns: dict[str, pd.Series] = {}
+    for name, run in (("base", result.base), ("dyn", result.dynamic)):
+        equity = (1.0 + run.returns).cumprod().reindex(closes.index)
+        equity.iloc[before] = 1.0
+        columns |= {
+            f"ret_port_{name}": run.returns.reindex(closes.index),
+            f"equity_{name}": equity,
+            f"dd_{name}": equity / equity.cummax() - 1.0,
+        }
+    columns["leverage"] = result.dynamic.exposure["target_leverage"].shift(1)
+    order = ["ret_port_base", "equity_base", "dd_base", "leverage", "ret_port_dyn", "equity_dyn", "dd_dyn"]
+    return out.assign(**{name: columns[name] for name in order}).iloc[before:]
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """What describes one run.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    dict
+        Statistics (fractions), and what it cost (money) with the identity that proves it.
+    """
+    costs = {name: value for name, value in run.costs.items() if name != "sessions"}
+    return {
+        **run.statistics,
+        "costs": costs,
+        "drawdown": run.drawdown,
+        "mean_leverage": float(run.exposure["leverage"].loc[run.first :].mean()),
+        "unfilled_orders": run.unfilled,
+        "trimmed_sessions": run.trims,
+    }
+
+
+def backtest_summary(result: Backtest) -> dict[str, Any]:
+    """Everything that describes a backtest; `config` runs it again.
+
+    Parameters
+    ----------
+    result : Backtest
+
+    Returns
+    -------
+    dict
+        For `write_json`.
+    """
+    return {
+        "format": FORMAT,
+        "config": result.config,
+        "base": run_summary(result.base),
+        "dynamic": run_summary(result.dynamic),
+        "data": data_summary(result.panel, result.base.decided[0], result.base.first),
+        "versions": versions(),
+    }
+
+
+def data_summary(panel: Panel, first_weights: date, statistics_from: date) -> dict[str, Any]:
+    """Which bars a result is from, and between which dates.
+
+    Parameters
+    ----------
+    panel : Panel
+    first_weights : date
+        The session on which weights were first decided.
+    statistics_from : date
+        The first session that counts.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        "source": panel.source,
+        "synthetic": panel.synthetic,
+        "symbols": list(panel.symbols),
+        "first_session": panel.sessions[0],
+        "last_session": panel.sessions[-1],
+        "sessions": len(panel.sessions),
+        "first_weights": first_weights,
+        "statistics_from": statistics_from,
+        "dropped": list(panel.dropped),
+        "warnings": list(panel.warnings),
+        "sha256": panel.sha256,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that make the numbers."""
+    return {"riskoverlay": __version__, **{name: version(name) for name in VERSIONED}}
+
+
+# -- what was written before -------------------------------------------------------------------------------------------
+
+
+def check_format(number: Any, what: str) -> int:
+    """Refuse what a newer program wrote.
+
+    Parameters
+    ----------
+    number : object
+        Its `format`; None: it has none, and is of format 0.
+    what : str
+        The beginning of the error: "config a.json".
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+    """
+    if number is None:
+        return 0
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise InputError(f"{what} has format {number!r}", "give a file written by a run")
+    if number > FORMAT:
+        raise InputError(
+            f"{what} has format {number}, and this program knows none above {FORMAT}",
+            "give it a newer riskoverlay",
+        )
+    return number
+
+
+def with_older_meanings(config: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """A configuration that says what it meant when it was written, and did not need to say.
+
+    Parameters
+    ----------
+    config : mapping
+        As stored.
+    number : int
+        Its format.
+
+    Returns
+    -------
+    dict
+    """
+    meant = dict(config)
+    for last, meanings in sorted(OLDER_MEANINGS.items()):
+        if number <= last:
+            meant = {**meanings, **meant}
+    return meant
+
+
+def read_config(path: str | Path) -> Config:
+    """The `config` of a summary file, or a file that is one.
+
+    Parameters
+    ----------
+    path : str or Path
+        A summary of this format or an older one: parameters that came later have the values that made its results.
+        Or parameters by name alone; those that it does not name have their defaults.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    MissingFileError, InputError
+        No such file; not JSON; written by a newer program; a name or a value that is no parameter's.
+    """
+    path = Path(path)
+    cure = "give a summary file written by a run"
+    if not path.is_file():
+        raise MissingFileError(f"config {path} does not exist", cure)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
+        raise InputError(f"config {path} is not JSON ({error})", cure) from None
+    if isinstance(content, dict) and isinstance(content.get("config"), dict):
+        content = with_older_meanings(
+            content["config"], check_format(content.get("format"), f"config {path}")
+        )
+    if not isinstance(content, dict):
+        raise InputError(f"config {path} holds no parameters", cure)
+    try:
+        return make_config(content)
+    except InputError as error:
+        raise InputError(f"config {path}: {error.said}", error.cure) from None
