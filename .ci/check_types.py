@@ -36,10 +36,21 @@ def main(folder: str = "") -> int:
     """Exit status of mypy; 1 if it has not seen every file."""
     place = Path(folder) if folder else ROOT / ".types"
     package = make_tree(place)
-    besides = [ROOT / "run.py", *sorted((ROOT / "tests").glob("*.py")), *sorted((ROOT / "examples").glob("*.py"))]
+    besides = [
+        ROOT / "run.py",
+        *sorted((ROOT / "tests").glob("*.py")),
+        *sorted((ROOT / "examples").glob("*.py")),
+    ]
     inside = (Path(top) / name for top, _, names in os.walk(package, followlinks=True) for name in names)
     files = [*sorted(path for path in inside if path.suffix == ".py"), *besides]
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--explicit-package-bases"]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        str(ROOT / "pyproject.toml"),
+        "--explicit-package-bases",
+    ]
     done = subprocess.run(
         [*command, *map(str, files)],
         check=False,

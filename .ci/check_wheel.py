@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import check_commands
+
 SCRIPT = """
 import backtrader as bt
 
@@ -42,16 +44,24 @@ class Hold(bt.Strategy):
 
 
 def main(wheel: str, folder: str) -> None:
+    """What the wheel holds, a script beside a stranger's package, and every command there."""
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"riskoverlay"}, tops
-    rooms = {name.split("/")[1] for name in names if name.startswith("riskoverlay/")}
-    assert rooms == {"strategies", "analyzers", "feeds"}, rooms
+    rooms = {name.split("/")[1] for name in names if name.startswith("riskoverlay/") and name.count("/") > 1}
+    assert rooms == {"strategies", "analyzers", "feeds", "studies"}, rooms
+    assert {
+        "riskoverlay/py.typed",
+        "riskoverlay/studies/report/page.js",
+        "riskoverlay/feeds/calibration.json",
+    } <= {*names}
     place = Path(folder)
     (place / "strategies").mkdir(parents=True)
     (place / "strategies" / "__init__.py").write_text(OWN)
     (place / "script.py").write_text(SCRIPT)
     subprocess.run([sys.executable, "script.py"], cwd=place, check=True)
+    check_commands.main([str(Path(sys.executable).parent / "riskoverlay")], place)
+    check_commands.main([sys.executable, "-m", "riskoverlay"], place)
 
 
 if __name__ == "__main__":

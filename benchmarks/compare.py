@@ -29,11 +29,10 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from riskoverlay.studies.workbench.backtest import simulate
-from riskoverlay.studies.workbench.parameters import make_config
-
 from benchmarks.worker import FIELDS
 from riskoverlay import feeds
+from riskoverlay.studies.workbench.parameters import make_config
+from riskoverlay.studies.workbench.runs import simulate
 
 CONTENDERS = {
     "a": ("ours", "stock feed", "bt", "backtrader-next", "vectorbt"),

@@ -49,6 +49,7 @@ def frames_of(path: str) -> dict[str, pd.DataFrame]:
 def ours(frames: dict[str, pd.DataFrame], job: str, feed: str = "PanelFeed", trace: str | None = None) -> Run:
     """This project's strategy, sizer and broker, on its own feed or on backtrader's PandasData."""
     import backtrader as bt
+
     from riskoverlay.feeds import PanelFeed
     from riskoverlay.strategies import RiskParityBlend, VolTargetDrawdownSizer, open_account
 

@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not needed with riskoverlay installed
 
 import backtrader as bt
+
 from riskoverlay.analyzers import DailySeries, StrategyProfit
 from riskoverlay.feeds import load
 from riskoverlay.strategies import OwnPosition, RiskParityBlend, VolTargetDrawdownSizer, open_account

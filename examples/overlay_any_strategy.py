@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not needed with riskoverlay installed
 
 import backtrader as bt
+
 from riskoverlay.analyzers import AnnualizedSharpe, Exposure, MaxDrawdown
 from riskoverlay.feeds import load
 from riskoverlay.strategies import VolTargetDrawdownSizer, open_account

@@ -178,7 +178,7 @@ class SizingRules(Rules):
     )  # fmt: skip
     reverse: bool = parameter(False, "an order against a holding opens the other side as well", shown=False)
     periods: float = parameter(
-        PERIODS, "sessions a year (252 daily, 52 weekly)", shown=False,
+        PERIODS, "sessions a year (252 daily, 52 weekly)", "sessions a year", shown=False,
         above=0.0, problem="is not a number of sessions a year", cure="give e.g. 252",
     )  # fmt: skip
 

@@ -18,6 +18,17 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark a tenth of the cases of every long test, its first among them: what `.ci/run` runs of them."""
+    seen: dict[str, int] = {}
+    for item in items:
+        if item.get_closest_marker("long"):
+            function = item.nodeid.partition("[")[0]
+            if seen.setdefault(function, 0) % 10 == 0:
+                item.add_marker("tenth")
+            seen[function] += 1
+
+
 @pytest.fixture(scope="session")
 def sample() -> Panel:
     """Three years of the sample market."""

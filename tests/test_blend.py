@@ -26,8 +26,8 @@ from riskoverlay.strategies import (
     WeightRules,
     open_account,
 )
-from riskoverlay.studies.workbench.backtest import UNLEVERED, simulate
 from riskoverlay.studies.workbench.parameters import make_config, values_of
+from riskoverlay.studies.workbench.runs import UNLEVERED, simulate
 
 SHORT = {"cov_lookback": 20, "min_hist": 20, "calendar": "XNYS"}
 

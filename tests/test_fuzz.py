@@ -25,8 +25,8 @@ from riskoverlay.feeds import Cache, Panel, align, read_csv_folder, read_wide_cs
 from riskoverlay.feeds.cache import Cached
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.workbench import read_config
-from riskoverlay.studies.workbench.backtest import Run, simulate
 from riskoverlay.studies.workbench.parameters import PARAMETERS, make_config
+from riskoverlay.studies.workbench.runs import Run, simulate
 
 HANG = 60
 """Seconds that one input may take."""

@@ -32,8 +32,8 @@ from riskoverlay.studies.ladder import (
 )
 from riskoverlay.studies.pictures.waterfall import draw_waterfall
 from riskoverlay.studies.workbench import read_config
-from riskoverlay.studies.workbench.backtest import backtest
 from riskoverlay.studies.workbench.parameters import Config, make_config
+from riskoverlay.studies.workbench.runs import backtest
 
 SMALL: dict[str, Any] = {
     "cov_lookback": 60,

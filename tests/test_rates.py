@@ -14,9 +14,9 @@ from yahoo_server import Yahoo, bars, in_place_of_yahoo
 
 from riskoverlay.feeds import Cache
 from riskoverlay.studies.cli import main
-from riskoverlay.studies.workbench.backtest import load_panel, simulate
 from riskoverlay.studies.workbench.parameters import make_config, parse_value
 from riskoverlay.studies.workbench.rates import parse_rate, spread, with_dated_rates
+from riskoverlay.studies.workbench.runs import load_panel, simulate
 
 QUICK = {"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "start": "2024-01-10", "symbols": "SPY,TLT",
          "lev_min": 1.8, "dd_min_scale": 1.0}  # fmt: skip

@@ -38,8 +38,8 @@ from riskoverlay.studies.sweep import (
 )
 from riskoverlay.studies.sweep.space import Dimension, distributions, grid, parse_dimension, propose
 from riskoverlay.studies.workbench import dask_workers
-from riskoverlay.studies.workbench.backtest import UNLEVERED, simulate
 from riskoverlay.studies.workbench.parameters import Config, make_config
+from riskoverlay.studies.workbench.runs import UNLEVERED, simulate
 
 pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
 

@@ -25,8 +25,8 @@ from riskoverlay.studies.walkforward import (
     walkforward,
     windows,
 )
-from riskoverlay.studies.workbench.backtest import simulate
 from riskoverlay.studies.workbench.parameters import Config, make_config
+from riskoverlay.studies.workbench.runs import simulate
 
 QUICK = {"cov_lookback": 40, "min_hist": 40, "vol_lookback": 10}
 SYMBOLS = ["SPY", "TLT", "GLD"]

@@ -16,7 +16,7 @@ import pandas as pd
 
 from riskoverlay.errors import InputError, MissingFileError, StrategyError
 
-from ..workbench.assemble import Part, set_up
+from ..workbench.assembly import Part, set_up
 from ..workbench.parameters import Config
 
 __all__ = ["FromFile", "Ours", "Theirs", "parse_reference"]

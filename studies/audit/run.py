@@ -132,8 +132,9 @@ def _raise_what_no_audit_is_about(base: Tape, files: tuple[str, ...] | None) -> 
         raise error
     if not base.started:
         first = (str(error).splitlines() or [""])[0]
+        where = f"{', '.join(Path(file).name for file in files)}: " if files else ""
         raise StrategyError(
-            f"the run does not start ({type(error).__name__}: {first})",
+            f"{where}the run does not start ({type(error).__name__}: {first})",
             "correct the strategy or its arguments",
         ) from error
 

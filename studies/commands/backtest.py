@@ -11,8 +11,8 @@ from riskoverlay.errors import require
 from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
 from ..report import check_report, write_report
-from ..workbench.backtest import Backtest, Run, backtest
 from ..workbench.outputs import write_file, write_json
+from ..workbench.runs import Backtest, Run, backtest
 from ..workbench.summaries import backtest_summary, series_frame
 from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, panel_of, write_outputs
 from .screen import Screen

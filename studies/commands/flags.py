@@ -13,8 +13,8 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Panel, check_symbols
 from riskoverlay.rules import Parameter
 
-from ..workbench.backtest import load_panel
 from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, shown_parameters
+from ..workbench.runs import load_panel
 from ..workbench.summaries import read_config
 from .screen import Screen
 

@@ -17,8 +17,8 @@ from ..ladder import (
 )
 from ..pictures import draw_waterfall, need_matplotlib
 from ..report import check_report, write_report
-from ..workbench.backtest import backtest
 from ..workbench.outputs import write_file, write_json
+from ..workbench.runs import backtest
 from .flags import (
     Output,
     add_outputs,

@@ -22,8 +22,8 @@ from ..sweep import (
     sweep_frame,
     sweep_summary,
 )
-from ..workbench.backtest import backtest
 from ..workbench.outputs import write_file, write_json
+from ..workbench.runs import backtest
 from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, panel_of, write_outputs
 from .screen import Screen
 from .tries import add_tries, tries_of

@@ -14,8 +14,8 @@ from riskoverlay.feeds import Panel
 from riskoverlay.strategies import LeverageRules, WeightRules
 from riskoverlay.strategies.paper import paper_backtest
 
-from ..workbench.backtest import UNLEVERED, simulate
 from ..workbench.parameters import Config
+from ..workbench.runs import UNLEVERED, simulate
 from ..workbench.workers import check_workers, open_workers
 from .rungs import REAL, RUNGS, Rung, changes_something, rung_settings
 

@@ -10,8 +10,8 @@ import pandas as pd
 from riskoverlay.errors import InputError
 
 from ..report.facts import at_decisions, counted, drawdowns, largest_and_others
-from ..workbench.backtest import Backtest
 from ..workbench.outputs import write_file
+from ..workbench.runs import Backtest
 from .canvas import need_matplotlib, new_figure
 
 __all__ = ["check_picture", "write_picture"]

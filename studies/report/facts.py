@@ -11,7 +11,7 @@ from riskoverlay.analyzers import PERIODS, drawdown_series
 from riskoverlay.strategies.covariance import estimate_covariance
 from riskoverlay.strategies.weights import risk_contributions
 
-from ..workbench.backtest import Backtest, Run
+from ..workbench.runs import Backtest, Run
 
 __all__ = ["at_decisions", "counted", "drawdowns", "largest_and_others", "risk_shares", "rolling_volatility"]
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from riskoverlay.analyzers import monthly_returns
 
-from ..workbench.backtest import Backtest, Run
 from ..workbench.parameters import GROUPS, Config, shown_parameters
+from ..workbench.runs import Backtest, Run
 from ..workbench.summaries import data_summary, run_summary, versions
 from .markup import MISSING, cell, day, escape, figure, number, packed, table
 

@@ -1,6 +1,6 @@
 """Many runs, and what they prove."""
 
-from .judge import Judged, judge
+from .judged import Judged, judge
 from .run import BATCH, SEARCHES, number_of_tries, sweep
 from .space import Dimension, Params, parse_dimension
 from .tries import CRITERIA, Outcome, Sweep, Try, run_try

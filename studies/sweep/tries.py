@@ -13,8 +13,8 @@ from riskoverlay.analyzers import summary as statistics
 from riskoverlay.errors import ConvergenceError, InputError
 from riskoverlay.feeds import Panel
 
-from ..workbench.backtest import simulate
 from ..workbench.parameters import Config
+from ..workbench.runs import simulate
 from .space import Dimension, Params
 
 __all__ = ["CRITERIA", "Outcome", "Sweep", "Try", "run_try"]

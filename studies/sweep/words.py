@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..judgement import Interval, intervals_summary
 from ..workbench.summaries import FORMAT, data_summary, versions
-from .judge import Judged
+from .judged import Judged
 from .space import Params
 from .tries import Sweep
 

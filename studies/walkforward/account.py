@@ -16,7 +16,7 @@ from riskoverlay.feeds import Panel
 from riskoverlay.strategies import RiskParityBlend
 
 from ..sweep import Params
-from ..workbench.assemble import assemble, our_sizer, our_strategy
+from ..workbench.assembly import assemble, our_sizer, our_strategy
 from ..workbench.parameters import Config
 
 __all__ = ["Account", "Plan", "trade_plan"]

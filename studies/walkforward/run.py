@@ -14,10 +14,10 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 
 from ..sweep import CRITERIA, Dimension, Sweep, sweep
-from ..workbench.backtest import simulate
 from ..workbench.parameters import GROUPS, Config, shown_parameters
+from ..workbench.runs import simulate
 from .account import Account, trade_plan
-from .windows import Window, choose, windows
+from .choosing import Window, choose, windows
 
 __all__ = ["Walk", "walkforward"]
 

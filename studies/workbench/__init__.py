@@ -1,9 +1,9 @@
 """What every study is made with: parameters, one assembly of a Cerebro, backtest, workers, outputs."""
 
-from .assemble import ANALYZERS, assemble, our_sizer, our_strategy, set_up
-from .backtest import UNLEVERED, Backtest, Run, backtest, load_panel, simulate
+from .assembly import ANALYZERS, assemble, our_sizer, our_strategy, set_up
 from .outputs import write_file, write_json
 from .parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, values_of
+from .runs import UNLEVERED, Backtest, Run, backtest, load_panel, simulate
 from .summaries import backtest_summary, read_config, series_frame
 from .workers import open_workers
 

@@ -15,8 +15,8 @@ from riskoverlay import __version__
 from riskoverlay.errors import InputError, MissingFileError
 from riskoverlay.feeds import Panel
 
-from .backtest import Backtest, Run
 from .parameters import Config, make_config
+from .runs import Backtest, Run
 
 __all__ = [
     "FORMAT",

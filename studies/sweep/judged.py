@@ -17,7 +17,7 @@ from ..judgement import (
     deflated_sharpe,
     session_sharpe,
 )
-from ..workbench.backtest import UNLEVERED, simulate
+from ..workbench.runs import UNLEVERED, simulate
 from .tries import Sweep, Try
 
 __all__ = ["Judged", "judge"]

@@ -15,7 +15,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import Cache, Panel, PriceSelection, load
 from riskoverlay.strategies import AccountTerms
 
-from .assemble import assemble
+from .assembly import assemble
 from .parameters import Config, values_of
 from .progress import Progress
 from .rates import read_rates
