@@ -14,7 +14,8 @@ import backtrader as bt
 
 from riskoverlay.analyzers import DailySeries, StrategyProfit
 from riskoverlay.feeds import load
-from riskoverlay.strategies import OwnPosition, RiskParityBlend, VolTargetDrawdownSizer, open_account
+from riskoverlay.strategies import OwnPosition, RiskParityBlend, VolTargetDrawdownSizer
+from riskoverlay.studies.workbench import assemble, make_config
 
 
 class CrossOver(OwnPosition, bt.strategies.SMA_CrossOver):
@@ -23,24 +24,26 @@ class CrossOver(OwnPosition, bt.strategies.SMA_CrossOver):
 
 def main() -> dict[str, float]:
     """Run both; returns each strategy's profit and the account's, money."""
-    cerebro = bt.Cerebro(stdstats=False)
-    for feed in load("sample").feeds():
-        cerebro.adddata(feed)
-    open_account(cerebro, cash=100_000)
-    cerebro.addstrategy(RiskParityBlend)
-    cerebro.addstrategy(CrossOver, fast=50, slow=200)
     # A sizer each: 60 % of the equity for ours, 40 % for the other, whose one slot is SPY.
-    cerebro.addsizer_byidx(0, VolTargetDrawdownSizer, allocation=0.6, lev_max=1.5)
-    cerebro.addsizer_byidx(1, VolTargetDrawdownSizer, allocation=0.4, slots=1, lev_max=1.5)
-    cerebro.addanalyzer(StrategyProfit, _name="profit")
-    cerebro.addanalyzer(DailySeries, _name="series")
+    cerebro = assemble(
+        load("sample"),
+        make_config({"cash": 100_000.0}),
+        pairs=[
+            ((RiskParityBlend, {}), (VolTargetDrawdownSizer, {"allocation": 0.6, "lev_max": 1.5})),
+            (
+                (CrossOver, {"fast": 50, "slow": 200}),
+                (VolTargetDrawdownSizer, {"allocation": 0.4, "slots": 1, "lev_max": 1.5}),
+            ),
+        ],
+        analyzers=[(StrategyProfit, {}), (DailySeries, {})],
+    )
     strategies = cerebro.run()
 
     profits = {}
     for strategy in strategies:
-        analysis = strategy.analyzers.profit.get_analysis()
+        analysis = strategy.analyzers.StrategyProfit.get_analysis()
         profits[analysis["strategy"]] = analysis["profit"]
-    series = strategies[0].analyzers.series.get_analysis()
+    series = strategies[0].analyzers.DailySeries.get_analysis()
     profits["account"] = series["value"][-1] - series["start"]
     for name, profit in profits.items():
         print(f"{name:16} {profit:12,.2f}")

@@ -10,29 +10,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not needed with riskoverlay installed
 
-import backtrader as bt
 
 from riskoverlay.analyzers import AnnualizedSharpe
 from riskoverlay.feeds import load
-from riskoverlay.strategies import RiskParityBlend, open_account
+from riskoverlay.strategies import RiskParityBlend
+from riskoverlay.studies.workbench import assemble, make_config
 
 
 def main(maxcpus: int = 2) -> dict[tuple[float, float], float]:
     """Sharpe ratio by (alpha_minvar, target_vol). Many tries make one of them look good by luck."""
-    cerebro = bt.Cerebro(stdstats=False, maxcpus=maxcpus)
-    for feed in load("sample", end="2013-12-31").feeds():
-        cerebro.adddata(feed)
-    open_account(cerebro, cash=100_000)
+    panel, config = load("sample", end="2013-12-31"), make_config({"cash": 100_000.0})
+    cerebro = assemble(panel, config, pairs=(), analyzers=[(AnnualizedSharpe, {})])
     cerebro.optstrategy(
         RiskParityBlend,
         alpha_minvar=(0.0, 0.3, 0.6),
         overlay=tuple({"target_vol": target} for target in (0.08, 0.12)),
     )
-    cerebro.addanalyzer(AnnualizedSharpe, _name="sharpe")
     results = {}
-    for (run,) in cerebro.run():
+    for (run,) in cerebro.run(maxcpus=maxcpus):
         key = (run.params.alpha_minvar, run.params.overlay["target_vol"])
-        results[key] = run.analyzers.sharpe.get_analysis()["sharpe"]
+        results[key] = run.analyzers.AnnualizedSharpe.get_analysis()["sharpe"]
     for (alpha, target), sharpe in results.items():
         print(f"alpha_minvar {alpha:.1f}  target_vol {target:.2f}  sharpe {sharpe:.3f}")
     return results

@@ -15,19 +15,18 @@ import backtrader as bt
 
 from riskoverlay.analyzers import AnnualizedSharpe, Exposure, MaxDrawdown
 from riskoverlay.feeds import load
-from riskoverlay.strategies import VolTargetDrawdownSizer, open_account
+from riskoverlay.strategies import VolTargetDrawdownSizer
+from riskoverlay.studies.workbench import assemble, make_config
 
 
 def run(**overlay: float) -> dict[str, float]:
     """Sharpe ratio, drawdown and highest leverage of the strategy on SPY under an overlay."""
-    cerebro = bt.Cerebro(stdstats=False)
-    for feed in load("sample", symbols="SPY").feeds():
-        cerebro.adddata(feed)
-    open_account(cerebro, cash=100_000)
-    cerebro.addstrategy(bt.strategies.SMA_CrossOver, fast=50, slow=200)
-    cerebro.addsizer(VolTargetDrawdownSizer, **overlay)
-    for analyzer in (AnnualizedSharpe, MaxDrawdown, Exposure):
-        cerebro.addanalyzer(analyzer, _name=analyzer.__name__)
+    cerebro = assemble(
+        load("sample", symbols="SPY"),
+        make_config({"cash": 100_000.0}),
+        pairs=[((bt.strategies.SMA_CrossOver, {"fast": 50, "slow": 200}), (VolTargetDrawdownSizer, overlay))],
+        analyzers=[(AnnualizedSharpe, {}), (MaxDrawdown, {}), (Exposure, {})],
+    )
     analyzers = cerebro.run()[0].analyzers
     return {
         "sharpe": analyzers.AnnualizedSharpe.get_analysis()["sharpe"],

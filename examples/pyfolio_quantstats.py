@@ -11,14 +11,14 @@ import sys
 import warnings
 from pathlib import Path
 
-import backtrader as bt
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from riskoverlay.analyzers import PERIODS, PortfolioReturns, summary
 from riskoverlay.feeds import load
-from riskoverlay.strategies import RiskParityBlend, open_account
+from riskoverlay.strategies import RiskParityBlend
+from riskoverlay.studies.workbench import assemble, make_config
 
 warnings.filterwarnings("ignore", message='Module "zipline.assets" not found')
 
@@ -31,15 +31,15 @@ def main() -> dict[str, dict[str, float]]:
     import quantstats as qs
     from pyfolio import pos, timeseries, txn
 
-    cerebro = bt.Cerebro(stdstats=False)
-    for feed in load("sample", end="2012-12-31").feeds():
-        cerebro.adddata(feed)
-    open_account(cerebro, cash=100_000.0)
-    cerebro.addstrategy(RiskParityBlend, cov_lookback=126, min_hist=126)
-    cerebro.addanalyzer(PortfolioReturns, _name="pyfolio")
+    cerebro = assemble(
+        load("sample", end="2012-12-31"),
+        make_config({"cash": 100_000.0}),
+        pairs=[((RiskParityBlend, {"cov_lookback": 126, "min_hist": 126}), None)],  # None: its own sizer
+        analyzers=[(PortfolioReturns, {})],
+    )
     (strategy,) = cerebro.run()
 
-    returns, positions, transactions, _ = strategy.analyzers.pyfolio.get_pf_items()
+    returns, positions, transactions, _ = strategy.analyzers.PortfolioReturns.get_pf_items()
     stats = timeseries.perf_stats(returns, positions=positions, transactions=transactions)
     print(stats.to_string())
     print("mean allocation:")

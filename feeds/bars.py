@@ -16,30 +16,21 @@ _EPOCH = 719163  # proleptic ordinal of 1970-01-01, the day number backtrader gi
 
 
 def day_numbers(index: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
-    """backtrader's number of each date in a tz-naive index without missing dates: `bt.date2num`, bit for bit.
+    """backtrader's number of each date: `bt.date2num`, bit for bit; midnights, as daily bars have them, at once.
 
-    Returns an array of shape (len(index),). Midnights, which is what daily bars have, are converted at once.
+    Parameters
+    ----------
+    index : DatetimeIndex
+        tz-naive, without missing dates.
+
+    Returns
+    -------
+    ndarray of shape (len(index),)
     """
     days = index.to_numpy().astype("datetime64[D]")
     if (days == index.to_numpy()).all():
         return (days.astype(np.int64) + _EPOCH).astype(np.float64)
     return np.array([bt.date2num(stamp) for stamp in index.to_pydatetime()], dtype=np.float64)
-
-
-class _Tick:
-    """A `tick_*` attribute read off the current bar: on a whole bar, the bar is the tick.
-
-    It has no `__set__`, so that what stock backtrader stores while replaying takes precedence.
-    """
-
-    def __init__(self, line: str) -> None:
-        self.line = line
-
-    def __get__(self, feed: Any, owner: type) -> float | None:
-        if feed is None or not len(feed):
-            return None
-        value: float = getattr(feed.lines, self.line)[0]
-        return value
 
 
 class PanelFeed(bt.feeds.PandasData):
@@ -49,15 +40,14 @@ class PanelFeed(bt.feeds.PandasData):
     bookkeeping. With filters (resampling and replaying are filters), an input timezone, or columns that are
     not plain numbers, bars go through stock backtrader one by one. A tz-aware index of daily or longer bars
     becomes its local date; PandasData would store UTC and shift the date.
-    """
 
-    tick_open = _Tick("open")
-    tick_high = _Tick("high")
-    tick_low = _Tick("low")
-    tick_close = _Tick("close")
-    tick_volume = _Tick("volume")
-    tick_openinterest = _Tick("openinterest")
-    tick_last = _Tick("close")
+    Parameters
+    ----------
+    dataname : DataFrame
+        Daily bars, dates in the index.
+    **params
+        Those of `PandasData`.
+    """
 
     _filled = False  # every bar is in the lines' arrays, so moving on is only counting
 
@@ -70,11 +60,20 @@ class PanelFeed(bt.feeds.PandasData):
         if self.p.datetime is None and self._timeframe >= bt.TimeFrame.Days and frame.index.tz is not None:
             self.p.dataname = frame.set_axis(frame.index.tz_localize(None).normalize())
 
+    def __getattr__(self, name: str) -> Any:
+        """`tick_close` and kin, which stock backtrader stores anew for each bar: on a whole bar, the bar is the tick."""
+        if name.startswith("tick_"):
+            line = name.removeprefix("tick_").replace("last", "close")
+            return getattr(self.lines, line)[0] if len(self) else None
+        return super().__getattr__(name)
+
     def start(self) -> None:
+        """Begin a run."""
         super().start()
         self._filled = False
 
     def preload(self) -> None:
+        """Fill every line at once, where nothing may change a bar on its way in."""
         columns = None if self._one_by_one() else self._columns()
         if columns is None:
             super().preload()
@@ -139,6 +138,17 @@ class PanelFeed(bt.feeds.PandasData):
         return float("inf")
 
     def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
+        """Move on; on a filled feed that is only counting.
+
+        Parameters
+        ----------
+        size : int
+            Bars.
+        datamaster : feed, optional
+            That it follows.
+        ticks : bool
+            Whether stock backtrader keeps ticks.
+        """
         if not self._filled or datamaster is not None:
             super().advance(size, datamaster, ticks)
             return

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import pandas as pd
 import platformdirs
 
 from riskoverlay.errors import InputError
+from riskoverlay.files import replace_file
 
 from .calendars import calendar_of, finished_session
 from .symbols import check_symbols
@@ -30,23 +30,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Cache", "Cached", "file_name", "user_folder"]
 
-_OVERLAP = 10  # sessions fetched again, to see whether the vendor has restated what is kept
-_AGREES = 1e-5  # relative; the vendor's rounding is below, a dividend that matters above
+_FORMAT = 1  # of the files; 0: those without a number
 _RECENT = pd.Timedelta(hours=1)  # after which a symbol without its last session is asked for again
 _ABANDONED = 3600.0  # seconds after which a temporary file belongs to a process that was killed
+_WRITING = ".writing-"  # begins the names of temporary files
 _COLUMNS = ("open", "high", "low", "close", "volume", "adj_close", "dividend", "split")
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|COM\d|LPT\d)", re.IGNORECASE)  # no file names on Windows
 
 
 @dataclass(frozen=True)
 class Cached:
-    """All the bars of one symbol, and when they were fetched."""
+    """All the bars of one symbol, and when they were fetched.
+
+    Attributes
+    ----------
+    symbol : str
+    bars : DataFrame
+        As `fetch_yahoo` gives them: unadjusted, unchecked.
+    fetched : Timestamp
+        UTC.
+    """
 
     symbol: str
     bars: pd.DataFrame
-    """As `fetch_yahoo` gives them: unadjusted, unchecked."""
     fetched: pd.Timestamp
-    """UTC."""
 
     @property
     def last(self) -> pd.Timestamp:
@@ -67,11 +74,23 @@ class Cache:
     and renamed over the old one: a reader, a killed writer and a second process all leave or find a whole file. Of two
     processes that write at once the later one stays; both wrote what Yahoo said. A checksum covers every byte.
 
-    folder: created when needed; the user's own cache folder unless given
-    refresh: fetch every symbol anew
-    offline: serve what is there, ask nobody
-    progress: called with each symbol when its bars are there
-    now: the time, UTC
+    Parameters
+    ----------
+    folder : str or Path
+        Created when needed (default: the user's own cache folder).
+    refresh : bool
+        Fetch every symbol anew.
+    offline : bool
+        Serve what is there, ask nobody.
+    progress : callable, optional
+        Called with each symbol when its bars are there.
+    now : callable
+        The time, UTC.
+
+    Raises
+    ------
+    InputError
+        `refresh` with `offline`; a folder that is none.
     """
 
     folder: str | Path = field(default_factory=user_folder)
@@ -93,43 +112,70 @@ class Cache:
     def bars(
         self, symbols: Sequence[str] | str, end: pd.Timestamp | None = None
     ) -> tuple[dict[str, Cached], list[str]]:
-        """All bars of each symbol, and a sentence for each thing to know about their age.
+        """All bars of each symbol.
 
         A file is fresh when it holds the last session that is over (and not after `end`), or was fetched within the
-        last hour. Of one that is not, only the sessions that are missing are fetched, as long as the ten before them
-        have not been restated; a dividend or a split does that, and then all is fetched.
+        last hour. Of one that is not, all of the history is fetched: a vendor corrects and restates it at any place,
+        and one request brings one day or all of them.
 
-        Raises ValueError, naming the symbols, where there is neither an answer nor a file that is whole. What else
-        came is kept all the same.
+        Parameters
+        ----------
+        symbols : sequence of str, or str
+        end : Timestamp, optional
+            Sessions after it are not missed.
+
+        Returns
+        -------
+        bars : dict
+            symbol -> Cached.
+        notes : list of str
+            A sentence for each thing to know about their age.
+
+        Raises
+        ------
+        InputError
+            Symbols for which there is neither an answer nor a file that is whole. What else came is kept all the same.
         """
         names = check_symbols(symbols)
         now = self.now()
         held, damaged = self._held(names)
         if self.offline:
             self._refuse_offline(names, held, damaged)
-            for symbol in names:
-                self._tell(symbol)
+            self._report(names)
             return held, _ages("offline", held, names)
         wanted = [
             name for name in names if name not in held or self.refresh or not _fresh(held[name], now, end)
         ]
-        for symbol in names:
-            if symbol not in wanted:
-                self._tell(symbol)
-        fetched, faults = self._fetched(wanted, held, now)
-        notes = [f"{text.rpartition(': ')[0]} and was fetched anew" for text in damaged.values()]
+        self._report([name for name in names if name not in wanted])
+        fetched, faults = self._fetched(wanted, now)
+        notes = [f"{error.said} and was fetched anew" for error in damaged.values()]
         notes += self._keep(fetched)
         lost = {symbol: fault for symbol, fault in faults.items() if symbol not in held}
         if lost:
-            broken = [f"{damaged[symbol].rpartition(': ')[0]} and " for symbol in lost if symbol in damaged]
-            raise ValueError("".join(broken) + refusal(lost))
+            refused = refusal(lost)
+            broken = [f"{damaged[symbol].said} and " for symbol in lost if symbol in damaged]
+            raise InputError("".join(broken) + refused.said, refused.cure)
         if faults:
-            why = refusal(faults).partition(": ")[0]
-            notes += _ages(why, held, [name for name in names if name in faults])
+            notes += _ages(refusal(faults).said, held, [name for name in names if name in faults])
         return {name: fetched.get(name) or held[name] for name in names}, notes
 
     def read(self, symbol: str) -> Cached | None:
-        """What the file of a symbol holds; None without one. Raises ValueError, naming it, if it is damaged."""
+        """What the file of a symbol holds.
+
+        Parameters
+        ----------
+        symbol : str
+
+        Returns
+        -------
+        Cached or None
+            None without a file.
+
+        Raises
+        ------
+        InputError
+            A file that cannot be read, is damaged, or was written by a newer program.
+        """
         path = self.path(symbol)
         try:
             content = path.read_bytes()
@@ -142,51 +188,48 @@ class Cache:
             ) from None
         try:
             return _parsed(content, symbol)
-        except ValueError as error:
+        except _UnreadableError as error:
             raise InputError(
-                f"cache file {path} is damaged ({error})", "fetch it again, without offline, or delete it"
+                f"cache file {path} {error}", "fetch it again, without offline, or delete it"
             ) from None
 
     def write(self, cached: Cached) -> None:
-        """Put a symbol's file in place of the old one, all at once. Raises OSError."""
+        """Put a symbol's file in place of the old one, all at once.
+
+        Parameters
+        ----------
+        cached : Cached
+
+        Raises
+        ------
+        OSError
+        """
         path = self.path(cached.symbol)
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_text(cached))
-                file.flush()
-                os.fsync(file.fileno())
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)  # a folder may be shared; mkstemp's 0600 is for secrets
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_file(path, lambda temporary: temporary.write_bytes(_text(cached)), prefix=_WRITING)
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _held(self, names: Sequence[str]) -> tuple[dict[str, Cached], dict[str, str]]:
-        """What the files hold; and for those that are damaged, the sentence that says so."""
+    def _held(self, names: Sequence[str]) -> tuple[dict[str, Cached], dict[str, InputError]]:
+        """What the files hold; and for those that are damaged, the error that says so."""
         held: dict[str, Cached] = {}
-        damaged: dict[str, str] = {}
+        damaged: dict[str, InputError] = {}
         for symbol in names:
             try:
                 found = self.read(symbol)
-            except ValueError as error:
-                damaged[symbol] = str(error)
+            except InputError as error:
+                damaged[symbol] = error
                 continue
             if found is not None:
                 held[symbol] = found
         return held, damaged
 
     def _refuse_offline(
-        self, names: Sequence[str], held: Mapping[str, Cached], damaged: Mapping[str, str]
+        self, names: Sequence[str], held: Mapping[str, Cached], damaged: Mapping[str, InputError]
     ) -> None:
-        for text in damaged.values():
-            raise ValueError(text)
+        for error in damaged.values():
+            raise error
         missing = [symbol for symbol in names if symbol not in held]
         if missing:
             raise InputError(
@@ -194,37 +237,14 @@ class Cache:
             )
 
     def _fetched(
-        self, wanted: Sequence[str], held: Mapping[str, Cached], now: pd.Timestamp
+        self, wanted: Sequence[str], now: pd.Timestamp
     ) -> tuple[dict[str, Cached], dict[str, Fault]]:
         """The wanted symbols' bars as they are now, and why some have none."""
         if not wanted:
             return {}, {}
         _keep_yfinance_in(str(self.folder))
-        told: set[str] = set()
-
-        def answered(symbol: str) -> None:
-            if symbol not in told:
-                told.add(symbol)
-                self._tell(symbol)
-
-        whole = [symbol for symbol in wanted if symbol not in held or self.refresh]
-        rest = [symbol for symbol in wanted if symbol not in whole]
-        results: dict[str, Cached] = {}
-        faults: dict[str, Fault] = {}
-        if rest:
-            since = min(held[symbol].bars.index[-_OVERLAP:][0] for symbol in rest)
-            news, faults = fetch_yahoo(rest, pd.Timestamp(since), answered=answered, now=now)
-            for symbol, bars in news.items():
-                joined = _joined(held[symbol].bars, bars)
-                if joined is None:
-                    whole.append(symbol)
-                else:
-                    results[symbol] = Cached(symbol, joined, now)
-        if whole:
-            all_bars, more = fetch_yahoo(whole, answered=answered, now=now)
-            results |= {symbol: Cached(symbol, bars, now) for symbol, bars in all_bars.items()}
-            faults |= more
-        return results, faults
+        found, faults = fetch_yahoo(wanted, answered=lambda symbol: self._report([symbol]), now=now)
+        return {symbol: Cached(symbol, bars, now) for symbol, bars in found.items()}, faults
 
     def _keep(self, fetched: Mapping[str, Cached]) -> list[str]:
         """Write the files; a folder that cannot be written costs a sentence, not the run."""
@@ -235,15 +255,24 @@ class Cache:
                 return [f"cache {self.folder} cannot be written ({error.strerror}): the prices are not kept"]
         return []
 
-    def _tell(self, symbol: str) -> None:
+    def _report(self, symbols: Sequence[str]) -> None:
         if self.progress is not None:
-            self.progress(symbol)
+            for symbol in symbols:
+                self.progress(symbol)
 
 
 def file_name(symbol: str) -> str:
     """The file name of any text: upper case, other characters than A-Z 0-9 _ - as %XX, never long.
 
     Symbols differ by case nowhere at Yahoo, and not every file system tells cases apart.
+
+    Parameters
+    ----------
+    symbol : str
+
+    Returns
+    -------
+    str
     """
     safe = quote(symbol.upper(), safe="").replace(".", "%2E").replace("~", "%7E")
     if _RESERVED.fullmatch(safe):
@@ -258,26 +287,10 @@ def _fresh(cached: Cached, now: pd.Timestamp, end: pd.Timestamp | None) -> bool:
     return wanted is None or cached.last >= wanted or now - _RECENT <= cached.fetched <= now
 
 
-def _joined(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame | None:
-    """`old` with the sessions of `new`; None where the two do not agree, or a dividend or split came since."""
-    later = new[new.index > old.index[-1]]
-    both = new[new.index <= old.index[-1]]
-    before = old[old.index >= new.index[0]]
-    if (
-        both.empty
-        or not both.index.equals(before.index)
-        or (later[["dividend", "split"]] != 0).any(axis=None)
-    ):
-        return None
-    for name in ("close", "adj_close", "dividend", "split"):
-        if not np.allclose(both[name], before[name], rtol=_AGREES, atol=0.0, equal_nan=True):
-            return None
-    return pd.concat([old[old.index < new.index[0]], new])
-
-
 def _text(cached: Cached) -> bytes:
     """The file: a line with the SHA-256 of all that follows, a line that describes it, and the bars as CSV."""
     described = {
+        "format": _FORMAT,
         "symbol": cached.symbol,
         "fetched": cached.fetched.tz_convert("UTC").isoformat(),
         "rows": len(cached.bars),
@@ -289,23 +302,31 @@ def _text(cached: Cached) -> bytes:
     return f"# sha256 {hashlib.sha256(below).hexdigest()}\n".encode() + below
 
 
+class _UnreadableError(Exception):
+    """Why a file cannot be used, to be said after its name."""
+
+
 def _parsed(content: bytes, symbol: str) -> Cached:
-    """What `_text` wrote. Raises ValueError with the reason."""
+    """What `_text` wrote. Raises _UnreadableError."""
     first, _, below = content.partition(b"\n")
     if first != f"# sha256 {hashlib.sha256(below).hexdigest()}".encode():
-        raise InputError("its checksum does not match")
+        raise _UnreadableError("is damaged (its checksum does not match)")
     described, _, table = below.partition(b"\n")
     try:
         about = json.loads(described[2:])
+        number = about.get("format", 0)
+        if number > _FORMAT:
+            raise _UnreadableError(f"is of format {number}, written by a newer riskoverlay")
         fetched = pd.Timestamp(about["fetched"])
         # As text first: not every pandas reads back the very number that was written.
         cells = pd.read_csv(io.BytesIO(table), index_col="date", dtype=str)
         dates = pd.DatetimeIndex(pd.to_datetime(cells.index, format="%Y-%m-%d")).as_unit("ns")
         bars = cells[list(_COLUMNS)].astype(np.float64).set_axis(dates)
-        if about["symbol"].upper() != symbol.upper() or bars.empty or len(bars) != about["rows"]:
-            raise ValueError
+        whole = about["symbol"].upper() == symbol.upper() and len(bars) == about["rows"] > 0
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError("it holds something else") from None
+        whole = False
+    if not whole:
+        raise _UnreadableError("is damaged (it holds something else)")
     return Cached(symbol, bars.rename_axis("date"), fetched)
 
 
@@ -323,7 +344,7 @@ def _ages(why: str, held: Mapping[str, Cached], names: Sequence[str]) -> list[st
 
 def _sweep(folder: Path) -> None:
     """Remove what killed writers left behind."""
-    for path in folder.glob(".writing-*"):
+    for path in folder.glob(f"{_WRITING}*"):
         try:
             if time.time() - path.stat().st_mtime > _ABANDONED:
                 path.unlink()

@@ -134,7 +134,9 @@ def _paths(folder: str | Path, symbols: Sequence[str] | str | None, suffix: str)
         raise MissingFileError(f"{folder} {what}", f"give a folder with one SYMBOL{suffix} each")
     there = sorted(path.stem for path in folder.glob(f"*{suffix}"))
     if not there:
-        raise MissingFileError(f"{folder} has no {suffix} file", f"give a folder with one SYMBOL{suffix} each")
+        raise MissingFileError(
+            f"{folder} has no {suffix} file", f"give a folder with one SYMBOL{suffix} each"
+        )
     paths = {}
     for symbol in check_symbols(there if symbols is None else symbols):
         paths[symbol] = folder / f"{symbol}{suffix}"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .adjust import Raw
 from .calendars import calendar_of, exchange_sessions
-from .validation import FIELDS
+from .rows import FIELDS, check_numbers, check_ranges, repeated, step_back
 
 __all__ = ["CHECKS", "Finding", "check_bars", "errors", "findings_table", "quality", "sentences"]
 
@@ -23,8 +23,6 @@ CHECKS = (
     "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend",
 )  # fmt: skip
 """In the order in which they are made."""
-
-_ROUNDING = 1e-6  # as `validate`
 
 # Thresholds, set so that sixteen years of eight large ETFs give one finding, and each fault below gives its own.
 _STALE = 5  # closes in a row that are the same
@@ -38,21 +36,44 @@ _DIVIDEND = 0.0005  # fraction by which the adjusted return may differ from that
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's result for one symbol."""
+    """One check's result for one symbol.
+
+    Attributes
+    ----------
+    symbol : str
+    check : str
+        One of CHECKS.
+    severity : {"error", "warning"}
+        An error stops a run.
+    text : str
+        What was found, with the first date.
+    dates : tuple of str
+        All dates it was found on, YYYY-MM-DD.
+    """
 
     symbol: str
     check: str
-    """One of CHECKS."""
     severity: Literal["error", "warning"]
-    """An error stops a run."""
     text: str
-    """What was found, with the first date."""
     dates: tuple[str, ...] = ()
-    """All dates it was found on, YYYY-MM-DD."""
 
 
 def quality(raw: Mapping[str, Raw], *, calendar: str | None = None, widened: float = 0.0) -> list[Finding]:
-    """The findings of `check_bars` for each symbol; None is each symbol's own calendar (`calendar_of`)."""
+    """The findings of `check_bars` for each symbol.
+
+    Parameters
+    ----------
+    raw : mapping
+        symbol -> Raw.
+    calendar : str, optional
+        Default: each symbol's own (`calendar_of`).
+    widened : float
+        As `check_bars`.
+
+    Returns
+    -------
+    list of Finding
+    """
     found: list[Finding] = []
     for symbol, (_, bars) in raw.items():
         found += check_bars(bars, symbol, calendar=calendar or calendar_of(symbol), widened=widened)
@@ -64,13 +85,28 @@ def check_bars(
 ) -> list[Finding]:
     """Findings about one symbol's bars as a source gives them.
 
-    bars: dates in the index; open high low close volume, and perhaps adj_close (then spikes are looked for in the
-        adjusted closes) and dividend (cash a share on its ex-date)
-    calendar: exchange calendar whose sessions there should be; None is none
-    widened: fraction by which an open or close may lie outside low..high before that is an error. 0 for sources that
-        are refused then.
+    An error is what `validate` refuses.
 
-    An error is what `validate` refuses. Raises ValueError for an unknown calendar.
+    Parameters
+    ----------
+    bars : DataFrame
+        Dates in the index; open high low close volume, perhaps adj_close (then spikes are looked for in the adjusted
+        closes) and dividend (cash a share on its ex-date).
+    symbol : str
+    calendar : str or None
+        Exchange calendar whose sessions there should be; None is none.
+    widened : float
+        Fraction by which an open or close may lie outside low..high before that is an error. 0 for sources that are
+        refused then.
+
+    Returns
+    -------
+    list of Finding
+
+    Raises
+    ------
+    InputError
+        An unknown calendar.
     """
     report = _Report(symbol)
     lowered = [str(column).strip().lower() for column in bars.columns]
@@ -149,12 +185,11 @@ class _Report:
 
 def _check_dates(report: _Report, dates: pd.DatetimeIndex) -> None:
     report.where(
-        "dates", "error", np.asarray(dates.duplicated()), dates,
+        "dates", "error", repeated(dates), dates,
         "{first} is there more than once", "{n} rows repeat a date, first {first}",
     )  # fmt: skip
-    back = np.r_[False, np.diff(dates.asi8) < 0]
     report.where(
-        "dates", "error", back, dates,
+        "dates", "error", step_back(dates), dates,
         "{first} comes after a later date", "{n} rows come after a later date, first {first}",
     )  # fmt: skip
 
@@ -174,37 +209,29 @@ def _check_calendar(report: _Report, dates: pd.DatetimeIndex, calendar: str) -> 
 def _check_values(report: _Report, values: pd.DataFrame) -> Flags:
     """Which rows can be looked at further."""
     usable = np.ones(len(values), dtype=bool)
-    for field in values.columns:
-        column = values[field].to_numpy()
-        odd = ~np.isfinite(column)
+    what = {"number": "not a number", "price": "not above zero", "volume": "negative"}
+    for field, rule, bad in check_numbers(values):
         report.where(
-            "values", "error", odd, values.index,
-            f"{field} on {{first}} is not a number", f"{field} is not a number on {{n}} dates, first {{first}}",
+            "values", "error", bad, values.index,
+            f"{field} on {{first}} is {what[rule]}", f"{field} is {what[rule]} on {{n}} dates, first {{first}}",
         )  # fmt: skip
-        low = ~odd & ((column < 0) if field in ("volume", "dividend") else (column <= 0))
-        what = "negative" if field in ("volume", "dividend") else "not above zero"
-        report.where(
-            "values", "error", low, values.index,
-            f"{field} on {{first}} is {what}", f"{field} is {what} on {{n}} dates, first {{first}}",
-        )  # fmt: skip
-        usable &= ~odd & ~low
+        usable &= ~bad
     return usable
 
 
 def _check_range(report: _Report, values: pd.DataFrame, widened: float) -> None:
-    high, low, close = (values[field].to_numpy() for field in ("high", "low", "close"))
-    room = _ROUNDING * close
-    crossed = high < low - room
-    report.where(
-        "range", "error", crossed, values.index,
-        "high is below low on {first}", "high is below low on {n} dates, first {first}",
-    )  # fmt: skip
-    for field in ("open", "close"):
+    high, low = (values[field].to_numpy() for field in ("high", "low"))
+    for field, rule, bad in check_ranges(values):
+        if rule == "crossed":
+            report.where(
+                "range", "error", bad, values.index,
+                "high is below low on {first}", "high is below low on {n} dates, first {first}",
+            )  # fmt: skip
+            continue
         price = values[field].to_numpy()
-        outside = ~crossed & ((price > high + room) | (price < low - room))
-        slightly = outside & (price <= high * (1 + widened)) & (price >= low * (1 - widened))
+        slightly = bad & (price <= high * (1 + widened)) & (price >= low * (1 - widened))
         report.where(
-            "range", "error", outside & ~slightly, values.index,
+            "range", "error", bad & ~slightly, values.index,
             f"{field} is outside low .. high on {{first}}",
             f"{field} is outside low .. high on {{n}} dates, first {{first}}",
         )  # fmt: skip

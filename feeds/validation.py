@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 import pandas as pd
 
 from riskoverlay.errors import InputError
 
+from .rows import FIELDS, RowCheck, check_numbers, check_ranges, repeated, step_back
+
 __all__ = ["FIELDS", "validate"]
 
-FIELDS = ("open", "high", "low", "close", "volume")
-
-# Adjusted prices carry the rounding of the adjusted close: six decimals, or the vendor's single precision.
-_ROUNDING = 1e-6
+_WORDS = {
+    "number": ("{label} on {day} is {given!r}", "give a finite number or remove the row"),
+    "price": ("{field} is {value} on {day}", "prices must be above zero: correct or remove the row"),
+    "volume": ("volume is {value} on {day}", "volume must not be negative: correct or remove the row"),
+    "crossed": ("high {high} is below low {low} on {day}", "correct or remove the row"),
+    "outside": (
+        "{field} {value} is outside low {low} .. high {high} on {day}",
+        "correct the row, or adjust all four prices alike",
+    ),
+}
+"""Rule of a row -> what an error says, and the cure."""
 
 
 def validate(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A checked copy of `frame`: tz-naive dates named "date", float columns open high low close volume.
+    """A checked copy of daily bars.
 
-    Column names are matched without case, other columns are left out. A tz-aware index becomes its local
-    dates. `name` is the symbol or file that errors name.
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_sessions, n_columns)
+        Dates in the index; a tz-aware one becomes its local dates. Columns are matched without case, others than open,
+        high, low, close and volume are left out.
+    name : str
+        The symbol or file that errors name.
 
-    Raises ValueError for a missing column, no rows, dates that are not dates, missing, duplicate or unsorted,
-    a value that is not a finite number, a price <= 0, a volume < 0, high < low, and an open or close outside
-    low..high by more than 1e-6 of itself (rounding of adjusted prices stays within).
+    Returns
+    -------
+    DataFrame of shape (n_sessions, 5)
+        tz-naive dates named "date", float columns open high low close volume.
+
+    Raises
+    ------
+    InputError
+        A missing column, no rows, dates that are none, missing, duplicate or unsorted, a value that is not a finite
+        number, a price <= 0, a volume < 0, high < low, and an open or close outside low..high by more than 1e-6 of
+        itself (rounding of adjusted prices stays within).
     """
     lowered = [str(column).strip().lower() for column in frame.columns]
     for field in FIELDS:
@@ -35,10 +59,27 @@ def validate(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     if frame.empty:
         raise InputError(f"{name}: no rows", "give at least one session")
     dates = _dates(frame.index, name)
-    columns = {field: _numbers(frame.iloc[:, lowered.index(field)], dates, name) for field in FIELDS}
-    checked = pd.DataFrame(columns, index=dates)
-    _check_prices(checked, name)
-    return checked
+    given = {field: frame.iloc[:, lowered.index(field)] for field in FIELDS}
+    bars = pd.DataFrame({field: _numbers(column, name) for field, column in given.items()}, index=dates)
+    # All that is no number first: it can be neither too low nor too high.
+    _refuse(sorted(check_numbers(bars), key=lambda check: check.rule != "number"), bars, given, name)
+    _refuse(check_ranges(bars), bars, given, name)
+    return bars
+
+
+def _refuse(
+    checks: Iterable[RowCheck], bars: pd.DataFrame, given: Mapping[str, pd.Series], name: str
+) -> None:
+    """Raise for the first row of the first rule that is broken."""
+    for field, rule, bad in checks:
+        if bad.any():
+            at = int(np.argmax(bad))
+            row = {each: f"{bars[each].iloc[at]:.10g}" for each in FIELDS}
+            label, value = given[field].name, given[field].tolist()[at]
+            day = f"{bars.index[at]:%Y-%m-%d}"
+            problem, cure = _WORDS[rule]
+            said = problem.format(field=field, value=row[field], label=label, given=value, day=day, **row)
+            raise InputError(f"{name}: {said}", cure)
 
 
 def _dates(index: pd.Index, name: str) -> pd.DatetimeIndex:
@@ -54,53 +95,20 @@ def _dates(index: pd.Index, name: str) -> pd.DatetimeIndex:
             "correct or remove the row",
         )
     dates = days.as_unit("ns").rename("date")
-    if dates.is_monotonic_increasing and dates.is_unique:
+    back = step_back(dates)
+    wrong = back | repeated(dates)
+    if not wrong.any():
         return pd.DatetimeIndex(dates.to_numpy(), name="date")  # without a frequency
-    at = int(np.argmax(np.diff(dates.asi8) <= 0))
-    first, second = dates[at], dates[at + 1]
-    if first == second or dates.is_monotonic_increasing:
-        raise InputError(f"{name}: date {first:%Y-%m-%d} is there more than once", "give one row a session")
-    raise InputError(
-        f"{name}: date {second:%Y-%m-%d} comes after {first:%Y-%m-%d}", "sort the rows by date, oldest first"
-    )
+    at = int(np.argmax(wrong))
+    if back[at]:
+        raise InputError(
+            f"{name}: date {dates[at]:%Y-%m-%d} comes after {dates[at - 1]:%Y-%m-%d}",
+            "sort the rows by date, oldest first",
+        )
+    raise InputError(f"{name}: date {dates[at]:%Y-%m-%d} is there more than once", "give one row a session")
 
 
-def _numbers(column: pd.Series, dates: pd.DatetimeIndex, name: str) -> np.ndarray:
+def _numbers(column: pd.Series, name: str) -> np.ndarray:
     if column.dtype.kind in "mMb":
         raise InputError(f"{name}: {column.name} is of type {column.dtype}, not numbers", "give numbers")
-    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        at = int(np.argmax(bad))
-        raise InputError(
-            f"{name}: {column.name} on {dates[at]:%Y-%m-%d} is {column.tolist()[at]!r}",
-            "give a finite number or remove the row",
-        )
-    return values
-
-
-def _check_prices(bars: pd.DataFrame, name: str) -> None:
-    o, h, l, c, volume = (bars[field].to_numpy() for field in FIELDS)  # noqa: E741
-    room = _ROUNDING * c
-
-    def refuse(bad: np.ndarray, text: str, cure: str) -> None:
-        if bad.any():
-            at = int(np.argmax(bad))
-            row = {field: f"{bars[field].iloc[at]:.10g}" for field in FIELDS}
-            raise InputError(f"{name}: {text.format(**row)} on {bars.index[at]:%Y-%m-%d}", cure)
-
-    for field in FIELDS[:4]:
-        refuse(
-            bars[field].to_numpy() <= 0,
-            f"{field} is {{{field}}}",
-            "prices must be above zero: correct or remove the row",
-        )
-    refuse(volume < 0, "volume is {volume}", "volume must not be negative: correct or remove the row")
-    refuse(h < l - room, "high {high} is below low {low}", "correct or remove the row")
-    outside = "{field} {{{field}}} is outside low {{low}} .. high {{high}}"
-    for field, price in (("open", o), ("close", c)):
-        refuse(
-            (price > h + room) | (price < l - room),
-            outside.format(field=field),
-            "correct the row, or adjust all four prices alike",
-        )
+    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+from riskoverlay.errors import InputError
+from riskoverlay.notes import silenced
 
 from .adjust import adjust
 from .calendars import calendar_of, finished_session
@@ -39,16 +40,29 @@ _COLUMNS = (*FIELDS, "adj_close", "dividend", "split")
 def read_yahoo(
     symbols: Sequence[str] | str, start: object = None, end: object = None
 ) -> dict[str, pd.DataFrame]:
-    """symbol -> validated frame of dividend- and split-adjusted bars, straight from Yahoo; `Cache` spares the request.
+    """Dividend- and split-adjusted bars, straight from Yahoo; `Cache` spares the request.
 
-    start, end: first and last day, both included; None is the first there is and the last session that is over.
-    Raises ValueError, naming the symbols and the reason, when any has no bars, and as `validate` does.
+    Parameters
+    ----------
+    symbols : sequence of str, or str
+    start, end : date, optional
+        First and last day, both included (default: the first there is, and the last session that is over).
+
+    Returns
+    -------
+    dict
+        symbol -> validated frame.
+
+    Raises
+    ------
+    InputError
+        Symbols without bars, with the reason; and as `validate`.
     """
     names = check_symbols(symbols)
     first, last = check_window(start, end)
     fetched, faults = fetch_yahoo(names, first)
     if faults:
-        raise ValueError(refusal(faults))
+        raise refusal(faults)
     frames = {}
     for symbol, bars in fetched.items():
         kept = between(bars, first, last, f"Yahoo: {symbol}")
@@ -57,8 +71,18 @@ def read_yahoo(
 
 
 def prepared(bars: pd.DataFrame, widened: float) -> pd.DataFrame:
-    """The bars with high and low widened to hold an open and a close that lie outside them by up to the fraction
-    `widened`; of more, `validate` says the date."""
+    """The bars with high and low widened to hold an open and a close that lie slightly outside of them.
+
+    Parameters
+    ----------
+    bars : DataFrame
+    widened : float
+        Fraction by which they may lie outside; of more, `validate` says the date.
+
+    Returns
+    -------
+    DataFrame
+    """
     if not widened:
         return bars
     out = bars.copy()
@@ -78,20 +102,34 @@ def fetch_yahoo(
     answered: Callable[[str], None] | None = None,
     now: pd.Timestamp | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Fault]]:
-    """symbol -> bars as Yahoo gives them, and symbol -> why there are none; each symbol is in one of the two.
+    """Bars as Yahoo gives them, or why there are none.
 
-    Bars have the columns open high low close volume (split-adjusted), adj_close, dividend (cash a share, ex-date) and
-    split (new shares for one, 0 on other days); none is checked, but a row without a close is no bar, and a session
-    that is not over is left out.
+    Parameters
+    ----------
+    symbols : sequence of str
+        Any case, asked of Yahoo in upper case.
+    start : Timestamp, optional
+        First day (default: the first there is).
+    timeout : float, optional
+        Seconds for one answer (default: TIMEOUT).
+    waits : sequence of float, optional
+        Seconds before each further attempt at what failed in passing (default: WAITS). Where nothing answers at all
+        there is one further attempt only.
+    sleep : callable
+        Does the waiting.
+    answered : callable, optional
+        Called with each symbol as its bars arrive.
+    now : Timestamp, optional
+        The time, UTC, by which a session is over.
 
-    symbols: any case, asked of Yahoo in upper case
-    start: first day; None is the first there is
-    timeout: seconds for one answer (default TIMEOUT)
-    waits: seconds before each further attempt at what failed in passing (default WAITS). Where nothing answers at
-        all there is one further attempt only
-    sleep: does the waiting
-    answered: called with each symbol as its bars arrive
-    now: the time, UTC, by which a session is over
+    Returns
+    -------
+    bars : dict
+        symbol -> open high low close volume (split-adjusted), adj_close, dividend (cash a share, ex-date), split (new
+        shares for one, 0 on other days); none is checked, but a row without a close is no bar, and a session that is
+        not over is left out.
+    faults : dict
+        symbol -> why there are none; each symbol is in one of the two.
     """
     from .yahoo_http import Fault, YahooSession  # brings in libcurl, and the other sources do without it
 
@@ -126,8 +164,18 @@ def fetch_yahoo(
     return over, {symbol: faults[symbol.upper()] for symbol in symbols if symbol not in over}
 
 
-def refusal(faults: dict[str, Fault]) -> str:
-    """The sentence for symbols that have no bars, by reason; those that Yahoo does not know come first."""
+def refusal(faults: dict[str, Fault]) -> InputError:
+    """The error for symbols that have no bars, by reason; those that Yahoo does not know come first.
+
+    Parameters
+    ----------
+    faults : dict
+        symbol -> Fault, not empty.
+
+    Returns
+    -------
+    InputError
+    """
     reasons: dict[Fault, list[str]] = {}
     for symbol, fault in sorted(faults.items(), key=lambda item: item[1].passing):
         reasons.setdefault(fault, []).append(symbol)
@@ -137,7 +185,7 @@ def refusal(faults: dict[str, Fault]) -> str:
         cure = "check the spelling and the window, or leave it out"
     elif all(fault.silent for fault in reasons):
         cure = "check the network, or use offline with a filled cache"
-    return f"Yahoo gives no bars of {', '.join(parts)}: {cure}"
+    return InputError(f"Yahoo gives no bars of {', '.join(parts)}", cure)
 
 
 def _table(answer: pd.DataFrame | None, symbols: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -155,10 +203,19 @@ def _table(answer: pd.DataFrame | None, symbols: Sequence[str]) -> tuple[pd.Data
 
 
 def bars_from_answer(answer: pd.DataFrame | None, symbols: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """symbol -> bars with the columns of `fetch_yahoo`, for those of the symbols that have any.
+    """Take yfinance's table apart.
 
-    answer: yfinance's table, with columns by field and symbol, in either order, or, for one symbol, by field alone;
-        rows in which a symbol has no close are sessions of the others
+    Parameters
+    ----------
+    answer : DataFrame or None
+        Columns by field and symbol, in either order, or, for one symbol, by field alone; rows in which a symbol has
+        no close are sessions of the others.
+    symbols : sequence of str
+
+    Returns
+    -------
+    dict
+        symbol -> bars with the columns of `fetch_yahoo`, for those that have any.
     """
     table, held = _table(answer, symbols)
     found = {}
@@ -187,7 +244,8 @@ def _download(symbols: list[str], start: pd.Timestamp | None, session: object) -
 
     # It remembers answers for as long as the process lives, bad ones too.
     yfinance.data.YfData.cache_get.cache_clear()
-    with _quiet(logging.getLogger("yfinance")):
+    # What yfinance logs, our errors say; and what it uses of pandas is its own matter.
+    with silenced(logging.getLogger("yfinance"), level=logging.CRITICAL, category=DeprecationWarning):
         table: pd.DataFrame | None = yfinance.download(
             symbols,
             start=None if start is None else f"{start:%Y-%m-%d}",
@@ -200,19 +258,6 @@ def _download(symbols: list[str], start: pd.Timestamp | None, session: object) -
             session=session,
         )
     return table
-
-
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """What yfinance logs, our errors say; and what it uses of pandas is its own matter."""
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def utc_now() -> pd.Timestamp:

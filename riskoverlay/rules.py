@@ -98,8 +98,9 @@ class Parameter:
         """
         if self.choices:
             return value in self.choices
+        number = isinstance(value, (float, Integral))
         return (
-            isinstance(value, (float, Integral))
+            number
             and math.isfinite(value)
             and (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)

@@ -126,13 +126,13 @@ class BackFilled:
         self.since = since
 
     def __call__(self, panel: Panel) -> list[Any]:
-        made = []
+        made: list[Any] = []
         for symbol, frame in panel.frames.items():
-            days = pd.bdate_range(frame.index[0], frame.index[-1])
+            days: pd.Index[Any] = pd.bdate_range(frame.index[0], frame.index[-1])
             if self.since is not None:
                 days = frame.index.union(days[days >= pd.Timestamp(self.since)])
                 frame = frame.reindex(days).bfill()
-            made.append(PanelFeed(dataname=frame, name=symbol))
+            made.append(PanelFeed(dataname=frame, name=symbol))  # type: ignore[call-arg]  # backtrader `params`
         return made
 
 
@@ -140,10 +140,10 @@ class ForwardFilled(BackFilled):
     """Honest: a day without a bar shows the bar of the day before."""
 
     def __call__(self, panel: Panel) -> list[Any]:
-        made = []
+        made: list[Any] = []
         for symbol, frame in panel.frames.items():
             days = frame.index.union(pd.bdate_range(frame.index[0], frame.index[-1]))
-            made.append(PanelFeed(dataname=frame.reindex(days).ffill(), name=symbol))
+            made.append(PanelFeed(dataname=frame.reindex(days).ffill(), name=symbol))  # type: ignore[call-arg]
         return made
 
 

@@ -261,7 +261,7 @@ def test_a_value_that_depends_on_where_the_bars_start(short: Panel) -> None:
 
 def test_weights_are_compared_with_those_of_a_later_start(short: Panel) -> None:
     class Weighs(cheats.Momentum):
-        params = (("anchored", True),)
+        params = (("anchored", True),)  # type: ignore[assignment]
         base_weights: list[float] | None = None
 
         def next(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from identities import check_books
 from markets import FREE, QUICK, paper
 
 from riskoverlay.feeds import Panel, PriceSelection, load
@@ -21,34 +22,10 @@ ARRAYS = {**FREE, "drift": "daily", "lev_band": 0.0}
 
 
 def check_identities(panel: Panel, run: Run) -> None:
-    """Cash + positions = equity, and start + profit − costs = end, from fills and prices alone."""
-    fills, costs = pd.DataFrame(run.fills), run.costs
-    cash, held = costs["start"], dict.fromkeys(panel.symbols, 0.0)
-    profit = commission = slippage = 0.0
-    by_day = dict(iter(fills.groupby("date")))
-    interest = pd.Series(costs["sessions"]["interest"], run.sessions)
-    last = None
-    for day, close in panel.closes.iterrows():
-        if last is not None:
-            profit += sum(size * (close[s] - last[s]) for s, size in held.items())
-        for fill in by_day[day.date()].itertuples() if day.date() in by_day else ():
-            held[fill.symbol] += fill.size
-            cash -= fill.size * fill.price + fill.commission
-            profit += fill.size * (close[fill.symbol] - fill.reference)
-            commission += fill.commission
-            slippage += fill.size * (fill.price - fill.reference)
-        cash -= interest[day]
-        equity = cash + sum(size * close[s] for s, size in held.items())
-        assert run.value[day] == pytest.approx(equity, rel=1e-9)
-        last = close
-    assert costs["end"] == pytest.approx(
-        costs["start"] + profit - commission - slippage - interest.sum(), rel=1e-9
-    )
-    assert costs["commission"] == pytest.approx(commission)
-    assert costs["slippage"] == pytest.approx(slippage)
-    assert costs["gross_profit"] == pytest.approx(profit)
-    assert costs["orders"]["rejected"] == 0 == run.unfilled
-    assert costs["orders"]["sent"] == len(fills)
+    """The books agree, and every order was filled."""
+    books = check_books(panel, run)
+    assert run.costs["orders"]["rejected"] == 0 == run.unfilled
+    assert run.costs["orders"]["sent"] == books.fills
 
 
 def test_accounting_identities_with_the_defaults(sample: Panel) -> None:

@@ -195,7 +195,8 @@ def test_leverage_changes_scale_holdings_in_proportion(sample: Panel) -> None:
         if day not in decided:
             part_of = {row.symbol: row.size / position[row.symbol] for row in group.itertuples(index=False)}
             assert np.ptp(list(part_of.values())) < 1e-9, day
-        for row in group.itertuples(index=False):
+        rows: Any = group.itertuples(index=False)
+        for row in rows:
             position[row.symbol] = position.get(row.symbol, 0.0) + row.size
 
 

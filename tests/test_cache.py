@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -17,9 +18,9 @@ import pandas as pd
 import pytest
 from yahoo_server import Yahoo, bars, in_place_of_yahoo, with_dividend, with_split
 
-import run
 from riskoverlay.feeds import Cache, load
 from riskoverlay.feeds.cache import Cached, file_name
+from riskoverlay.studies.cli import main
 
 DAYS = ("2024-06-26", "2024-06-27", "2024-06-28")  # Wednesday to Friday
 
@@ -85,7 +86,7 @@ def test_a_symbol_that_trades_no_more_is_asked_for_once_an_hour(yahoo: Yahoo, tm
         assert len(yahoo.charts) == requests, when
 
 
-def test_only_what_is_missing_is_asked_for(yahoo: Yahoo, tmp_path: Path) -> None:
+def test_what_is_not_fresh_is_asked_for_once_and_whole(yahoo: Yahoo, tmp_path: Path) -> None:
     full = dict(yahoo.tables)
     yahoo.tables = {symbol: upto(table, DAYS[0]) for symbol, table in full.items()}
     at(tmp_path, "2024-06-26 22:00").bars(["SPY", "TLT"])
@@ -93,8 +94,7 @@ def test_only_what_is_missing_is_asked_for(yahoo: Yahoo, tmp_path: Path) -> None
     yahoo.charts.clear()
     got, _ = at(tmp_path, "2024-06-28 22:00").bars(["SPY", "TLT"])
     assert sorted(yahoo.asked()) == ["SPY", "TLT"]
-    asked_from = pd.Timestamp(int(yahoo.charts[0][1]["period1"]), unit="s")
-    assert asked_from > pd.Timestamp("2024-06-01")
+    assert all("range" in asked or int(asked["period1"]) <= 0 for _, asked in yahoo.charts)
     for symbol, table in full.items():
         check_same(got[symbol], table)
         check_same(at(tmp_path, "2024-06-28 22:00", offline=True).bars([symbol])[0][symbol], table)
@@ -134,14 +134,11 @@ def test_a_volume_that_was_revised_is_taken_over(yahoo: Yahoo, tmp_path: Path) -
     assert len(yahoo.charts) == 1
 
 
-def test_a_close_that_was_revised_costs_a_fetch_of_all(yahoo: Yahoo, tmp_path: Path) -> None:
+def test_a_close_that_was_revised_is_seen_wherever_it_is(yahoo: Yahoo, tmp_path: Path) -> None:
     full = yahoo.tables["SPY"]
     yahoo.tables["SPY"] = upto(full, DAYS[1])
     at(tmp_path, "2024-06-27 22:00").bars(["SPY"])
-    full.loc[full.index[5], ["close", "adj_close"]] *= (
-        1.001  # long ago: seen only because the last one moved, too
-    )
-    full.loc[DAYS[1], ["close", "adj_close"]] *= 1.001
+    full.loc[full.index[5], ["close", "adj_close"]] *= 1.001  # long ago, and nothing else
     yahoo.tables["SPY"] = full
     check_same(at(tmp_path, "2024-06-28 22:00").bars(["SPY"])[0]["SPY"], full)
 
@@ -158,9 +155,9 @@ def test_refresh_asks_whatever_is_there(yahoo: Yahoo, tmp_path: Path) -> None:
 def test_progress_tells_each_symbol_once(yahoo: Yahoo, tmp_path: Path) -> None:
     at(tmp_path, "2024-06-26 22:00").bars(["SPY"])
     for when in ("2024-06-26 22:30", "2024-06-28 22:00"):
-        told: list[str] = []
-        at(tmp_path, when, progress=told.append).bars(["SPY", "TLT"])
-        assert sorted(told) == ["SPY", "TLT"]
+        reported: list[str] = []
+        at(tmp_path, when, progress=reported.append).bars(["SPY", "TLT"])
+        assert sorted(reported) == ["SPY", "TLT"]
 
 
 # -- without a network -----------------------------------------------------------------------------------------------
@@ -219,7 +216,12 @@ def test_a_file_says_what_it_is_and_keeps_every_bit(tmp_path: Path) -> None:
     assert read.fetched == entry.fetched
     lines = content.decode().splitlines()
     assert lines[0].startswith("# sha256 ")
-    assert json.loads(lines[1][2:]) == {"symbol": "SPY", "fetched": "2024-06-28T22:00:00+00:00", "rows": 124}
+    assert json.loads(lines[1][2:]) == {
+        "format": 1,
+        "symbol": "SPY",
+        "fetched": "2024-06-28T22:00:00+00:00",
+        "rows": 124,
+    }
     assert lines[2] == "date,open,high,low,close,volume,adj_close,dividend,split"
     assert [path.name for path in tmp_path.iterdir()] == ["SPY.csv"]
 
@@ -242,6 +244,32 @@ def test_another_symbols_file_is_not_accepted(tmp_path: Path) -> None:
     cache.path("TLT").write_bytes(content)
     with pytest.raises(ValueError, match=r"TLT\.csv is damaged \(it holds something else\)"):
         cache.read("TLT")
+
+
+def with_format(content: bytes, number: int | None) -> bytes:
+    """The same file as another program would have written it."""
+    _, described, table = content.split(b"\n", 2)
+    about = {name: value for name, value in json.loads(described[2:]).items() if name != "format"}
+    about = about if number is None else {"format": number, **about}
+    below = f"# {json.dumps(about)}\n".encode() + table
+    return f"# sha256 {hashlib.sha256(below).hexdigest()}\n".encode() + below
+
+
+def test_a_file_of_before_is_read_and_one_of_later_is_not(yahoo: Yahoo, tmp_path: Path) -> None:
+    at(tmp_path, "2024-06-28 22:00").bars(["SPY"])
+    path = Cache(tmp_path).path("SPY")
+    content = path.read_bytes()
+    assert with_format(content, 1) == content
+    path.write_bytes(with_format(content, None))
+    check_same(at(tmp_path, "2024-06-28 22:10", offline=True).bars(["SPY"])[0]["SPY"], yahoo.tables["SPY"])
+    path.write_bytes(with_format(content, 2))
+    said = rf"cache file {path} is of format 2, written by a newer riskoverlay"
+    with pytest.raises(ValueError, match=rf"^{said}: fetch it again, without offline, or delete it$"):
+        at(tmp_path, "2024-06-28 22:10", offline=True).bars(["SPY"])
+    got, notes = at(tmp_path, "2024-06-28 22:10").bars(["SPY"])
+    check_same(got["SPY"], yahoo.tables["SPY"])
+    assert notes == [f"{said} and was fetched anew"]
+    assert at(tmp_path, "2024-06-28 22:20").bars(["SPY"])[1] == []
 
 
 def test_a_damaged_file_is_fetched_again_or_refused_offline(yahoo: Yahoo, tmp_path: Path) -> None:
@@ -318,7 +346,7 @@ def test_such_symbols_are_refused_before_any_file(
     cache = tmp_path / "deep" / "cache"
     with pytest.raises(ValueError, match=r"is not a symbol"):
         Cache(cache).bars([symbol])
-    assert run.main(["fetch", "--symbols", f"SPY,{symbol}", "--cache-dir", str(cache)]) == 2
+    assert main(["fetch", "--symbols", f"SPY,{symbol}", "--cache-dir", str(cache)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

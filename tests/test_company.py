@@ -161,14 +161,15 @@ def test_gaps_reject_nothing_and_calls_are_met(seed: int) -> None:
     held = pd.Series(strategy.analyzers.Exposure.get_analysis()["leverage"], panel.sessions)
     called = set(fills["date"][fills["margin_call"].fillna(False).astype(bool)])
     below = held.index[(held > 4.0 * (1 + 1e-9))]
-    opens = pd.DataFrame({s: f["open"] for s, f in panel.frames.items()})
-    interest = pd.Series(costs["sessions"]["interest"], panel.sessions)
+    opens: Any = pd.DataFrame({s: f["open"] for s, f in panel.frames.items()})
+    interest: Any = pd.Series(costs["sessions"]["interest"], panel.sessions)
     position = dict.fromkeys(panel.symbols, 0.0)
     cash = 1_000_000.0
     for day in panel.sessions:
         cash -= interest[day]
         today = fills[fills["date"] == day.date()]
-        for fill in today.itertuples():
+        rows: Any = today.itertuples()
+        for fill in rows:
             position[fill.symbol] += fill.size
             cash -= fill.size * fill.price + fill.commission
         if len(today):

@@ -137,7 +137,7 @@ def test_a_feed_that_starts_late_joins_when_it_has_history(sample: Panel) -> Non
     start = pd.Timestamp("2010-05-03")
     frames = {s: f.loc[start:] if s == "GLD" else f for s, f in panel.frames.items()}
 
-    def weights(changed: bool) -> tuple[list[Any], list[Any]]:
+    def weights(changed: bool) -> tuple[list[Any], pd.DataFrame]:
         late = frames["GLD"].copy()
         if changed:  # bars that nobody may have seen before they came
             late.iloc[40:, :4] *= 3.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -87,7 +89,7 @@ def test_estimate_covariance_uses_its_arguments() -> None:
 
 
 @pytest.mark.parametrize("estimator", [sample_covariance, ledoit_wolf, estimate_covariance])
-def test_bad_returns_are_refused_in_one_line(estimator) -> None:
+def test_bad_returns_are_refused_in_one_line(estimator: Any) -> None:
     good = market(10, 3)
     nan, still = good.copy(), good.copy()
     nan[4, 2] = np.nan

@@ -1,8 +1,11 @@
 """PanelFeed against bt.feeds.PandasData, in every way Cerebro can run it."""
 
+from __future__ import annotations
+
 import itertools
 import math
 import pickle
+from typing import Any
 
 import backtrader as bt
 import numpy as np
@@ -249,3 +252,22 @@ def test_subclass_with_a_line_of_its_own(frames):
     data = engine.run()[0].data
     assert list(data.factor.array) == list(frame["factor"])
     assert math.isnan(data.openinterest[0])
+
+
+@pytest.mark.parametrize("feed", [PanelFeed, bt.feeds.PandasData])
+def test_a_strategy_may_read_the_tick_of_a_whole_bar(feed: Any, frames: dict[str, pd.DataFrame]) -> None:
+    """`data.tick_close` and kin are the bar's, as stock backtrader keeps them (it has none on the last bar)."""
+    read: list[list[bool]] = []
+
+    class Reads(bt.Strategy):
+        def next(self) -> None:
+            ticks = [getattr(self.data, f"tick_{name}") for name in TICKS]
+            bars = [getattr(self.data, name)[0] for name in BAR]
+            read.append([tick == bar for tick, bar in zip(ticks, bars, strict=True)])
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(feed(dataname=frames["SPY"]))
+    cerebro.addstrategy(Reads)
+    cerebro.run()
+    assert len(read) == len(frames["SPY"])
+    assert all(map(all, read[:-1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_target_leverage_is_clipped_before_and_after_the_brake() -> None:
     ],
     ids=lambda value: str(value),
 )
-def test_every_argument_counts(changed: dict, expected: float) -> None:
+def test_every_argument_counts(changed: dict[str, float], expected: float) -> None:
     assert leverage_at(0.15, 0.175) == pytest.approx(0.8 * 0.65)
     assert leverage_at(0.15, 0.175, **changed) == pytest.approx(expected)
 
@@ -111,7 +112,12 @@ fractions = st.floats(0.0, 1.0)
     target_vol=st.floats(1e-3, 1.0),
 )
 def test_leverage_stays_in_bounds_and_never_rises_with_the_loss(
-    sigma, losses, bounds, thresholds, dd_min_scale, target_vol
+    sigma: float | None,
+    losses: list[float],
+    bounds: list[float],
+    thresholds: list[float],
+    dd_min_scale: float,
+    target_vol: float,
 ) -> None:
     L = [
         leverage_at(
@@ -153,7 +159,7 @@ def test_drawdown_is_negative_from_the_highest_so_far() -> None:
         ({"vol_lookback": 20.5}, "vol_lookback=20.5 is not a whole number"),
     ],
 )
-def test_bad_parameters_are_named_in_one_line(bad: dict, message: str) -> None:
+def test_bad_parameters_are_named_in_one_line(bad: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         LeverageRules(**bad)
     assert "\n" not in str(caught.value)

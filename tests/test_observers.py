@@ -10,7 +10,7 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import pytest
-from conftest import frame
+from markets import frame
 
 from riskoverlay.analyzers import DrawdownBrake, Exposure, Leverage, plot
 from riskoverlay.feeds import Panel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import exchange_calendars
 import numpy as np
@@ -96,7 +97,7 @@ def test_without_look_ahead_on_the_same_prices(real: pd.DataFrame) -> None:
 # Both forms written out by hand
 
 
-def by_hand_notebook(closes: pd.DataFrame, freq: str, risk_parity: str) -> tuple:
+def by_hand_notebook(closes: pd.DataFrame, freq: str, risk_parity: str) -> tuple[Any, ...]:
     log = np.log(closes).diff().dropna()
     chosen = {}
     for label in closes.resample(freq).last().index:
@@ -117,12 +118,17 @@ def by_hand_notebook(closes: pd.DataFrame, freq: str, risk_parity: str) -> tuple
     return weights, base, pd.Series(leverage, base.index), pd.Series(dynamic, base.index)
 
 
-def by_hand_honest(closes: pd.DataFrame, rebalance: set) -> tuple[list, list, list, list]:
+def by_hand_honest(
+    closes: pd.DataFrame, rebalance: set[Any]
+) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
     """One pass, day by day, with plain lists: decide at the close, earn the day after."""
     P = closes.to_numpy()
     w = None
     L = 1.0
-    weights, base, leverage, dynamic = [], [], [], []
+    weights: list[Any] = []
+    base: list[Any] = []
+    leverage: list[Any] = []
+    dynamic: list[Any] = []
     equity = peak = 1.0
     for t, date in enumerate(closes.index):
         if w is not None:
@@ -283,7 +289,7 @@ def test_a_history_too_short_for_a_volatility_keeps_leverage_one() -> None:
 
 
 @pytest.mark.parametrize("form", [{}, HONEST], ids=["notebook", "honest"])
-def test_equal_bounds_give_the_base_portfolio(form: dict) -> None:
+def test_equal_bounds_give_the_base_portfolio(form: dict[str, Any]) -> None:
     result = paper(market(), lev_min=1.0, lev_max=1.0, **SMALL, **form)
     np.testing.assert_array_equal(result.dynamic_returns, result.base_returns)
     bounded = paper(market(), **SMALL, **form)
@@ -353,7 +359,7 @@ def test_every_switch_changes_the_result_from_either_end(switch: str) -> None:
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_every_parameter_counts(changed: dict, form: str) -> None:
+def test_every_parameter_counts(changed: dict[str, Any], form: str) -> None:
     usual = usual_result(form)
     other = paper(market(), **(SMALL | changed), **FORMS[form])
     moves_base = next(iter(changed)) in {
@@ -438,6 +444,6 @@ def test_enough_returns_but_no_rebalance_session_after_them() -> None:
         ({"budgets": [1.0]}, r"^budgets have shape \(1,\) for 4 assets"),
     ],
 )
-def test_bad_parameters_are_refused_in_one_line(bad: dict, message: str) -> None:
+def test_bad_parameters_are_refused_in_one_line(bad: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         paper(market(), **(SMALL | HONEST | bad))

@@ -9,7 +9,7 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import frame
+from markets import frame
 from test_examples import example
 
 from riskoverlay.analyzers import PERIODS, PortfolioReturns, TradingCosts, summary

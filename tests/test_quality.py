@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from yahoo_server import bars, with_dividend
 
-import run
 from riskoverlay.feeds import SAMPLE_SYMBOLS, Panel, check_bars, load, load_raw, quality, sample_market
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.quality import CHECKS, errors, findings_table, sentences
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.commands.backtest import SUMMARY
 
 
 def clean() -> pd.DataFrame:
@@ -270,16 +271,16 @@ def test_warnings_are_printed_once_and_stored(
     write(tmp_path / "prices", AAA=changed(60, volume=1200.0), BBB=clean())
     flags = ["--source", "csv", "--data-dir", "prices", "--symbols", "AAA,BBB", "--cov-lookback", "20",
              "--min-hist", "20", "--vol-lookback", "10"]  # fmt: skip
-    assert run.main(flags) == 0
+    assert main(flags) == 0
     captured = capsys.readouterr()
     assert captured.err.count("volume is 1,200") == 1
     assert captured.err.startswith("note: AAA: volume")
-    stored = json.loads(Path(run.SUMMARY).read_text())["data"]["warnings"]
+    stored = json.loads(Path(SUMMARY).read_text())["data"]["warnings"]
     assert [f"note: {text}" for text in stored] == captured.err.splitlines()
 
 
 def check(*arguments: str) -> int:
-    return run.main(["check", *arguments])
+    return main(["check", *arguments])
 
 
 def test_check_on_the_sample_market(capsys: pytest.CaptureFixture[str]) -> None:

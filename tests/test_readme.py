@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import run
+from riskoverlay.studies.cli import main, make_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,15 +27,14 @@ def test_the_printed_result_is_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run.main([]) == 0
+    assert main([]) == 0
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert printed == block("output").splitlines()
 
 
 def test_the_script_runs(tmp_path: Path) -> None:
-    source = block("script").replace("from riskoverlay.", "from ")
     done = subprocess.run(
-        [sys.executable, "-c", source],
+        [sys.executable, "-c", block("script")],
         capture_output=True,
         text=True,
         check=False,
@@ -62,14 +61,13 @@ def test_every_file_of_the_house_exists() -> None:
 
 
 def test_every_flag_it_names_is_one_of_ours() -> None:
-    commands = next(a for a in run._parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
+    commands = next(a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
     known = {flag for command in commands.values() for flag in command._option_string_actions}
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    lines = re.findall(r"^\s*(?:\$ )?python run\.py.*", README, re.MULTILINE)
-    ours = "\n".join([*re.findall(r"`[^`]*`", prose), *lines])
-    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", ours))
+    ours = re.findall(r"`(riskoverlay [^`]*)`", prose)
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", "\n".join(ours)))
     assert named
     assert named <= known
-    for command in re.findall(r"python run\.py (\w+)", ours):
+    for command in re.findall(r"^riskoverlay ([a-z]\w*)", "\n".join(ours), re.MULTILINE):
         assert command in commands
-    assert len(lines) > 10
+    assert len(ours) > 5

@@ -202,9 +202,12 @@ class Visit:
         self.page.on(
             "request", lambda request: self.said.append(request.url) if request.url != path.as_uri() else None
         )
-        self.page.on(
-            "dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss())
-        )
+
+        def dismiss(dialog: Any) -> None:
+            self.said.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        self.page.on("dialog", dismiss)
         self.page.goto(path.as_uri())
 
     def ready(self) -> Any:
@@ -413,9 +416,7 @@ def test_files_of_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert (
-        main([*COMMAND, "--csv", "", "--json", "", "--html", "r.html", "--png", "r.png", "--quiet"]) == 0
-    )
+    assert main([*COMMAND, "--csv", "", "--json", "", "--html", "r.html", "--png", "r.png", "--quiet"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"r.html", "r.png"}
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")

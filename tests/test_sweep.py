@@ -216,7 +216,8 @@ def test_stopped_and_called_again_it_goes_on(
 ) -> None:
     storage = tmp_path / "sweep.db"
     whole = content(sweep(panel, config, dimensions))
-    real, runs = run_try, []
+    real = run_try
+    runs: list[Any] = []
 
     def interrupted(*arguments: Any) -> Any:
         if len(runs) == 4:
@@ -233,7 +234,12 @@ def test_stopped_and_called_again_it_goes_on(
 
     again: list[Any] = []
     told: list[int] = []
-    monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", lambda *a: again.append(a) or real(*a))
+
+    def counted(*arguments: Any) -> Any:
+        again.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", counted)
     assert content(sweep(panel, config, dimensions, storage=str(storage), advance=told.append)) == whole
     assert len(again) == 2
     assert told == [4, 1, 1]

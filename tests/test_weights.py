@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import blended
+from numpy.typing import ArrayLike
 
 from riskoverlay.strategies import WeightRules
 from riskoverlay.strategies import weights as module
@@ -23,7 +25,7 @@ from riskoverlay.strategies.weights import (
 )
 
 
-def covariance(vols, correlations=None) -> np.ndarray:
+def covariance(vols: ArrayLike, correlations: Any = None) -> np.ndarray:
     vols = np.asarray(vols, dtype=float)
     R = np.eye(len(vols))
     for (i, j), rho in (correlations or {}).items():
@@ -36,7 +38,7 @@ PAPER = covariance([0.10, 0.20, 0.30, 0.40], {(0, 1): 0.8, (2, 3): -0.5})
 
 
 @st.composite
-def covariances(draw, max_assets: int = 12) -> np.ndarray:
+def covariances(draw: Any, max_assets: int = 12) -> np.ndarray:
     """Full rank to nearly singular, volatilities over two orders of magnitude, daily to annual size."""
     n = draw(st.integers(1, max_assets))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -273,7 +275,7 @@ def test_minimum_variance_of_singular_matrices() -> None:
 @pytest.mark.parametrize(
     "solve", [risk_parity, risk_parity_notebook, minimum_variance, minimum_variance_clipped]
 )
-def test_one_asset_and_bad_covariances(solve) -> None:
+def test_one_asset_and_bad_covariances(solve: Any) -> None:
     np.testing.assert_array_equal(solve([[0.04]]), [1.0])
     for cov, message in [
         (np.ones((2, 3)), r"cov has shape \(2, 3\): give a square matrix"),
@@ -289,7 +291,7 @@ def test_one_asset_and_bad_covariances(solve) -> None:
 
 
 @pytest.mark.parametrize("solve", [risk_parity, risk_parity_notebook])
-def test_bad_budgets(solve) -> None:
+def test_bad_budgets(solve: Any) -> None:
     with pytest.raises(ValueError, match=r"budgets have shape \(2,\) for 4 assets"):
         solve(PAPER, [0.5, 0.5])
     for b in ([1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, np.nan], [1.0, 1.0, 1.0, -1.0]):
@@ -330,7 +332,8 @@ def returns(n_observations: int = 120) -> np.ndarray:
 def test_blended_weights_are_the_blend_of_their_parts(parity: str, minvar: str, shrinkage: str) -> None:
     X = returns()
     cov = estimate_covariance(X, shrinkage=shrinkage, shrink_alpha=0.2)
-    w_rp = {"converged": risk_parity, "notebook": risk_parity_notebook}[parity](cov, [1, 2, 3, 4])
+    solvers: dict[str, Any] = {"converged": risk_parity, "notebook": risk_parity_notebook}
+    w_rp = solvers[parity](cov, [1, 2, 3, 4])
     w_mv = {"long_only": minimum_variance, "clipped": minimum_variance_clipped}[minvar](cov)
     w = blended(
         X,
@@ -357,7 +360,7 @@ def test_blended_weights_are_the_blend_of_their_parts(parity: str, minvar: str, 
     ],
     ids=lambda changed: next(iter(changed)),
 )
-def test_every_argument_of_blended_weights_counts(changed: dict) -> None:
+def test_every_argument_of_blended_weights_counts(changed: dict[str, Any]) -> None:
     assert np.abs(blended(returns(), **changed) - blended(returns())).max() > 1e-3
 
 

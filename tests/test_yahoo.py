@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 from yahoo_server import CRUMB, Yahoo, bars, in_place_of_yahoo, with_dividend, with_split
 
-import run
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, load, read_yahoo
 from riskoverlay.feeds import yahoo as reader
 from riskoverlay.feeds.yahoo import fetch_yahoo, refusal
+from riskoverlay.studies.cli import main
 
 ROOT = Path(__file__).parents[1]
 AFTER = pd.Timestamp("2024-12-31 12:00", tz="UTC")
@@ -182,7 +182,7 @@ def test_attempts_are_bounded_and_the_symbol_is_named(yahoo: Yahoo, fault: str) 
     assert list(fetched) == ["GLD"]
     assert waits == [1.0, 3.0, 9.0]
     assert re.search(
-        rf"no bars of SPY \({PASSING[fault]}.*\): .*(try again|check the network)", refusal(faults)
+        rf"no bars of SPY \({PASSING[fault]}.*\): .*(try again|check the network)", str(refusal(faults))
     )
 
 
@@ -194,7 +194,7 @@ def test_where_everything_stalls_the_wait_is_short(yahoo: Yahoo) -> None:
     )
     assert waits == [1.0]
     assert len(yahoo.charts) <= 4  # two symbols an attempt, not each for its own timeout
-    assert "SPY, TLT, GLD (no answer in 0.2 seconds): check the network" in refusal(faults)
+    assert "SPY, TLT, GLD (no answer in 0.2 seconds): check the network" in str(refusal(faults))
 
 
 def test_too_many_requests_for_one_spares_the_others(yahoo: Yahoo) -> None:
@@ -212,7 +212,7 @@ def test_no_network(yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     _, faults = fetch_yahoo(["SPY", "TLT"], sleep=waits.append)
     assert len(waits) == 1
-    assert re.search(r"SPY, TLT \(no connection: .*\): check the network, or use offline", refusal(faults))
+    assert re.search(r"SPY, TLT \(no connection: .*\): check the network, or use offline", str(refusal(faults)))
 
 
 def test_one_bad_symbol_among_eight_is_named(yahoo: Yahoo) -> None:
@@ -236,7 +236,7 @@ def test_an_empty_result_is_named_and_not_repeated(yahoo: Yahoo, fault: str) -> 
 def test_the_sentence_puts_what_cannot_pass_first(yahoo: Yahoo) -> None:
     yahoo.always["SPY"] = "500"
     _, faults = fetch_yahoo(["SPY", "NOPE", "NADA"], now=AFTER)
-    assert refusal(faults) == (
+    assert str(refusal(faults)) == (
         "Yahoo gives no bars of NOPE, NADA (No data found, symbol may be delisted), SPY (HTTP 500): "
         "check the spelling and the window, or leave it out"
     )
@@ -293,9 +293,9 @@ def test_backtest_on_yahoo_is_the_backtest_on_the_same_prices_as_csv(
     folder = write_csv(tmp_path / "prices", yahoo.tables)
     flags = ["--symbols", "SPY,TLT,GLD", *QUICK]
     real = ["--source", "yahoo", "--cache-dir", "cache", *flags]
-    assert run.main([*real, "--csv", "y.csv", "--json", "y.json"]) == 0
+    assert main([*real, "--csv", "y.csv", "--json", "y.json"]) == 0
     assert (
-        run.main(["--source", "csv", "--data-dir", str(folder), *flags, "--csv", "c.csv", "--json", "c.json"])
+        main(["--source", "csv", "--data-dir", str(folder), *flags, "--csv", "c.csv", "--json", "c.json"])
         == 0
     )
     yahoos, files = (json.loads(Path(name).read_text()) for name in ("y.json", "c.json"))
@@ -306,7 +306,7 @@ def test_backtest_on_yahoo_is_the_backtest_on_the_same_prices_as_csv(
     assert yahoos["data"]["source"] == "yahoo"
     assert not {"cache_dir", "refresh", "offline"} & set(yahoos["config"])
     yahoo.charts.clear()
-    assert run.main([*real, "--offline", "--csv", "", "--json", "o.json"]) == 0
+    assert main([*real, "--offline", "--csv", "", "--json", "o.json"]) == 0
     assert yahoo.charts == []
     again = json.loads(Path("o.json").read_text())
     assert again["data"]["warnings"][0].startswith(
@@ -333,9 +333,9 @@ def test_an_unknown_symbol_costs_one_line_and_the_others_are_kept(
     yahoo: Yahoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--symbols", "SPY,NOPE,GLD", "--cache-dir", str(tmp_path)]
-    assert run.main(["fetch", *flags]) == 2
+    assert main(["fetch", *flags]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("error: Yahoo gives no bars of NOPE (No data found")
     assert captured.err.count("\n") == 1
-    assert run.main(["fetch", "--symbols", "SPY,GLD", "--cache-dir", str(tmp_path), "--offline"]) == 0
+    assert main(["fetch", "--symbols", "SPY,GLD", "--cache-dir", str(tmp_path), "--offline"]) == 0
