@@ -1,5 +1,9 @@
 """What happened: backtrader Analyzers and Observers for any strategy, over pure functions."""
 
+if __name__ != "riskoverlay.analyzers":
+    raise ImportError(f"{__name__} is riskoverlay.analyzers: import it by that name")
+
+
 from .costs import TradingCosts
 from .drawdown import MaxDrawdown
 from .exposure import Exposure

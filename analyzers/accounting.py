@@ -15,12 +15,38 @@ Ints = npt.NDArray[np.int64]
 
 
 def position_values(sizes: Floats, closes: Floats, units: Floats) -> Floats:
-    """Signed market value of each position, shape (T, n); 0 where nothing is held, whatever the close."""
+    """Signed market value of each position.
+
+    Parameters
+    ----------
+    sizes, closes : ndarray of shape (T, n)
+        At the end of each session.
+    units : ndarray of shape (n,)
+        Money that a point of price makes on one unit.
+
+    Returns
+    -------
+    ndarray of shape (T, n)
+        Money; 0 where nothing is held, whatever the close.
+    """
     return np.where(sizes != 0.0, sizes * closes * units, 0.0)
 
 
 def carried_profit(sizes: Floats, closes: Floats, units: Floats) -> Floats:
-    """Profit per session, shape (T,), of what was carried into it: size(t−1)·(close(t) − close(t−1))."""
+    """Profit of what was carried into each session: size(t−1)·(close(t) − close(t−1)).
+
+    Parameters
+    ----------
+    sizes, closes : ndarray of shape (T, n)
+        At the end of each session.
+    units : ndarray of shape (n,)
+        Money that a point of price makes on one unit.
+
+    Returns
+    -------
+    ndarray of shape (T,)
+        Money per session.
+    """
     profit = np.zeros(len(sizes))
     if len(sizes) > 1:
         change = closes[1:] - closes[:-1]
@@ -29,16 +55,41 @@ def carried_profit(sizes: Floats, closes: Floats, units: Floats) -> Floats:
 
 
 def per_session(amounts: npt.ArrayLike, sessions: Ints, count: int) -> Floats:
-    """Amounts summed by the session (0 .. count − 1) that each belongs to, shape (count,)."""
+    """Amounts summed by session.
+
+    Parameters
+    ----------
+    amounts : array-like of shape (m,)
+    sessions : ndarray of shape (m,)
+        The session, 0 .. count − 1, that each belongs to.
+    count : int
+        Sessions.
+
+    Returns
+    -------
+    ndarray of shape (count,)
+    """
     return np.bincount(sessions, weights=np.asarray(amounts, dtype=np.float64), minlength=count).astype(
         np.float64
     )
 
 
 def deposits(value: Floats, fund: Floats, shares: Floats, start_fund: float, start_shares: float) -> Floats:
-    """Money paid in (negative: out) per session, shape (T,), from the account's fund shares.
+    """Money paid in, from the account's fund shares.
 
     The broker sells shares for a deposit at the fund value of the session before: Δshares(t)·fund(t−1).
+
+    Parameters
+    ----------
+    value, fund, shares : ndarray of shape (T,)
+        Equity, fund value and fund shares at the end of each session.
+    start_fund, start_shares : float
+        Before the first.
+
+    Returns
+    -------
+    ndarray of shape (T,)
+        Money per session; negative: paid out.
     """
     if not value.size:
         return value
@@ -50,7 +101,22 @@ def deposits(value: Floats, fund: Floats, shares: Floats, start_fund: float, sta
 
 
 def turnover(traded: float, value: Floats, periods: float) -> tuple[float, float]:
-    """Traded value (both sides) over the mean equity: of the whole run, and a year. nan without sessions."""
+    """Traded value over the mean equity.
+
+    Parameters
+    ----------
+    traded : float
+        Value of all fills, both sides, money.
+    value : ndarray of shape (T,)
+        Equity.
+    periods : float
+        Sessions a year.
+
+    Returns
+    -------
+    whole, annual : float
+        Of the whole run, and a year; nan without sessions.
+    """
     if not value.size:
         return float("nan"), float("nan")
     whole = traded / float(value.mean())
@@ -58,13 +124,22 @@ def turnover(traded: float, value: Floats, periods: float) -> tuple[float, float
 
 
 def share_interest(interest: Floats, equity: Floats, longs: Floats, shorts: Floats) -> Floats:
-    """Interest of the account per session, shape (T,), shared among K strategies: (K, T), columns add up to
-    it.
+    """Interest of the account shared among K strategies.
 
-    `longs`, `shorts` (K, T): gross values that each strategy carried overnight into the session; `equity`
-    (T,) of the account before it. Paid on a loan (gross longs above equity): in proportion to own gross
-    longs; paid without a loan (a fee for borrowed shares): to own gross shorts, or longs where nobody is
-    short; received, or nobody held anything: in equal parts.
+    Paid on a loan (gross longs above equity): in proportion to own gross longs; paid without a loan (a fee for borrowed
+    shares): to own gross shorts, or longs where nobody is short; received, or nobody held anything: in equal parts.
+
+    Parameters
+    ----------
+    interest, equity : ndarray of shape (T,)
+        Of the account per session, and before it.
+    longs, shorts : ndarray of shape (K, T)
+        Gross values that each strategy carried overnight into the session.
+
+    Returns
+    -------
+    ndarray of shape (K, T)
+        Columns add up to the interest.
     """
     use_short = (longs.sum(axis=0) <= equity) & (shorts.sum(axis=0) > 0.0)
     basis = np.where(use_short, shorts, longs)

@@ -26,7 +26,7 @@ class TradingCosts(LedgerReader):
 
     Commission, slippage, turnover, orders and gross profit are this strategy's own, from its own fills;
     equity, deposits and interest are the account's. With one strategy (or summed over all, interest once),
-    whatever the broker did:
+    whatever the broker did::
 
         start + deposits + gross_profit − commission − slippage − interest = end
 
@@ -40,8 +40,13 @@ class TradingCosts(LedgerReader):
     it to the commission of closing orders. It is taken out again here (asking the commission scheme for its
     fee), for all strategies that have an analyzer of this folder.
 
-    Parameter `periods`: sessions a year.
+    Parameters
+    ----------
+    periods : float
+        Sessions a year.
 
+    Notes
+    -----
     `get_analysis()`: money `start`, `end`, `deposits`, `gross_profit`, `commission`, `slippage`,
     `interest`, `total` (the three costs), `traded` (value of all fills, both sides); `turnover` = traded /
     mean equity, `turnover_annual`; `orders` the broker answered (none of the last bar's): `sent` = `filled`
@@ -54,12 +59,14 @@ class TradingCosts(LedgerReader):
     params = (("periods", PERIODS),)
 
     def check(self) -> None:
+        """Refuse a parameter that makes no sense: InputError."""
         if not self.p.periods > 0:
             raise InputError(
                 "is not positive", "give the sessions in a year, such as 252", "periods", self.p.periods
             )
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """The analysis, from the ledger of the run."""
         kinds = {"commission": ledger.commission, "slippage": ledger.slippage, "interest": ledger.interest}
         costs = {kind: float(paid.sum()) for kind, paid in kinds.items()}
         traded = float(ledger.traded.sum())

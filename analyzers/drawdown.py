@@ -18,9 +18,15 @@ __all__ = ["MaxDrawdown"]
 class MaxDrawdown(LedgerReader):
     """Depth, dates and length of the worst drawdown of the fund value (deposits are not performance).
 
-    Parameters: `first`, the first session whose return counts (None: all; the value before it is the first
-    peak); `worst`, how many drawdowns to list.
+    Parameters
+    ----------
+    first : date or str, optional
+        The first session whose return counts (default: all; the value before it is the first peak).
+    worst : int
+        How many drawdowns to list.
 
+    Notes
+    -----
     `get_analysis()`: `depth` a negative fraction of the peak (backtrader's DrawDown gives positive per
     cent), `peak`, `trough`, `recovery` dates (None if not recovered), `length` sessions from peak to
     recovery or end; `worst`, a list of the deepest, each with these keys.
@@ -29,6 +35,7 @@ class MaxDrawdown(LedgerReader):
     params = (("first", None), ("worst", 5))
 
     def check(self) -> None:
+        """Refuse a parameter that makes no sense: InputError."""
         if not (isinstance(self.p.worst, int) and self.p.worst >= 1):
             raise InputError(
                 "is not a positive whole number", "give how many drawdowns to list", "worst", self.p.worst
@@ -36,6 +43,7 @@ class MaxDrawdown(LedgerReader):
         parse_first(self.p.first)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """The analysis, from the ledger of the run."""
         i = first_index(ledger.dates, parse_first(self.p.first))
         before = ledger.fund[i - 1] if i else ledger.start_fund
         # The value before the first session stands at the date of the session before, if there is one.

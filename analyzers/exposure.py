@@ -24,6 +24,8 @@ class Exposure(LedgerReader):
     `strategy.base_weights` (unlevered) then in force. Gross: a short counts like a long (backtrader's
     GrossLeverage is net of shorts).
 
+    Notes
+    -----
     `get_analysis()`, lists of one length: `dates`; `leverage` gross, of the account; `own_leverage`;
     `target_leverage`, `volatility_part`, `brake_part`; and by symbol `weights` (signed, of the account),
     `own_weights`, `target_weights`. Also `symbols`. Weights and leverage are fractions of the account's
@@ -37,6 +39,7 @@ class Exposure(LedgerReader):
         self._last: tuple[Any, ...] = ()
 
     def next(self) -> None:
+        """Note what is aimed at."""
         sizer = self.strategy.getsizer()
         self._aims.append(tuple([getattr(sizer, name, None) for name in _AIMS]))
         weights = getattr(self.strategy, "base_weights", None)
@@ -46,6 +49,7 @@ class Exposure(LedgerReader):
         self._weights.append(self._last)  # one object for all sessions that have the same
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """The analysis, from the ledger of the run."""
         n, symbols = len(ledger), ledger.symbols
         equity = np.where(ledger.value > 0.0, ledger.value, np.nan)[:, None]
         account, own = ledger.account_values / equity, ledger.own_values / equity

@@ -11,6 +11,8 @@ __all__ = ["Fills"]
 class Fills(LedgerReader):
     """Every execution of this strategy's own orders, in order.
 
+    Notes
+    -----
     `get_analysis()`: `fills`, a list of {`date` the session the account shows it, `executed` the date of
     its price (the session before with cheat-on-close), `symbol`, `size` signed, `price`, `reference` price
     (see TradingCosts), `commission` money, `kind` order type such as "Market", `margin_call` whether the
@@ -18,6 +20,7 @@ class Fills(LedgerReader):
     """
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """The analysis, from the ledger of the run."""
         executed = session_dates([fill.executed for fill in ledger.fills], ledger.timezone)
         return {
             "fills": [

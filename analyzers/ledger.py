@@ -64,7 +64,17 @@ def symbols_of(datas: Sequence[Any]) -> list[str]:
 
 
 def cheats_on_close(order: bt.Order, broker: Any) -> bool:
-    """Whether an order's fill, booked on one bar, is priced at the close of the bar that decided it."""
+    """Whether an order's fill, booked on one bar, is priced at the close of the bar that decided it.
+
+    Parameters
+    ----------
+    order : bt.Order
+    broker : broker
+
+    Returns
+    -------
+    bool
+    """
     market = order.exectype == bt.Order.Market
     return market and getattr(_params(broker), "coc", False) and bool(order.info.get("coc", True))
 
@@ -72,9 +82,20 @@ def cheats_on_close(order: bt.Order, broker: Any) -> bool:
 def reference_price(order: bt.Order, price: float, at_close: bool) -> float:
     """The price a fill is measured against: what a market order gets without slippage.
 
-    What the broker has written into `order.info.reference`, if it has. Else the open of the bar that filled it,
-    or the close it was decided on if it `cheats_on_close`. `price` itself for other orders: a limit or stop
-    order names its price, and what it gets beside it is not counted as slippage.
+    Parameters
+    ----------
+    order : bt.Order
+    price : float
+        Of the fill.
+    at_close : bool
+        Whether it `cheats_on_close`.
+
+    Returns
+    -------
+    float
+        What the broker has written into `order.info.reference`, if it has. Else the open of the bar that filled it,
+        or the close it was decided on. `price` itself for other orders: a limit or stop order names its price, and
+        what it gets beside it is not counted as slippage.
     """
     if "reference" in order.info:
         return float(order.info["reference"])
@@ -87,10 +108,21 @@ def reference_price(order: bt.Order, price: float, at_close: bool) -> float:
 
 
 def interest_in_fee(order: bt.Order, bit: Any, broker: Any) -> float:
-    """Interest that the broker has added to the commission of a closing fill (`int2pnl`), else 0.0.
+    """Interest that the broker has added to the commission of a closing fill (`int2pnl`).
 
     What was paid beyond the fee, which the commission scheme is asked for: the whole fill's, or that of its
     two parts, as the stock broker asks. They differ where there is a minimum.
+
+    Parameters
+    ----------
+    order : bt.Order
+    bit : execution bit
+    broker : broker
+
+    Returns
+    -------
+    float
+        Money; 0 where nothing is added.
     """
     if not (bit.closed and getattr(_params(broker), "int2pnl", False)):
         return 0.0
@@ -129,6 +161,7 @@ class Ledger(bt.Analyzer):
         self._own: list[tuple[float, ...]] = []
 
     def start(self) -> None:
+        """Look at the account before the first session."""
         broker = self._broker = self.strategy.broker
         self._clock = self.strategy.lines.datetime
         self._feeds = {id(data): i for i, data in enumerate(self.datas)}
@@ -144,6 +177,12 @@ class Ledger(bt.Analyzer):
         self._unborn = list(range(len(self.datas)))
 
     def notify_order(self, order: bt.Order) -> None:
+        """Record status and fills of an own order.
+
+        Parameters
+        ----------
+        order : bt.Order
+        """
         called = bool(order.info.get("margin_call", False))
         self.orders[order.ref] = (order.status, bool(order.executed.size), called)
         for bit in order.executed.iterpending():
@@ -173,6 +212,13 @@ class Ledger(bt.Analyzer):
         self._sizes = tuple(sizes)
 
     def notify_fund(self, cash: float, value: float, fundvalue: float, shares: float) -> None:
+        """Record a session.
+
+        Parameters
+        ----------
+        cash, value, fundvalue, shares : float
+            As backtrader gives them.
+        """
         if self._unborn:
             self._admit()
         self._when.append(self._clock[0])
@@ -206,44 +252,54 @@ class Ledger(bt.Analyzer):
 
     @cached_property
     def dates(self) -> list[date]:
+        """Dates of the sessions."""
         return session_dates(self._when, self.timezone)
 
     @property
     def timezone(self) -> tzinfo | None:
+        """The clock's time zone, if it has one."""
         zone: tzinfo | None = self._clock._tz
         return zone
 
     @cached_property
     def value(self) -> Floats:
+        """Equity at each close, shape (T,), money."""
         return np.array(self._value, dtype=float)
 
     @cached_property
     def fund(self) -> Floats:
+        """Fund value at each close, shape (T,)."""
         return np.array(self._fund, dtype=float)
 
     @cached_property
     def deposits(self) -> Floats:
+        """Money paid in per session, shape (T,)."""
         shares = np.array(self._shares, dtype=float)
         return deposits(self.value, self.fund, shares, self.start_fund, self.start_shares)
 
     @cached_property
     def closes(self) -> Floats:
+        """Closes, shape (T, n)."""
         return self._table(self._close)
 
     @cached_property
     def account_sizes(self) -> Floats:
+        """The account's positions at each close, shape (T, n)."""
         return self._table(self._account)
 
     @cached_property
     def account_values(self) -> Floats:
+        """Value of the account's positions, shape (T, n), money."""
         return position_values(self.account_sizes, self.closes, self.units)
 
     @cached_property
     def own_sizes(self) -> Floats:
+        """Own positions at each close, shape (T, n)."""
         return self._table(self._own)
 
     @cached_property
     def own_values(self) -> Floats:
+        """Value of own positions, shape (T, n), money."""
         return position_values(self.own_sizes, self.closes, self.units)
 
     @cached_property
@@ -260,23 +316,28 @@ class Ledger(bt.Analyzer):
 
     @cached_property
     def carried_account_values(self) -> Floats:
+        """Value of what was carried into each session at its close before, shape (T, n), money."""
         return _shifted(self.account_values)
 
     @cached_property
     def fill_sessions(self) -> Ints:
+        """Session of each fill, shape (m,)."""
         last = max(len(self) - 1, 0)  # a run stopped between fill and session: counted with the last one
         return np.array([min(fill.session, last) for fill in self.fills], dtype=np.int64)
 
     @cached_property
     def commission(self) -> Floats:
+        """Own commission per session, shape (T,), money."""
         return self._sum([fill.commission for fill in self.fills])
 
     @cached_property
     def slippage(self) -> Floats:
+        """Own slippage per session, shape (T,), money."""
         return self._sum([f.size * (f.price - f.reference) * self.units[f.feed] for f in self.fills])
 
     @cached_property
     def traded(self) -> Floats:
+        """Value of own fills per session, both sides, shape (T,), money."""
         return self._sum([abs(f.size) * f.price * self.units[f.feed] for f in self.fills])
 
     @cached_property
@@ -329,15 +390,27 @@ class LedgerReader(bt.Analyzer):
         self._ledger: Ledger | None = ledger_of(self.strategy)
 
     def start(self) -> None:
+        """Check the parameters, and have a ledger kept."""
         self.check()
 
     def stop(self) -> None:
+        """Analyse what was recorded."""
         if self._ledger is not None:
             self.rets = self.analyse(self._ledger)
             self._ledger = None
 
     def check(self) -> None:
-        """Raises ValueError for a parameter that makes no sense."""
+        """Refuse a parameter that makes no sense: InputError."""
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """What `get_analysis()` gives.
+
+        Parameters
+        ----------
+        ledger : Ledger
+
+        Returns
+        -------
+        dict
+        """
         raise NotImplementedError

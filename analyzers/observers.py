@@ -6,7 +6,7 @@ from typing import Any
 
 import backtrader as bt
 
-from riskoverlay.errors import InputError
+from riskoverlay.errors import InputError, require
 
 __all__ = ["DrawdownBrake", "Leverage", "plot"]
 
@@ -23,6 +23,7 @@ class Leverage(bt.Observer):
     plotlines = {"held": {"color": "#0b5f9e"}, "target": {"color": "#1d2126", "ls": "--", "linewidth": 0.8}}
 
     def next(self) -> None:
+        """Draw a session."""
         strategy = self._owner
         broker = strategy.broker
         equity = broker.getvalue()
@@ -43,9 +44,11 @@ class DrawdownBrake(bt.Observer):
     plotlines = {"drawdown": {"color": "#0b5f9e"}, "brake": {"color": "#b8442c", "linewidth": 0.8}}
 
     def start(self) -> None:
+        """Begin at the first value."""
         self._peak = float(self._owner.broker.fundvalue)
 
     def next(self) -> None:
+        """Draw a session."""
         value = self._owner.broker.fundvalue
         self._peak = max(self._peak, value)
         self.lines.drawdown[0] = value / self._peak - 1.0
@@ -68,18 +71,36 @@ def plot(
 ) -> list[Path]:
     """What `cerebro.plot(**options)` shows, as files, on a machine with or without a screen.
 
-    `size` in inches. The kind of file is that of the ending. More than one figure (several strategies, or
-    `numfigs`) are numbered: plot.png becomes plot_1.png, plot_2.png. The paths written are returned.
+    Parameters
+    ----------
+    cerebro : bt.Cerebro
+        That has run.
+    path : str or Path
+        The kind of file is that of the ending. More than one figure (several strategies, or `numfigs`) are numbered:
+        plot.png becomes plot_1.png, plot_2.png.
+    size : tuple of float
+        Inches.
+    dpi : int
+        Dots an inch.
+    **options
+        Of `cerebro.plot`.
 
-    Raises ImportError without matplotlib, ValueError if cerebro has not run, or kept nothing to draw.
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    InputError
+        cerebro has not run, or kept nothing to draw.
     """
-    try:
-        import matplotlib
-        from matplotlib import pyplot
-    except ImportError:
-        raise ImportError("matplotlib is not installed and plot needs it: pip install matplotlib") from None
-    if not getattr(cerebro, "runstrats", None):
-        raise InputError("cerebro has not run", "call cerebro.run() before plot")
+    require("matplotlib", "plot", "plot")
+    import matplotlib
+    from matplotlib import pyplot
+
     before = matplotlib.get_backend()
     from backtrader import plot as drawing  # it asks for Tk when it is first imported
 

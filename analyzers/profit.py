@@ -20,18 +20,21 @@ class StrategyProfit(LedgerReader):
     The account's interest is shared out session by session, by what each strategy carried into the session:
     on a loan in proportion to own gross longs; without one (a fee on shorts) to own gross shorts; interest
     received in equal parts (`accounting.share_interest`). `cerebro.addanalyzer` gives one to every
-    strategy, and then, to rounding,
+    strategy, and then, to rounding::
 
         end − start − deposits = Σ profit over the strategies
 
     What strategies without an analyzer of this folder hold together takes its share like one more strategy.
 
+    Notes
+    -----
     `get_analysis()`: `strategy` (class name), money `gross_profit`, `commission`, `slippage`, `interest`,
     and `profit` = the first less the other three; `sessions`: lists `dates`, `profit` per session, and own
     `long`, `short` value at the close.
     """
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """The analysis, from the ledger of the run."""
         interest = _own_interest(ledger)
         profit = ledger.gross_profit - ledger.commission - ledger.slippage - interest
         long, short = _sides(ledger.own_values)

@@ -20,9 +20,13 @@ _TRANSACTION = ["amount", "price", "symbol", "sid", "txn_dollars"]
 class PortfolioReturns(LedgerReader):
     """The account for pyfolio: every asset, where backtrader's own PyFolio keeps the last one and cash.
 
-    Parameter `tz`: time zone of the dates given by `get_pf_items`, "UTC" as backtrader's; None for naive
-    dates (QuantStats).
+    Parameters
+    ----------
+    tz : str or None
+        Time zone of the dates given by `get_pf_items`, "UTC" as backtrader's; None for naive dates (QuantStats).
 
+    Notes
+    -----
     `get_analysis()`: `dates`, `returns` (of the fund value: deposits are not performance), `gross_lev` and
     `cash` lists; `positions` {symbol: list of money, shorts negative}; `transactions`, list of {date,
     amount, price, symbol, sid, txn_dollars} of all strategies that have an analyzer of this folder.
@@ -32,6 +36,7 @@ class PortfolioReturns(LedgerReader):
     params = (("tz", "UTC"),)
 
     def check(self) -> None:
+        """Refuse a parameter that makes no sense: InputError."""
         try:
             pd.DatetimeIndex([]).tz_localize(self.p.tz)
         except Exception as error:  # the kind depends on the time zone library behind pandas
@@ -40,6 +45,7 @@ class PortfolioReturns(LedgerReader):
             ) from error
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """The analysis, from the ledger of the run."""
         values = ledger.account_values
         equity = np.where(ledger.value > 0.0, ledger.value, np.nan)
         return {

@@ -14,12 +14,17 @@ __all__ = ["DailySeries"]
 class DailySeries(LedgerReader):
     """Date, equity, cash, loan, deposits and return of the account, session by session.
 
-    Parameter `first`: the first session listed, datetime.date or "YYYY-MM-DD"; None lists all.
-
     Returns are those of the broker's fund value, in fund mode or not: fund value = equity / shares, and a
     deposit or a withdrawal (`broker.add_cash`) changes the shares, not the performance. When no money moves
     they are the equity's.
 
+    Parameters
+    ----------
+    first : date or str, optional
+        The first session listed (default: all).
+
+    Notes
+    -----
     `get_analysis()`, lists of one length (money, returns as fractions): `dates`; `value` equity; `cash`
     equity − positions (negative: a debit; backtrader's `getcash()` is free margin under a leverage); `loan`
     max(0, gross longs − equity); `fund` value of a fund share; `deposits` paid in since the session before;
@@ -29,9 +34,11 @@ class DailySeries(LedgerReader):
     params = (("first", None),)
 
     def check(self) -> None:
+        """Refuse a parameter that makes no sense: InputError."""
         parse_first(self.p.first)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """The analysis, from the ledger of the run."""
         i = first_index(ledger.dates, parse_first(self.p.first))
         bought = ledger.account_values * ledger.paid
         longs = np.maximum(bought, 0.0).sum(axis=1)

@@ -12,14 +12,40 @@ __all__ = ["first_index", "parse_first", "session_dates"]
 
 
 def session_dates(numbers: Iterable[float], tz: tzinfo | None = None) -> list[date]:
-    """Dates of backtrader's day numbers: what `strategy.datetime.date(0)` gave on each bar, in one go."""
+    """Dates of backtrader's day numbers: what `strategy.datetime.date(0)` gave on each bar, in one go.
+
+    Parameters
+    ----------
+    numbers : iterable of float
+    tz : tzinfo, optional
+        Of the clock.
+
+    Returns
+    -------
+    list of date
+    """
     if tz is None:
         return [date.fromordinal(int(x)) if x == int(x) else num2date(x).date() for x in numbers]
     return [num2date(x, tz).date() for x in numbers]
 
 
 def parse_first(first: date | str | None) -> date | None:
-    """The `first` parameter: None, a date (a Timestamp is one) or "YYYY-MM-DD"; ValueError otherwise."""
+    """The `first` parameter of analyzers.
+
+    Parameters
+    ----------
+    first : date, str or None
+        A Timestamp is a date; text is YYYY-MM-DD.
+
+    Returns
+    -------
+    date or None
+
+    Raises
+    ------
+    InputError
+        Anything else.
+    """
     if first is None:
         return None
     if isinstance(first, datetime):
@@ -35,5 +61,17 @@ def parse_first(first: date | str | None) -> date | None:
 
 
 def first_index(dates: Sequence[date], first: date | None) -> int:
-    """Index of the first session that counts, the first on or after `first`; len(dates) if there is none."""
+    """Index of the first session that counts.
+
+    Parameters
+    ----------
+    dates : sequence of date
+    first : date or None
+        None: all count.
+
+    Returns
+    -------
+    int
+        The first on or after `first`; len(dates) if there is none.
+    """
     return 0 if first is None else bisect_left(dates, first)

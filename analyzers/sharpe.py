@@ -15,9 +15,17 @@ __all__ = ["AnnualizedSharpe"]
 class AnnualizedSharpe(LedgerReader):
     """The notebook's three figures, of the returns of the fund value (deposits are not performance).
 
-    Parameters: `risk_free`, an annual fraction taken from the annual return; `periods`, sessions a year;
-    `first`, the first session whose return counts (None: all).
+    Parameters
+    ----------
+    risk_free : float
+        Annual fraction taken from the annual return.
+    periods : float
+        Sessions a year.
+    first : date or str, optional
+        The first session whose return counts (default: all).
 
+    Notes
+    -----
     `get_analysis()`: `ann_ret`, `ann_vol` fractions a year, `sharpe` their ratio, `sessions` the number of
     returns. Formulas and how they differ from the usual ones: `statistics.py`. nan where there is nothing
     to divide by.
@@ -26,6 +34,7 @@ class AnnualizedSharpe(LedgerReader):
     params = (("risk_free", 0.0), ("periods", PERIODS), ("first", None))
 
     def check(self) -> None:
+        """Refuse a parameter that makes no sense: InputError."""
         if not isfinite(self.p.risk_free):
             raise InputError(
                 "is not a number", "give an annual fraction such as 0.02", "risk_free", self.p.risk_free
@@ -37,6 +46,7 @@ class AnnualizedSharpe(LedgerReader):
         parse_first(self.p.first)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
+        """The analysis, from the ledger of the run."""
         begin = first_index(ledger.dates, parse_first(self.p.first))
         returns = simple_returns(ledger.fund, ledger.start_fund)[begin:]
         return {

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 
 __all__ = [
@@ -28,19 +29,23 @@ __all__ = [
     "worst_drawdowns",
 ]
 
-PERIODS = 252
-"""Sessions in a year: the only place in this folder that says so."""
-
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Drawdown:
-    """One fall from a peak, and the way back.
+    """One fall from a peak, and the way back. No fall at all: depth 0.0, no dates, length 0.
 
-    `depth` is a negative fraction of the peak. `peak` is the last session at the peak, `trough` the (first)
-    deepest, `recovery` the first at or above the peak again, None if the series ends before. `length`
-    counts sessions from peak to recovery, or to the end. No fall at all: depth 0.0, no dates, length 0.
+    Attributes
+    ----------
+    depth : float
+        A negative fraction of the peak.
+    peak, trough : date or None
+        The last session at the peak, the (first) deepest.
+    recovery : date or None
+        The first at or above the peak again, None if the series ends before.
+    length : int
+        Sessions from peak to recovery, or to the end.
     """
 
     depth: float
@@ -51,7 +56,19 @@ class Drawdown:
 
 
 def simple_returns(values: npt.ArrayLike, start: float) -> Floats:
-    """Returns per session, shape (n,), of n values that began at `start`; nan after a value not positive."""
+    """Returns per session.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+    start : float
+        The value before the first.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Fractions; nan after a value not positive.
+    """
     v = _vector(values, "values")
     before = np.concatenate(([start], v[:-1])) if v.size else v
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -62,8 +79,19 @@ def annualized_return(returns: npt.ArrayLike, periods: float = PERIODS) -> float
     """(1 + mean)^periods − 1: the arithmetic mean, compounded over a year (the notebook's definition).
 
     Differs from the CAGR, prod(1 + r)^(periods/n) − 1, which is `empyrical.annual_return`: that is lower,
-    by about half the annual variance, because it pays for volatility. −1 when the mean session loses
-    everything; inf when a float cannot hold it.
+    by about half the annual variance, because it pays for volatility.
+
+    Parameters
+    ----------
+    returns : array-like of shape (n,)
+        Fractions per session.
+    periods : float
+        Sessions a year.
+
+    Returns
+    -------
+    float
+        A fraction; −1 when the mean session loses everything, inf when a float cannot hold it.
     """
     r = _vector(returns, "returns")
     if not r.size or not np.isfinite(r).all():
@@ -73,7 +101,20 @@ def annualized_return(returns: npt.ArrayLike, periods: float = PERIODS) -> float
 
 
 def annualized_volatility(returns: npt.ArrayLike, periods: float = PERIODS) -> float:
-    """std(ddof=0)·√periods, a fraction a year; `empyrical.annual_volatility` has ddof=1: √(n/(n−1)) ×."""
+    """std(ddof=0)·√periods; `empyrical.annual_volatility` has ddof=1: √(n/(n−1)) ×.
+
+    Parameters
+    ----------
+    returns : array-like of shape (n,)
+        Fractions per session.
+    periods : float
+        Sessions a year.
+
+    Returns
+    -------
+    float
+        A fraction a year.
+    """
     r = _vector(returns, "returns")
     if not r.size:
         return float("nan")
@@ -83,11 +124,25 @@ def annualized_volatility(returns: npt.ArrayLike, periods: float = PERIODS) -> f
 
 
 def sharpe_ratio(returns: npt.ArrayLike, risk_free: float = 0.0, periods: float = PERIODS) -> float:
-    """(annualized_return − risk_free) / annualized_volatility; nan when the volatility is zero.
+    """(annualized_return − risk_free) / annualized_volatility.
 
-    `risk_free` is an annual fraction. With 0 this is the notebook's ratio. It differs from
-    `empyrical.sharpe_ratio`, mean(r − r_f)/std(ddof=1)·√periods: here the mean is compounded to a year
-    first, and ddof is 0. backtrader's SharpeRatio works on yearly returns by default: another number again.
+    With a rate of 0 this is the notebook's ratio. It differs from `empyrical.sharpe_ratio`,
+    mean(r − r_f)/std(ddof=1)·√periods: here the mean is compounded to a year first, and ddof is 0. backtrader's
+    SharpeRatio works on yearly returns by default: another number again.
+
+    Parameters
+    ----------
+    returns : array-like of shape (n,)
+        Fractions per session.
+    risk_free : float
+        Annual fraction.
+    periods : float
+        Sessions a year.
+
+    Returns
+    -------
+    float
+        nan when the volatility is zero.
     """
     volatility = annualized_volatility(returns, periods)
     if not volatility > 0.0:
@@ -96,7 +151,17 @@ def sharpe_ratio(returns: npt.ArrayLike, risk_free: float = 0.0, periods: float 
 
 
 def drawdown_series(values: npt.ArrayLike) -> Floats:
-    """values / running maximum − 1, shape (n,): 0 at a peak, negative fractions below it."""
+    """values / running maximum − 1.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        0 at a peak, negative fractions below it.
+    """
     v = _vector(values, "values")
     peak = np.maximum.accumulate(v) if v.size else v
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -104,7 +169,23 @@ def drawdown_series(values: npt.ArrayLike) -> Floats:
 
 
 def max_drawdown(values: npt.ArrayLike, dates: Sequence[date]) -> Drawdown:
-    """The deepest fall of n `values` on n `dates`, of equal ones the first; depth nan with NaN among them."""
+    """The deepest fall; of equal ones the first.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+    dates : sequence of date
+
+    Returns
+    -------
+    Drawdown
+        Its depth is nan with NaN among the values.
+
+    Raises
+    ------
+    InputError
+        Values and dates differ in number.
+    """
     worst = worst_drawdowns(values, dates, 1)
     if worst:
         return worst[0]
@@ -113,9 +194,23 @@ def max_drawdown(values: npt.ArrayLike, dates: Sequence[date]) -> Drawdown:
 
 
 def worst_drawdowns(values: npt.ArrayLike, dates: Sequence[date], n: int) -> list[Drawdown]:
-    """The `n` deepest falls, deepest first. One fall lasts from its peak to its recovery: two never overlap.
+    """The deepest falls, deepest first. One fall lasts from its peak to its recovery: two never overlap.
 
-    Raises ValueError when values and dates differ in number or n is below 1.
+    Parameters
+    ----------
+    values : array-like of shape (n_sessions,)
+    dates : sequence of date
+    n : int
+        How many.
+
+    Returns
+    -------
+    list of Drawdown
+
+    Raises
+    ------
+    InputError
+        Values and dates differ in number, or n is below 1.
     """
     if n < 1:
         raise InputError("is below 1", "give the number of drawdowns wanted", "n", n)
@@ -143,10 +238,22 @@ def worst_drawdowns(values: npt.ArrayLike, dates: Sequence[date], n: int) -> lis
 
 
 def summary(returns: npt.ArrayLike, risk_free: float = 0.0, periods: float = PERIODS) -> dict[str, float]:
-    """`ann_ret`, `ann_vol`, `sharpe`, `max_drawdown` of n returns, all fractions.
+    """The four figures of the notebook.
 
-    The drawdown is that of the compounded value, its start of 1 included: a first return below zero is a
-    fall.
+    Parameters
+    ----------
+    returns : array-like of shape (n,)
+        Fractions per session.
+    risk_free : float
+        Annual fraction.
+    periods : float
+        Sessions a year.
+
+    Returns
+    -------
+    dict
+        `ann_ret`, `ann_vol`, `sharpe`, `max_drawdown`, fractions. The drawdown is that of the compounded value, its
+        start of 1 included: a first return below zero is a fall.
     """
     r = _vector(returns, "returns")
     value = np.concatenate(([1.0], np.cumprod(1.0 + r)))
@@ -159,7 +266,24 @@ def summary(returns: npt.ArrayLike, risk_free: float = 0.0, periods: float = PER
 
 
 def monthly_returns(returns: npt.ArrayLike, dates: Sequence[date]) -> pd.DataFrame:
-    """Returns compounded by calendar month: a row a year, columns 1 to 12, nan where there is no session."""
+    """Returns compounded by calendar month.
+
+    Parameters
+    ----------
+    returns : array-like of shape (n,)
+        Fractions per session.
+    dates : sequence of date
+
+    Returns
+    -------
+    DataFrame of shape (n_years, 12)
+        A row a year, columns 1 to 12, nan where there is no session.
+
+    Raises
+    ------
+    InputError
+        Returns and dates differ in number.
+    """
     r = _vector(returns, "returns")
     if r.size != len(dates):
         raise InputError(f"{r.size} returns but {len(dates)} dates", "give one date for each return")

@@ -1,5 +1,9 @@
 """Bars in: validated, aligned daily bars from files, Yahoo or a synthetic market, and a feed that is fast."""
 
+if __name__ != "riskoverlay.feeds":
+    raise ImportError(f"{__name__} is riskoverlay.feeds: import it by that name")
+
+
 from .adjust import adjust
 from .bars import PanelFeed
 from .cache import Cache

@@ -15,7 +15,15 @@ __all__ = ["Raw", "adjust"]
 
 
 class Raw(NamedTuple):
-    """Bars as a source gives them: neither checked nor adjusted."""
+    """Bars as a source gives them: neither checked nor adjusted.
+
+    Attributes
+    ----------
+    name : str
+        What errors call them: a file, or a vendor and a symbol.
+    bars : DataFrame
+        Dates in the index; open high low close volume, and perhaps adj_close and dividend (cash a share, ex-date).
+    """
 
     name: str
     """What errors call them: a file, or a vendor and a symbol."""
@@ -26,8 +34,21 @@ class Raw(NamedTuple):
 def adjust(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Open, high and low times adj_close/close, close replaced by adj_close; volume as it is.
 
-    `frame` has the columns of `validate` and perhaps `adj_close`; without it prices are taken as adjusted.
-    Raises ValueError as `validate` does, for the prices before and after, and for an adj_close <= 0.
+    Parameters
+    ----------
+    frame : DataFrame
+        The columns of `validate` and perhaps `adj_close`; without it prices are taken as adjusted.
+    name : str
+        What errors call them.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    InputError
+        As `validate`, for the prices before and after, and for an adj_close <= 0.
     """
     raw = validate(frame, name)
     if "adj_close" not in frame.columns:

@@ -36,7 +36,7 @@ def calendar_of(symbol: str) -> str:
 
 
 def check_calendar(calendar: str) -> None:
-    """ValueError if exchange_calendars has no calendar of that name."""
+    """InputError if exchange_calendars has no calendar of that name."""
     if calendar not in _KNOWN:
         raise InputError(
             "is unknown", "give a name of exchange_calendars, as XNYS, XLON or 24/7", "calendar", calendar
@@ -44,7 +44,23 @@ def check_calendar(calendar: str) -> None:
 
 
 def exchange_sessions(first: pd.Timestamp, last: pd.Timestamp, calendar: str = "XNYS") -> pd.DatetimeIndex:
-    """The sessions from `first` to `last`, both included; years before and after the calendar's own have none."""
+    """The sessions of an exchange.
+
+    Parameters
+    ----------
+    first, last : Timestamp
+        Both included; years before and after the calendar's own have none.
+    calendar : str
+
+    Returns
+    -------
+    DatetimeIndex
+
+    Raises
+    ------
+    InputError
+        An unknown calendar.
+    """
     sessions = _calendar(calendar, first.year, last.year).sessions
     return pd.DatetimeIndex(sessions[(sessions >= first) & (sessions <= last)])
 
@@ -52,7 +68,21 @@ def exchange_sessions(first: pd.Timestamp, last: pd.Timestamp, calendar: str = "
 def finished_session(
     now: pd.Timestamp, calendar: str = "XNYS", end: pd.Timestamp | None = None
 ) -> pd.Timestamp | None:
-    """The last session that has closed by `now` (UTC, tz-aware), and is not after `end`; None if there is none."""
+    """The last session that is over.
+
+    Parameters
+    ----------
+    now : Timestamp
+        UTC, tz-aware.
+    calendar : str
+    end : Timestamp, optional
+        It is not after this.
+
+    Returns
+    -------
+    Timestamp or None
+        None if there is none.
+    """
     today = now.tz_convert("UTC").tz_localize(None).normalize()
     # A session's label is its exchange's date, which may be one ahead of UTC's.
     last = today + _DAY if end is None else min(end, today + _DAY)

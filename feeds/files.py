@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,7 +11,7 @@ from reprlib import repr as shortened
 
 import pandas as pd
 
-from riskoverlay.errors import InputError, MissingFileError
+from riskoverlay.errors import InputError, MissingFileError, require
 
 from .adjust import Raw, adjust
 from .symbols import check_symbols
@@ -32,36 +31,97 @@ __all__ = [
 def read_csv_folder(
     folder: str | Path, symbols: Sequence[str] | str | None = None
 ) -> dict[str, pd.DataFrame]:
-    """symbol -> validated frame, from one SYMBOL.csv each; None reads every .csv of the folder.
+    """Bars from one SYMBOL.csv each.
 
-    Columns, in any order and case: date (YYYY-MM-DD), open, high, low, close, volume, and perhaps adj_close
-    ("Adj Close"), by which the prices are then adjusted. Others are ignored.
+    Columns, in any order and case: date (YYYY-MM-DD), open, high, low, close, volume, and perhaps adj_close ("Adj
+    Close"), by which the prices are then adjusted. Others are ignored.
 
-    Raises FileNotFoundError for a missing folder or file, and ValueError, with file and line, for what cannot
-    be read, and as `validate` does.
+    Parameters
+    ----------
+    folder : str or Path
+    symbols : sequence of str, or str, optional
+        Default: every .csv of the folder.
+
+    Returns
+    -------
+    dict
+        symbol -> validated frame.
+
+    Raises
+    ------
+    MissingFileError
+        A missing folder or file.
+    InputError
+        With file and line, what cannot be read; and as `validate`.
     """
     return _adjusted(raw_csv_folder(folder, symbols))
 
 
 def raw_csv_folder(folder: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, Raw]:
-    """As `read_csv_folder`, but the bars as they are in the files, with adj_close and dividend if there."""
+    """As `read_csv_folder`, but the bars as they are in the files, with adj_close and dividend if there.
+
+    Parameters
+    ----------
+    folder : str or Path
+    symbols : sequence of str, or str, optional
+
+    Returns
+    -------
+    dict
+        symbol -> Raw.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        As `read_csv_folder`.
+    """
     paths = _paths(folder, symbols, ".csv")
     return {symbol: Raw(str(path), _read_bars(path)) for symbol, path in paths.items()}
 
 
 def read_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, pd.DataFrame]:
-    """symbol -> validated frame, from one CSV with a date column and either one close column a symbol, or two
-    header rows, symbol and field in either order (the date column may be nameless in either).
+    """Bars from one CSV with a date column.
 
-    From closes alone come open = high = low = close, and volume 0. An empty cell is no session of its symbol.
+    Parameters
+    ----------
+    path : str or Path
+        Either one close column a symbol, or two header rows, symbol and field in either order (the date column may be
+        nameless in either). From closes alone come open = high = low = close, and volume 0. An empty cell is no
+        session of its symbol.
+    symbols : sequence of str, or str, optional
+        Default: all there are.
 
-    Raises FileNotFoundError, and ValueError as `read_csv_folder` does.
+    Returns
+    -------
+    dict
+        symbol -> validated frame.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        As `read_csv_folder`.
     """
     return _adjusted(raw_wide_csv(path, symbols))
 
 
 def raw_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, Raw]:
-    """As `read_wide_csv`, but the bars as they are in the file, with adj_close and dividend if there."""
+    """As `read_wide_csv`, but the bars as they are in the file, with adj_close and dividend if there.
+
+    Parameters
+    ----------
+    path : str or Path
+    symbols : sequence of str, or str, optional
+
+    Returns
+    -------
+    dict
+        symbol -> Raw.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        As `read_wide_csv`.
+    """
     path = Path(path)
     lines = _lines(path)
     head = next(lines)[1]
@@ -97,21 +157,49 @@ def raw_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -
 
 
 def read_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, pd.DataFrame]:
-    """symbol -> validated frame, from a folder of SYMBOL.parquet or from one file, long or wide.
+    """Bars from a folder of SYMBOL.parquet or from one file, long or wide.
 
-    Dates are in the index or in a column named date; `frames_from_table` says the shapes. Needs pyarrow.
+    Parameters
+    ----------
+    path : str or Path
+        Dates are in the index or in a column named date; `frames_from_table` says the shapes.
+    symbols : sequence of str, or str, optional
+        Default: all there are.
 
-    Raises ImportError without pyarrow, FileNotFoundError, and ValueError as `read_csv_folder` does.
+    Returns
+    -------
+    dict
+        symbol -> validated frame.
+
+    Raises
+    ------
+    MissingExtraError
+        pyarrow is not installed.
+    InputError, MissingFileError
+        As `read_csv_folder`.
     """
     return _adjusted(raw_parquet(path, symbols))
 
 
 def raw_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, Raw]:
-    """As `read_parquet`, but the bars as they are in the files, with adj_close and dividend if there."""
-    if importlib.util.find_spec("pyarrow") is None:
-        raise ImportError(
-            "reading Parquet needs pyarrow: install it with pip install 'backtrader-riskoverlay[parquet]'"
-        )
+    """As `read_parquet`, but the bars as they are in the files, with adj_close and dividend if there.
+
+    Parameters
+    ----------
+    path : str or Path
+    symbols : sequence of str, or str, optional
+
+    Returns
+    -------
+    dict
+        symbol -> Raw.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        As `read_parquet`.
+    """
+    require("pyarrow", "parquet", "reading Parquet")
     path = Path(path)
     if path.is_file():
         return raw_from_table(_read_parquet_table(path), symbols, str(path))

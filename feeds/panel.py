@@ -22,12 +22,20 @@ __all__ = ["Panel", "align"]
 class Panel:
     """Validated daily bars of one or more symbols, all with the same index. Made by `align`.
 
-    frames: symbol -> frame of shape (n_sessions, 5), adjusted open high low close and volume in shares
-    dropped: one sentence for each symbol of which `align` left sessions out
-    source: where the bars are from ("sample", "csv", ...)
-    synthetic: whether they are made up; whatever is shown of them must say so
-    warnings: one sentence for each thing about the bars that whoever uses them should know, of `quality` and `Cache`
-    rates: name -> annual interest rates (fractions) by date, for an account that charges by them
+    Attributes
+    ----------
+    frames : mapping
+        symbol -> DataFrame of shape (n_sessions, 5), adjusted open high low close and volume in shares.
+    dropped : tuple of str
+        One sentence for each symbol of which `align` left sessions out.
+    source : str
+        Where the bars are from ("sample", "csv", ...).
+    synthetic : bool
+        Whether they are made up; whatever is shown of them must say so.
+    warnings : tuple of str
+        One sentence for each thing about the bars that whoever uses them should know, of `quality` and `Cache`.
+    rates : mapping
+        name -> annual interest rates (fractions) by date, for an account that charges by them.
     """
 
     frames: Mapping[str, pd.DataFrame]
@@ -39,10 +47,12 @@ class Panel:
 
     @property
     def symbols(self) -> tuple[str, ...]:
+        """Names, in order."""
         return tuple(self.frames)
 
     @property
     def sessions(self) -> pd.DatetimeIndex:
+        """Dates, the same for all symbols."""
         return pd.DatetimeIndex(next(iter(self.frames.values())).index)
 
     @property
@@ -60,12 +70,42 @@ class Panel:
         return digest.hexdigest()
 
     def between(self, start: object = None, end: object = None) -> Panel:
-        """The sessions from `start` to `end`, both included; None is open. ValueError if there are none."""
+        """The sessions of a window.
+
+        Parameters
+        ----------
+        start, end : date, optional
+            Both included; None is open.
+
+        Returns
+        -------
+        Panel
+
+        Raises
+        ------
+        InputError
+            There are none.
+        """
         frames = {symbol: between(frame, start, end, symbol) for symbol, frame in self.frames.items()}
         return replace(self, frames=_shared(frames))
 
     def select(self, symbols: Sequence[str]) -> Panel:
-        """The given symbols, in the given order. ValueError for one the panel has not."""
+        """Some of the symbols.
+
+        Parameters
+        ----------
+        symbols : sequence of str
+            In the order wanted.
+
+        Returns
+        -------
+        Panel
+
+        Raises
+        ------
+        InputError
+            A symbol that the panel has not.
+        """
         chosen = check_symbols(symbols)
         for symbol in chosen:
             if symbol not in self.frames:
@@ -88,7 +128,22 @@ def align(frames: Mapping[str, pd.DataFrame], *, source: str = "frames", synthet
     Backtrader waits for a feed that starts late and freezes one that ends early, so no feed may have a
     session that another has not. What was left out is said in `Panel.dropped`.
 
-    Raises ValueError for no frames, a frame that `validate` refuses, and frames without a common session.
+    Parameters
+    ----------
+    frames : mapping
+        symbol -> DataFrame as `validate` takes it.
+    source : str
+    synthetic : bool
+        See `Panel`.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    InputError
+        No frames, a frame that `validate` refuses, frames without a common session.
     """
     if not frames:
         raise InputError("frames is empty", "give at least one symbol")

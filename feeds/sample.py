@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
+from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 
 from .panel import Panel, align
@@ -43,7 +44,6 @@ SAMPLE_START, SAMPLE_END = "2010-01-04", "2025-12-31"
 _CALIBRATED = ("SPY", "QQQ", "IWM", "EFA", "EEM", "TLT", "LQD", "GLD")
 SAMPLE_SYMBOLS = (*_CALIBRATED, *(f"SYN{n:02d}" for n in range(9, 65)))
 
-_SESSIONS_A_YEAR = 252
 _MAX_FREEDOM = 40  # a Student-t beyond is as good as normal
 _GRID = 2.0**20
 
@@ -64,14 +64,27 @@ def sample_market(
 ) -> Panel:
     """The sample market's bars from its opening day on, on XNYS sessions; `Panel.synthetic` is True.
 
-    symbols: of SAMPLE_SYMBOLS, up to 64. SYN09 ... SYN64 are twins of the eight in turn: same moments, but
-        volatility times 0.85 + 0.05·g and, in each state, correlation 0.9 - 0.05·g with it, where g is 0
-        for SYN09 ... SYN16, 1 for SYN17 ... SYN24, and so on
-    start: the opening day. Another opening day is another market: to see a part of one, use `Panel.between`.
-    end: the last day, included. A later one adds bars and changes none.
-    seed: integer >= 0; another seed is another market.
+    Parameters
+    ----------
+    symbols : sequence of str, or str
+        Of SAMPLE_SYMBOLS, up to 64. SYN09 ... SYN64 are twins of the eight in turn: same moments, but volatility times
+        0.85 + 0.05·g and, in each state, correlation 0.9 − 0.05·g with it, where g is 0 for SYN09 ... SYN16, 1 for
+        SYN17 ... SYN24, and so on.
+    start : date or str
+        The opening day. Another opening day is another market: to see a part of one, use `Panel.between`.
+    end : date or str
+        The last day, included. A later one adds bars and changes none.
+    seed : int
+        >= 0; another seed is another market.
 
-    Raises ValueError for an unknown symbol, a negative seed, start > end, and no session between them.
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    InputError
+        An unknown symbol, a negative seed, start after end, no session between them.
     """
     chosen = check_symbols(symbols)
     for symbol in chosen:
@@ -87,7 +100,17 @@ def sample_market(
 
 
 def sample_states(n_sessions: int, seed: int = 63) -> npt.NDArray[np.int64]:
-    """State of each session, shape (n_sessions,): 0 calm, 1 normal, 2 stressed, 3 crisis."""
+    """State of each session: 0 calm, 1 normal, 2 stressed, 3 crisis.
+
+    Parameters
+    ----------
+    n_sessions : int
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n_sessions,)
+    """
     return _Market(n_sessions, seed).states
 
 
@@ -133,8 +156,8 @@ class _Market:
             group = number // len(_CALIBRATED) - 1
             wider, ρ = 0.85 + 0.05 * group, 0.9 - 0.05 * group
             innovation = ρ * innovation + math.sqrt(1 - ρ * ρ) * own * self.scale[:, at]
-        mean = self._by_state("mean_annual_log_return", at) / _SESSIONS_A_YEAR
-        σ = wider * self._by_state("annual_volatility", at) / math.sqrt(_SESSIONS_A_YEAR)
+        mean = self._by_state("mean_annual_log_return", at) / PERIODS
+        σ = wider * self._by_state("annual_volatility", at) / math.sqrt(PERIODS)
 
         # Given the return, the gap is its share of it plus noise: then gap and day are uncorrelated, and the
         # variances add up to the calibrated shares.

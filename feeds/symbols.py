@@ -17,10 +17,22 @@ _SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9^=._-]{0,31}")
 
 
 def check_symbols(symbols: Sequence[str] | str) -> tuple[str, ...]:
-    """The symbols as a tuple; one string is split at its commas.
+    """The symbols as a tuple.
 
-    Raises ValueError for none, one twice, and one that is not 1 to 32 of the characters A-Z a-z 0-9 ^ = . _ -
-    beginning with a letter, a digit or ^.
+    Parameters
+    ----------
+    symbols : sequence of str, or str
+        One string is split at its commas.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    InputError
+        None, one twice, and one that is not 1 to 32 of the characters A-Z a-z 0-9 ^ = . _ - beginning with a letter,
+        a digit or ^.
     """
     parts = symbols.split(",") if isinstance(symbols, str) else symbols
     names = tuple(str(part).strip() for part in parts)

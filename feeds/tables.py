@@ -26,14 +26,28 @@ def field_name(label: object) -> str:
 def frames_from_table(
     table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str
 ) -> dict[str, pd.DataFrame]:
-    """symbol -> validated frame, from a table of one of three shapes. None takes all its symbols.
+    """Bars from a table that holds several symbols.
 
-    Long: columns symbol, open, high, low, close, volume and perhaps adj_close, dates in the index.
-    Wide with two levels of columns, symbol and field in either order.
-    Wide with one level, a close per symbol: then open = high = low = close, and volume is 0.
-    A row in which a symbol has no value at all is no session of that symbol.
+    Parameters
+    ----------
+    table : DataFrame
+        Long: columns symbol, open, high, low, close, volume and perhaps adj_close, dates in the index. Wide with two
+        levels of columns, symbol and field in either order. Wide with one level, a close per symbol: then open = high
+        = low = close, and volume is 0. A row in which a symbol has no value at all is no session of that symbol.
+    symbols : sequence of str, or str, optional
+        Default: all there are.
+    name : str
+        What errors call it.
 
-    Raises ValueError, naming `name`, for a symbol that is not in the table, and as `validate` does.
+    Returns
+    -------
+    dict
+        symbol -> validated frame.
+
+    Raises
+    ------
+    InputError
+        A symbol that is not in the table, and as `validate`.
     """
     return {
         symbol: adjust(bars, label) for symbol, (label, bars) in raw_from_table(table, symbols, name).items()
@@ -41,7 +55,23 @@ def frames_from_table(
 
 
 def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str) -> dict[str, Raw]:
-    """As `frames_from_table`, but the bars as they are in the table, with adj_close and dividend if there."""
+    """As `frames_from_table`, but the bars as they are in the table, with adj_close and dividend if there.
+
+    Parameters
+    ----------
+    table, symbols, name
+        As `frames_from_table`.
+
+    Returns
+    -------
+    dict
+        symbol -> Raw.
+
+    Raises
+    ------
+    InputError
+        A symbol that is not in the table.
+    """
     if isinstance(table.columns, pd.MultiIndex):
         parts = _by_symbol(table, name)
     elif "symbol" in map(field_name, table.columns):

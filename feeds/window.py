@@ -11,7 +11,23 @@ __all__ = ["between", "check_window", "span"]
 
 
 def check_window(start: object, end: object) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
-    """`start` and `end` as tz-naive midnights; None is None. ValueError if no date, and for start > end."""
+    """First and last day of a window.
+
+    Parameters
+    ----------
+    start, end : date, str or None
+        None is open.
+
+    Returns
+    -------
+    start, end : Timestamp or None
+        tz-naive midnights.
+
+    Raises
+    ------
+    InputError
+        No date, or start after end.
+    """
     first, last = _day(start, "start"), _day(end, "end")
     if first is not None and last is not None and first > last:
         raise InputError(f"start={first:%Y-%m-%d} is after end={last:%Y-%m-%d}", "give start <= end")
@@ -19,7 +35,26 @@ def check_window(start: object, end: object) -> tuple[pd.Timestamp | None, pd.Ti
 
 
 def between(frame: pd.DataFrame, start: object, end: object, name: str) -> pd.DataFrame:
-    """The rows from `start` to `end`; None is open. ValueError, naming `name`, if there are none."""
+    """The rows of a window.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        By date.
+    start, end : date, str or None
+        Both included; None is open.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
     first, last = check_window(start, end)
     inside = np.ones(len(frame), dtype=bool)
     if first is not None:

@@ -27,7 +27,16 @@ _UNREACHABLE = (5, 6, 7)  # curl's codes for no proxy, no address and no connect
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a symbol has no bars."""
+    """Why a symbol has no bars.
+
+    Attributes
+    ----------
+    reason : str
+    passing : bool
+        A later attempt may succeed: too many requests, the server's errors, the network.
+    silent : bool
+        There was no answer at all.
+    """
 
     reason: str
     passing: bool
@@ -39,8 +48,12 @@ class Fault:
 class YahooSession(requests.Session):  # type: ignore[type-arg]  # no generic in older versions
     """A session as yfinance makes its own, for one attempt at some symbols.
 
-    timeout: seconds for any one request, instead of the 10 and 30 that yfinance asks for
-    answered: called with the symbol when its bars have come
+    Parameters
+    ----------
+    timeout : float
+        Seconds for any one request, instead of the 10 and 30 that yfinance asks for.
+    answered : callable, optional
+        Called with the symbol when its bars have come.
     """
 
     def __init__(self, timeout: float, answered: Callable[[str], None] | None = None) -> None:
@@ -53,7 +66,17 @@ class YahooSession(requests.Session):  # type: ignore[type-arg]  # no generic in
         self._last: dict[str, Any] = {}
 
     def request(self, method: Any, url: str, **options: Any) -> Any:  # type: ignore[override]
-        """As the parent's; `get` and `post` come through here."""
+        """As the parent's; `get` and `post` come through here.
+
+        Parameters
+        ----------
+        method, url, **options
+            As the parent's.
+
+        Returns
+        -------
+        Response
+        """
         parts = urlsplit(url)
         host, symbol = parts.netloc, _symbol(parts.path)
         if symbol and len(self._refused) >= _SILENT:  # asking on would only prolong the ban

@@ -23,6 +23,8 @@ FIRST_DAY = pd.Timestamp("1800-01-01")
 LAST_DAY = pd.Timestamp("2200-12-31")
 HORIZON_YEARS = 20
 
+_KNOWN = frozenset(exchange_calendars.get_calendar_names())
+
 STALE_DAYS = 10
 """Calendar days without a bar after which a feed counts as ended; the NYSE has not closed for so long since 1914."""
 
@@ -104,8 +106,8 @@ class RebalanceSchedule:
 
     def __init__(self, rebalance_freq: str = "ME", calendar: str | None = "XNYS") -> None:
         check_frequency(rebalance_freq)
-        if calendar is not None:
-            _bounds(calendar)
+        if calendar is not None and calendar not in _KNOWN:
+            raise _unknown(calendar)
         self.rebalance_freq = rebalance_freq
         self.calendar = calendar
         self._first: int | None = None  # ordinal of the first date asked
@@ -182,6 +184,12 @@ def _marks_between(
     # is the only one that may still grow and is dropped.
     known = pd.DatetimeIndex([*sessions[sessions >= start], end + pd.Timedelta(days=1)])
     return [day.toordinal() for day in rebalance_sessions(known, rebalance_freq)[:-1]]
+
+
+def _unknown(calendar: str) -> InputError:
+    return InputError(
+        "is unknown", "give a name of exchange_calendars such as XNYS, or None", "calendar", calendar
+    )
 
 
 @cache

@@ -67,15 +67,11 @@ def test_no_files_when_none_are_wanted(folder: Path) -> None:
 
 
 def test_config_runs_again_and_flags_override_it(folder: Path) -> None:
-    assert (
-        main([*QUICK, "--csv", "", "--json", "a.json", "--target-vol", "0.2", "--no-whole-shares"]) == 0
-    )
+    assert main([*QUICK, "--csv", "", "--json", "a.json", "--target-vol", "0.2", "--no-whole-shares"]) == 0
     assert main(["--config", "a.json", "--csv", "", "--json", "b.json"]) == 0
     assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
     assert (
-        main(
-            ["--config", "a.json", "--csv", "", "--json", "c.json", "--target-vol", "0.1", "--whole-shares"]
-        )
+        main(["--config", "a.json", "--csv", "", "--json", "c.json", "--target-vol", "0.1", "--whole-shares"])
         == 0
     )
     changed = json.loads(Path("c.json").read_text())["config"]

@@ -212,7 +212,9 @@ def test_no_network(yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     _, faults = fetch_yahoo(["SPY", "TLT"], sleep=waits.append)
     assert len(waits) == 1
-    assert re.search(r"SPY, TLT \(no connection: .*\): check the network, or use offline", str(refusal(faults)))
+    assert re.search(
+        r"SPY, TLT \(no connection: .*\): check the network, or use offline", str(refusal(faults))
+    )
 
 
 def test_one_bad_symbol_among_eight_is_named(yahoo: Yahoo) -> None:

@@ -15,7 +15,7 @@ from ..ladder import (
     signed,
     universe_in_words,
 )
-from ..pictures import draw_waterfall, need_matplotlib
+from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, write_report
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import backtest
@@ -36,7 +36,7 @@ __all__ = ["add_flags", "run"]
 OUTPUTS = (
     Output("json", "every rung, with config and data"),
     Output("csv", "one row a rung"),
-    Output("png", "waterfall picture", check=lambda _: need_matplotlib()),
+    Output("png", "waterfall picture (or .svg, .pdf)", check=check_picture),
     Output("html", "report of the account with the ladder in it", check=lambda _: check_report()),
 )
 

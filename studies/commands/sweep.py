@@ -8,7 +8,7 @@ from pathlib import Path
 
 from riskoverlay.errors import require
 
-from ..pictures import draw_sweep, need_matplotlib
+from ..pictures import check_picture, draw_sweep
 from ..report import SweepStory, check_report, write_report
 from ..sweep import (
     BATCH,
@@ -33,13 +33,13 @@ __all__ = ["add_flags", "run"]
 
 def _check_html(_: str) -> None:
     check_report()
-    need_matplotlib()
+    require("matplotlib", "plot", "the picture of a sweep")
 
 
 OUTPUTS = (
     Output("json", "tries, judgement, config of the best"),
     Output("csv", "one row a try"),
-    Output("png", "heat map, and in sample against out", check=lambda _: need_matplotlib()),
+    Output("png", "heat map, and in sample against out (or .svg, .pdf)", check=check_picture),
     Output("html", "report of the best try with the sweep in it", check=_check_html),
 )
 

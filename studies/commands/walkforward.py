@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..pictures import draw_walk, need_matplotlib
+from ..pictures import check_picture, draw_walk
 from ..sweep import number_of_tries
 from ..walkforward import choice_rows, walk_frame, walk_in_words, walk_rows, walk_summary, walkforward
 from ..workbench.outputs import write_file, write_json
@@ -17,7 +17,7 @@ __all__ = ["add_flags", "run"]
 OUTPUTS = (
     Output("json", "windows, statistics, costs"),
     Output("csv", "one row a window"),
-    Output("png", "growth of the account", check=lambda _: need_matplotlib()),
+    Output("png", "growth of the account (or .svg, .pdf)", check=check_picture),
 )
 
 

@@ -1,7 +1,7 @@
 """Pictures: PNG, SVG or PDF, drawn without a screen."""
 
-from .canvas import need_matplotlib
-from .panels import check_picture, write_picture
+from .canvas import check_picture
+from .panels import write_picture
 from .sweep import draw_sweep, draw_walk, heat
 from .waterfall import draw_waterfall
 
@@ -11,6 +11,5 @@ __all__ = [
     "draw_walk",
     "draw_waterfall",
     "heat",
-    "need_matplotlib",
     "write_picture",
 ]

@@ -5,18 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from riskoverlay.errors import require
+from riskoverlay.errors import InputError, require
 
-__all__ = ["BLUE", "GREY", "INK", "RULE", "VERMILION", "need_matplotlib", "new_figure", "save_png"]
+__all__ = ["BLUE", "GREY", "INK", "RULE", "VERMILION", "check_picture", "new_figure", "save"]
+
+ENDINGS = (".png", ".svg", ".pdf")
 
 INK, GREY, RULE = "#1f2933", "#6b7785", "#d9dee4"
 BLUE, VERMILION = "#0072b2", "#d55e00"
 """Of Okabe and Ito: told apart by every kind of eye."""
-
-
-def need_matplotlib() -> None:
-    """Ask for it before a long run. MissingExtraError without it."""
-    require("matplotlib", "plot", "drawing a picture")
 
 
 def new_figure(width: float, height: float, **more: Any) -> Any:
@@ -38,7 +35,7 @@ def new_figure(width: float, height: float, **more: Any) -> Any:
     MissingExtraError
         matplotlib is not installed.
     """
-    need_matplotlib()
+    require("matplotlib", "plot", "drawing a picture")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -47,12 +44,35 @@ def new_figure(width: float, height: float, **more: Any) -> Any:
     return figure
 
 
-def save_png(figure: Any, path: str | Path) -> None:
-    """Write a figure as PNG, the same bytes for the same figure.
+def check_picture(path: str | Path) -> None:
+    """Whether a picture can be drawn: to be asked before a long run.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    InputError
+        An ending that is no picture's.
+    MissingExtraError
+        matplotlib is not installed.
+    """
+    require("matplotlib", "plot", "drawing a picture")
+    if Path(path).suffix.lower() not in ENDINGS:
+        raise InputError(
+            f"{path} does not end as a picture does", f"give a name that ends in {', '.join(ENDINGS)}"
+        )
+
+
+def save(figure: Any, path: str | Path) -> None:
+    """Write a figure, the same bytes for the same figure where the kind of file allows it.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     path : str or Path
+        The kind of file is that of the ending.
     """
-    figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+    kind = Path(path).suffix[1:].lower()
+    figure.savefig(path, format=kind, dpi=110, metadata={"Software": None} if kind == "png" else None)

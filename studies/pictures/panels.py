@@ -7,16 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from riskoverlay.errors import InputError
-
 from ..report.facts import at_decisions, counted, drawdowns, largest_and_others
 from ..workbench.outputs import write_file
 from ..workbench.runs import Backtest
-from .canvas import need_matplotlib, new_figure
+from .canvas import check_picture, new_figure
 
-__all__ = ["check_picture", "write_picture"]
-
-ENDINGS = (".png", ".svg", ".pdf")
+__all__ = ["write_picture"]
 
 INK, SOFT, RULE = "#1d2126", "#5c6269", "#c9ccc9"
 DYNAMIC, BASE, VOLATILITY, BRAKE = "#0b5f9e", "#83888e", "#a8690a", "#b8442c"
@@ -42,27 +38,6 @@ STYLE = {
     "legend.frameon": False,
     "text.parse_math": False,  # a symbol may hold a dollar
 }
-
-
-def check_picture(path: str | Path) -> None:
-    """Whether a picture can be drawn: to be asked before a long run.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    InputError
-        An ending that is no picture's.
-    MissingExtraError
-        matplotlib is not installed.
-    """
-    need_matplotlib()
-    if Path(path).suffix.lower() not in ENDINGS:
-        raise InputError(
-            f"{path} does not end as a picture does", f"give a name that ends in {', '.join(ENDINGS)}"
-        )
 
 
 def write_picture(path: str | Path, result: Backtest) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..sweep import Dimension, Judged, params_in_words
 from ..walkforward import Walk
-from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save_png
+from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save
 
 __all__ = ["draw_sweep", "draw_walk", "heat"]
 
@@ -53,7 +53,7 @@ def heat(judged: Judged) -> tuple[Dimension, Dimension, np.ndarray] | None:
 
 
 def draw_sweep(judged: Judged, path: str | Path) -> None:
-    """Write a PNG: the criterion over the grid, and in sample against out of sample over the splits of CSCV.
+    """Draw: the criterion over the grid, and in sample against out of sample over the splits of CSCV.
 
     Parameters
     ----------
@@ -78,11 +78,11 @@ def draw_sweep(judged: Judged, path: str | Path) -> None:
     count = len(judged.sweep.good)
     title = f"Best of {count} tries: Sharpe ratio {own:.2f}; luck alone would give {judged.luck:.2f}"
     _head(figure, title, params_in_words(judged.winner.params), judged.sweep.panel.synthetic)
-    save_png(figure, path)
+    save(figure, path)
 
 
 def draw_walk(walk: Walk, path: str | Path) -> None:
-    """Write a PNG: growth of the walk-forward account, of hindsight's best and of the parameters as given.
+    """Draw: growth of the walk-forward account, of hindsight's best and of the parameters as given.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def draw_walk(walk: Walk, path: str | Path) -> None:
     title = f"Chosen on {how}, traded next: {len(walk.windows)} choices among {len(walk.sweep.good)} tries"
     hindsight = f"best in hindsight: {params_in_words(walk.sweep.good[walk.winner].params)}"
     _head(figure, title, hindsight, walk.sweep.panel.synthetic)
-    save_png(figure, path)
+    save(figure, path)
 
 
 def _head(figure: Any, title: str, below: str, synthetic: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ladder import LEGS, Ladder, costs_in_words, signed, universe_in_words, waterfall_bars
-from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save_png
+from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save
 
 __all__ = ["draw_waterfall"]
 
@@ -18,7 +18,7 @@ PANELS = {"base": "Base: leverage 1", "dynamic": "Dynamic: volatility target × 
 
 
 def draw_waterfall(result: Ladder, path: str | Path) -> None:
-    """Write a PNG of base and dynamic side by side: what each rung gives or takes, between two full bars.
+    """Draw base and dynamic side by side: what each rung gives or takes, between two full bars.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def draw_waterfall(result: Ladder, path: str | Path) -> None:
     if result.panel.synthetic:
         mark = "SYNTHETIC MARKET\nmade-up prices"
         figure.text(0.015, 0.885, mark, size=12, weight="bold", color=VERMILION, va="top")
-    save_png(figure, path)
+    save(figure, path)
 
 
 def _panel(axes: Any, result: Ladder, leg: str, room: float) -> None:
