@@ -142,7 +142,7 @@ class Ledger(bt.Analyzer):
     """Recorder, not for users: `ledger_of(strategy)` opens one a strategy.
 
     Per session it keeps numbers in lists; arrays are made when the run is over. Own sizes are the sum of
-    own fills, so two strategies on one feed are told apart; account sizes are the broker's.
+    own fills, so two strategies on one feed are kept apart; account sizes are the broker's.
     """
 
     def __init__(self) -> None:

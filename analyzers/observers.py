@@ -101,6 +101,8 @@ def plot(
     import matplotlib
     from matplotlib import pyplot
 
+    if not getattr(cerebro, "runstrats", None):
+        raise InputError("cerebro has not run", "call cerebro.run() before plot")
     before = matplotlib.get_backend()
     from backtrader import plot as drawing  # it asks for Tk when it is first imported
 

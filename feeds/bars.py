@@ -61,7 +61,7 @@ class PanelFeed(bt.feeds.PandasData):
             self.p.dataname = frame.set_axis(frame.index.tz_localize(None).normalize())
 
     def __getattr__(self, name: str) -> Any:
-        """`tick_close` and kin, which stock backtrader stores anew for each bar: on a whole bar, the bar is the tick."""
+        """`tick_close` and kin, which stock backtrader stores for each bar: on a whole bar, the bar is the tick."""
         if name.startswith("tick_"):
             line = name.removeprefix("tick_").replace("last", "close")
             return getattr(self.lines, line)[0] if len(self) else None

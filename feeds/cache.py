@@ -356,7 +356,7 @@ _located: list[str] = []
 
 
 def _keep_yfinance_in(folder: str) -> None:
-    """yfinance keeps time zones and cookies of its own: in our folder, too. It takes the first place it is told."""
+    """yfinance keeps time zones and cookies of its own: in our folder, too. It takes the first place it is given."""
     import yfinance
 
     if not _located:

@@ -1,7 +1,11 @@
 """The books balance: whatever a strategy does, costs and profits add up to what the broker shows."""
 
+from __future__ import annotations
+
 import math
 import pickle
+from pathlib import Path
+from typing import Any
 
 import backtrader as bt
 import numpy as np
@@ -31,7 +35,7 @@ ALL = (
 )
 
 
-def walk(seed, n=120, start="2011-11-01"):
+def walk(seed: Any, n: Any = 120, start: Any = "2011-11-01") -> Any:
     """Bars of a random walk with gaps between close and open."""
     rng = np.random.default_rng(seed)
     close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.015, n)))
@@ -54,7 +58,7 @@ class Loan(bt.CommInfoBase):
         ("rate", 0.08),
     )
 
-    def get_credit_interest(self, data, pos, dt):
+    def get_credit_interest(self, data: Any, pos: Any, dt: Any) -> Any:
         days = (dt.date() - pos.datetime.date()).days
         return days * self.p.rate / 365.0 * abs(pos.size) * data.close[0] * (1.0 if pos.size < 0 else 0.5)
 
@@ -64,14 +68,14 @@ class Random(bt.Strategy):
 
     params = (("seed", 1), ("whole", False), ("cash_every", 0))
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.rng = np.random.default_rng(self.p.seed)
-        self.sent = []
+        self.sent: list[Any] = []
 
-    def prenext(self):
+    def prenext(self) -> None:
         self.next()
 
-    def next(self):
+    def next(self) -> None:
         rng = self.rng
         for data in self.datas:
             if len(data) and rng.random() < 0.5:
@@ -95,16 +99,16 @@ class Random(bt.Strategy):
 
 
 def run(
-    strategies,
-    frames,
-    coc=False,
-    filler=None,
-    int2pnl=False,
-    modes=None,
-    analyzers=ALL,
-    slip=0.001,
-    info=Loan,
-):
+    strategies: Any,
+    frames: Any,
+    coc: Any = False,
+    filler: Any = None,
+    int2pnl: Any = False,
+    modes: Any = None,
+    analyzers: Any = ALL,
+    slip: Any = 0.001,
+    info: Any = Loan,
+) -> Any:
     cerebro = bt.Cerebro(stdstats=False, **(modes or {}))
     for name, frame in frames.items():
         cerebro.adddata(bt.feeds.PandasData(dataname=frame), name=name)
@@ -121,12 +125,12 @@ def run(
     return cerebro.run(), cerebro.broker
 
 
-def part(order, price, ago):
+def part(order: Any, price: Any, ago: Any) -> Any:
     """Fills at most 40 units of an order a bar."""
     return min(abs(order.executed.remsize), 40.0)
 
 
-def holes(frame):
+def holes(frame: Any) -> Any:
     return frame.drop(frame.index[[5, 6, 30, 31, 32, 70]])
 
 
@@ -135,7 +139,7 @@ LATE = {"AAA": walk(1), "LATE": walk(3).iloc[20:]}
 RAGGED = {"AAA": walk(1), "BBB": holes(walk(2)), "LATE": walk(3).iloc[20:], "EARLY": walk(4).iloc[:80]}
 
 
-def balance(costs):
+def balance(costs: Any) -> Any:
     """start + deposits + gross profit − costs, to be compared with end."""
     paid = costs["commission"] + costs["slippage"] + costs["interest"]
     return costs["start"] + costs["deposits"] + costs["gross_profit"] - paid
@@ -146,7 +150,7 @@ def balance(costs):
 @pytest.mark.parametrize("coc", [False, True], ids=["open", "close"])
 @pytest.mark.parametrize("whole", [False, True], ids=["fractional", "whole"])
 @pytest.mark.parametrize("int2pnl", [False, True])
-def test_one_account_balances(frames, filler, coc, whole, int2pnl):
+def test_one_account_balances(frames: Any, filler: Any, coc: Any, whole: Any, int2pnl: Any) -> None:
     orders = dict.fromkeys(("filled", "rejected", "expired", "cancelled", "partial"), 0)
     for seed in range(2):
         strategies = [(Random, dict(seed=seed, whole=whole, cash_every=25))]
@@ -164,7 +168,7 @@ def test_one_account_balances(frames, filler, coc, whole, int2pnl):
     assert min(orders.values()) > 0
 
 
-def test_interest_is_the_same_however_the_broker_books_it():
+def test_interest_is_the_same_however_the_broker_books_it() -> None:
     """int2pnl moves interest into the commission of closing orders; neither figure may move."""
     strategies = [(Random, dict(seed=1)), (Random, dict(seed=2))]
     apart, _ = run(strategies, FRAMES, int2pnl=False)
@@ -179,7 +183,7 @@ def test_interest_is_the_same_however_the_broker_books_it():
 @pytest.mark.parametrize("coc", [False, True], ids=["open", "close"])
 @pytest.mark.parametrize("frames", [FRAMES, RAGGED], ids=["aligned", "ragged"])
 @pytest.mark.parametrize("int2pnl", [False, True])
-def test_strategies_add_up_to_the_account(coc, frames, int2pnl):
+def test_strategies_add_up_to_the_account(coc: Any, frames: Any, int2pnl: Any) -> None:
     strategies = [(Random, dict(seed=s, cash_every=30)) for s in range(3)]
     runs, broker = run(strategies, frames, coc=coc, filler=part, int2pnl=int2pnl)
     own = [s.analyzers.strategyprofit.get_analysis() for s in runs]
@@ -196,9 +200,9 @@ def test_strategies_add_up_to_the_account(coc, frames, int2pnl):
         assert p["profit"] == pytest.approx(sum(p["sessions"]["profit"]), rel=1e-9, abs=1e-6)
 
 
-def test_a_strategy_without_analyzers_takes_its_share_of_the_interest():
+def test_a_strategy_without_analyzers_takes_its_share_of_the_interest() -> None:
     class Watched(Random):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self._addanalyzer(StrategyProfit)
 
@@ -212,8 +216,8 @@ def test_a_strategy_without_analyzers_takes_its_share_of_the_interest():
     assert alone["gross_profit"] == shared["gross_profit"]
 
 
-def test_futures_count_their_multiplier():
-    def contract():
+def test_futures_count_their_multiplier() -> None:
+    def contract() -> Any:
         return bt.CommissionInfo(commission=2.0, margin=1000.0, mult=10.0)
 
     (strategy,), broker = run([(Random, dict(seed=3, whole=True))], FRAMES, info=contract, filler=part)
@@ -233,13 +237,13 @@ MODES = [
 ] + [dict(quicknotify=True)]
 
 
-def same(a, b):
+def same(a: Any, b: Any) -> Any:
     """Equality of plain results in which nan equals nan."""
     return repr(a) == repr(b)
 
 
 @pytest.mark.parametrize("frames", [FRAMES, LATE, RAGGED], ids=["aligned", "late", "ragged"])
-def test_all_modes_of_the_engine_agree(frames):
+def test_all_modes_of_the_engine_agree(frames: Any) -> None:
     got = []
     # exactbars and a feed that ended or has holes: backtrader raises IndexError, or shows its next bar early.
     for modes in MODES if frames is not RAGGED else [m for m in MODES if not m.get("exactbars")]:
@@ -250,11 +254,11 @@ def test_all_modes_of_the_engine_agree(frames):
     assert all(same(other, got[0]) for other in got[1:])
 
 
-def test_results_are_plain_and_survive_pickling():
+def test_results_are_plain_and_survive_pickling() -> None:
     runs, _ = run([(Random, dict(seed=1))], FRAMES)
     plain = {int, float, str, bool, type(None), type(pd.Timestamp("2020-01-01").date())}
 
-    def leaves(x):
+    def leaves(x: Any) -> Any:
         if isinstance(x, dict):
             assert all(type(k) is str for k in x)
             x = list(x.values())
@@ -267,7 +271,7 @@ def test_results_are_plain_and_survive_pickling():
         assert same(pickle.loads(pickle.dumps(result)), result)
 
 
-def test_optimisation_in_two_processes():
+def test_optimisation_in_two_processes() -> None:
     cerebro = bt.Cerebro(stdstats=False, maxcpus=2)
     for name, frame in FRAMES.items():
         cerebro.adddata(bt.feeds.PandasData(dataname=frame), name=name)
@@ -283,7 +287,7 @@ def test_optimisation_in_two_processes():
     assert len(transactions) > 50
 
 
-def test_they_stand_beside_backtraders_own_and_a_writer(tmp_path):
+def test_they_stand_beside_backtraders_own_and_a_writer(tmp_path: Path) -> None:
     cerebro = bt.Cerebro(stdstats=True)
     cerebro.adddata(bt.feeds.PandasData(dataname=FRAMES["AAA"]), name="AAA")
     cerebro.addstrategy(Random)
@@ -304,11 +308,11 @@ def test_they_stand_beside_backtraders_own_and_a_writer(tmp_path):
     assert "TradingCosts".lower() in (tmp_path / "log.txt").read_text().lower()
 
 
-def test_they_work_as_slaves_of_a_strategy():
+def test_they_work_as_slaves_of_a_strategy() -> None:
     """As a sizer adds them: no `next`, all else."""
 
     class Watched(Random):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.slaves = [self._addanalyzer_slave(cls) for cls in ALL]
 
@@ -319,7 +323,7 @@ def test_they_work_as_slaves_of_a_strategy():
         assert same(analyzer.get_analysis(), {**want, "strategy": "Watched"} if "strategy" in want else want)
 
 
-def test_no_session_is_read_from_the_future():
+def test_no_session_is_read_from_the_future() -> None:
     """A preloaded feed that has not started holds its last bar at [0]: it must not be read."""
     late = {"AAA": walk(1), "LATE": walk(3).iloc[60:]}
     (strategy,), _ = run([(Random, dict(seed=1))], late)
@@ -342,7 +346,7 @@ def test_no_session_is_read_from_the_future():
         (PortfolioReturns, dict(tz="Mars/Base"), "tz='Mars/Base' is not a time zone"),
     ],
 )
-def test_bad_parameters_are_named_at_the_start(cls, bad, words):
+def test_bad_parameters_are_named_at_the_start(cls: Any, bad: Any, words: Any) -> None:
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(bt.feeds.PandasData(dataname=FRAMES["AAA"]))
     cerebro.addstrategy(Random)

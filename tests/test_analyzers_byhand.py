@@ -1,7 +1,10 @@
 """Each analyzer on a few bars whose every figure is worked out by hand."""
 
+from __future__ import annotations
+
 import math
 from datetime import date
+from typing import Any
 
 import backtrader as bt
 import numpy as np
@@ -22,7 +25,7 @@ from riskoverlay.analyzers import (
 DAYS = [date(2019, 12, 27), date(2019, 12, 30), date(2019, 12, 31), date(2020, 1, 2), date(2020, 1, 3)]
 
 
-def bars(opens, closes, index=DAYS):
+def bars(opens: Any, closes: Any, index: Any = DAYS) -> Any:
     index = pd.DatetimeIndex(index, name="date")
     top = np.maximum(opens, closes) + 5.0
     low = np.minimum(opens, closes) - 5.0
@@ -40,7 +43,7 @@ class Script(bt.Strategy):
 
     params = (("plan", ()), ("deposit", ()))
 
-    def next(self):
+    def next(self) -> None:
         for when, feed, size, *more in self.p.plan:
             if len(self) == when:
                 send = self.buy if size > 0 else self.sell
@@ -51,17 +54,17 @@ class Script(bt.Strategy):
 
 
 def run(
-    cls,
-    plan=(),
-    frames=None,
-    coc=False,
-    commission=0.0,
-    slip=0.0,
-    leverage=1.0,
-    deposit=(),
-    cash=1000.0,
-    **params,
-):
+    cls: Any,
+    plan: Any = (),
+    frames: Any = None,
+    coc: Any = False,
+    commission: Any = 0.0,
+    slip: Any = 0.0,
+    leverage: Any = 1.0,
+    deposit: Any = (),
+    cash: Any = 1000.0,
+    **params: Any,
+) -> Any:
     cerebro = bt.Cerebro(stdstats=False)
     for name, frame in (frames or {"A": A, "B": B}).items():
         cerebro.adddata(bt.feeds.PandasData(dataname=frame), name=name)
@@ -75,14 +78,14 @@ def run(
     return strategy.analyzers.it
 
 
-def get(*args, **kwargs):
+def get(*args: Any, **kwargs: Any) -> Any:
     return run(*args, **kwargs).get_analysis()
 
 
 BUY_SELL = ((1, 0, 20), (3, 0, -20))  # A: bought on the 2nd day's open, 11, sold on the 4th day's open, 10
 
 
-def test_daily_series():
+def test_daily_series() -> None:
     got = get(DailySeries, BUY_SELL)
     assert got["dates"] == DAYS
     assert got["value"] == [1000.0, 1020.0, 1000.0, 980.0, 980.0]
@@ -93,7 +96,7 @@ def test_daily_series():
     assert got["deposits"] == [0.0] * 5
 
 
-def test_daily_series_from_a_first_session():
+def test_daily_series_from_a_first_session() -> None:
     for first in ("2019-12-31", "2019-12-31", date(2019, 12, 31)):
         got = get(DailySeries, BUY_SELL, first=first)
         assert got["dates"] == DAYS[2:]
@@ -103,7 +106,7 @@ def test_daily_series_from_a_first_session():
     assert get(DailySeries, first="2020-01-04")["dates"] == []
 
 
-def test_the_loan_is_gross_longs_above_equity():
+def test_the_loan_is_gross_longs_above_equity() -> None:
     # 200 A at 11 = 2200 with 1000 of equity; and 10 B sold short, whose proceeds are no money to spend.
     got = get(DailySeries, ((1, 0, 200), (1, 1, -10)), leverage=4.0)
     equity = [1000.0, 1000 + 200 - 10, 1000 + 0 - 30, 1000 - 600 - 20, 1000 - 200 - 0]
@@ -113,7 +116,7 @@ def test_the_loan_is_gross_longs_above_equity():
     assert got["cash"] == pytest.approx([1000.0] + [1000.0 - 2200 + 500] * 4)
 
 
-def test_deposits_are_not_performance():
+def test_deposits_are_not_performance() -> None:
     plain, paid = get(DailySeries, BUY_SELL), get(DailySeries, BUY_SELL, deposit=((1, 500.0), (4, -300.0)))
     assert paid["deposits"] == pytest.approx([0.0, 500.0, 0.0, 0.0, -300.0])
     assert paid["value"] == pytest.approx([1000.0, 1520.0, 1500.0, 1480.0, 1180.0])
@@ -124,7 +127,7 @@ def test_deposits_are_not_performance():
     assert idle["depth"] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_sharpe():
+def test_sharpe() -> None:
     r = np.array([0.0, 0.02, -20 / 1020, -0.02, 0.0])
     for kwargs, these in [({}, r), (dict(first="2020-01-02"), r[3:]), (dict(periods=12, risk_free=0.03), r)]:
         n = kwargs.get("periods", 252)
@@ -140,7 +143,7 @@ def test_sharpe():
     assert get(AnnualizedSharpe, BUY_SELL, first="2030-01-01")["sessions"] == 0
 
 
-def test_max_drawdown():
+def test_max_drawdown() -> None:
     got = get(MaxDrawdown, BUY_SELL)
     assert got["depth"] == pytest.approx(980 / 1020 - 1.0)
     assert (got["peak"], got["trough"], got["recovery"], got["length"]) == (DAYS[1], DAYS[3], None, 3)
@@ -158,7 +161,7 @@ def test_max_drawdown():
     assert (never["depth"], never["worst"]) == (0.0, [])
 
 
-def test_costs_by_hand_at_the_open():
+def test_costs_by_hand_at_the_open() -> None:
     got = get(TradingCosts, BUY_SELL, commission=0.01, slip=0.5)
     # Bought at 11.5, sold at 9.5, each against the open: 20 × 0.5 twice. Fees 1 % of 230 and of 190.
     assert got["slippage"] == pytest.approx(20.0)
@@ -182,7 +185,7 @@ def test_costs_by_hand_at_the_open():
     )
 
 
-def test_costs_by_hand_at_the_close():
+def test_costs_by_hand_at_the_close() -> None:
     got = get(TradingCosts, BUY_SELL, commission=0.01, slip=0.5, coc=True)
     # Decided and priced on the closes of the 1st and 3rd day, 10 and 11; booked a bar later, with its change.
     assert got["slippage"] == pytest.approx(20.0)
@@ -192,12 +195,12 @@ def test_costs_by_hand_at_the_close():
     assert got["end"] == pytest.approx(1000.0 + 20.0 - 20.0 - 4.2)
 
 
-def test_an_order_may_opt_out_of_cheating():
+def test_an_order_may_opt_out_of_cheating() -> None:
     got = get(Fills, ((1, 0, 20, dict(coc=False)),), coc=True)["fills"]
     assert (got[0]["price"], got[0]["reference"]) == (11.0, 11.0)
 
 
-def test_limit_stop_and_close_orders_have_no_slippage():
+def test_limit_stop_and_close_orders_have_no_slippage() -> None:
     plan = (
         (1, 0, 10, dict(exectype=bt.Order.Limit, price=10.5)),
         (1, 0, 10, dict(exectype=bt.Order.Close)),
@@ -214,7 +217,7 @@ def test_limit_stop_and_close_orders_have_no_slippage():
     assert got["start"] + got["gross_profit"] == pytest.approx(got["end"], rel=1e-12)
 
 
-def test_orders_are_counted_by_how_they_ended():
+def test_orders_are_counted_by_how_they_ended() -> None:
     plan = (
         (1, 0, 20),  # filled
         (3, 0, 9000),  # margin, when submitted
@@ -235,7 +238,7 @@ def test_orders_are_counted_by_how_they_ended():
     }
 
 
-def test_a_refused_reversal_is_partly_filled():
+def test_a_refused_reversal_is_partly_filled() -> None:
     # 20 A bought; then 20 sold and 9000 more short: closing is done, opening refused (no money for it).
     class Cash(bt.CommInfoBase):
         params = (("stocklike", True), ("commtype", bt.CommInfoBase.COMM_FIXED), ("commission", 1.0))
@@ -254,7 +257,7 @@ def test_a_refused_reversal_is_partly_filled():
     assert got["start"] + got["gross_profit"] - got["commission"] == pytest.approx(got["end"], rel=1e-12)
 
 
-def test_fills():
+def test_fills() -> None:
     got = get(Fills, BUY_SELL, commission=0.01, slip=0.5)["fills"]
     assert got[0] == {
         "date": DAYS[1],
@@ -275,7 +278,7 @@ def test_fills():
     ]
 
 
-def test_feeds_without_names_are_numbered_and_twins_told_apart():
+def test_feeds_without_names_are_numbered_and_twins_told_apart() -> None:
     got = get(Exposure, frames={"": A})
     assert got["symbols"] == ["data0"]
     cerebro = bt.Cerebro(stdstats=False)
@@ -285,7 +288,7 @@ def test_feeds_without_names_are_numbered_and_twins_told_apart():
     assert cerebro.run()[0].analyzers.exposure.get_analysis()["symbols"] == ["A", "A_1"]
 
 
-def test_exposure_held():
+def test_exposure_held() -> None:
     got = get(Exposure, ((1, 0, 50), (1, 1, -10)), leverage=4.0)
     equity = np.array([1000.0, 1000 + 50 - 10, 1000 + 0 - 30, 1000 - 150 - 20, 1000 - 50 - 0])
     a, b = np.array([0, 600, 550, 400, 500]), -np.array([0, 510, 530, 520, 500])
@@ -302,7 +305,7 @@ class Sizer(bt.Sizer):
     leverage = volatility_part = None
     brake_part = 1.0
 
-    def _getsizing(self, comminfo, cash, data, isbuy):
+    def _getsizing(self, comminfo: Any, cash: Any, data: Any, isbuy: Any) -> Any:
         return 1
 
 
@@ -311,7 +314,7 @@ class Aiming(bt.Strategy):
 
     base_weights = None
 
-    def next(self):
+    def next(self) -> None:
         if len(self) == 2:
             self.base_weights = [0.75, 0.25]
         elif len(self) > 2:
@@ -320,7 +323,7 @@ class Aiming(bt.Strategy):
             self.getsizer().volatility_part = np.float64(len(self))
 
 
-def test_exposure_aimed_at():
+def test_exposure_aimed_at() -> None:
     cerebro = bt.Cerebro(stdstats=False)
     for name, frame in (("A", A), ("B", B)):
         cerebro.adddata(bt.feeds.PandasData(dataname=frame), name=name)
@@ -336,7 +339,7 @@ def test_exposure_aimed_at():
     assert got["target_weights"]["B"] == pytest.approx([nan, 0.25, 0.25, 0.25, 0.25], nan_ok=True)
 
 
-def test_exposure_tells_weights_of_another_length():
+def test_exposure_tells_weights_of_another_length() -> None:
     class Wrong(bt.Strategy):
         base_weights = (1.0,)
 
@@ -354,11 +357,11 @@ class Fee(bt.CommInfoBase):
 
     params = (("leverage", 4.0), ("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC))
 
-    def get_credit_interest(self, data, pos, dt):
+    def get_credit_interest(self, data: Any, pos: Any, dt: Any) -> Any:
         return 10.0
 
 
-def test_two_strategies_on_one_feed():
+def test_two_strategies_on_one_feed() -> None:
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(bt.feeds.PandasData(dataname=A), name="A")
     cerebro.broker.setcash(1000.0)
@@ -390,11 +393,11 @@ def test_two_strategies_on_one_feed():
     assert held["own_weights"]["A"][2] == pytest.approx(50 * 11 / held_equity(one))
 
 
-def held_equity(_):
+def held_equity(_: Any) -> Any:
     return 1000.0 + 100 * (11 - 11) + 50 * (11 - 12) - 10.0
 
 
-def test_pyfolio_shapes():
+def test_pyfolio_shapes() -> None:
     plan = ((1, 0, 20), (1, 1, -2), (3, 0, -20))
     it = run(PortfolioReturns, plan)
     returns, positions, transactions, gross = it.get_pf_items()
@@ -414,7 +417,7 @@ def test_pyfolio_shapes():
     assert naive[0].index.tz is None and naive[2].empty and naive[2].index.tz is None
 
 
-def test_pyfolio_holds_the_trades_of_all_strategies():
+def test_pyfolio_holds_the_trades_of_all_strategies() -> None:
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(bt.feeds.PandasData(dataname=A), name="A")
     cerebro.addstrategy(Script, plan=((2, 0, 5),))
@@ -425,12 +428,12 @@ def test_pyfolio_holds_the_trades_of_all_strategies():
     assert positions["A"].tolist() == [0.0, 36.0, 88.0, 64.0, 80.0]
 
 
-def test_dates_follow_the_strategys_time_zone():
+def test_dates_follow_the_strategys_time_zone() -> None:
     class Seen(bt.Strategy):
-        def __init__(self):
-            self.days = []
+        def __init__(self) -> None:
+            self.days: list[Any] = []
 
-        def next(self):
+        def next(self) -> None:
             self.days.append(self.datetime.date(0))
 
     index = pd.date_range("2020-01-02 23:30", periods=5, freq="7h")
@@ -446,13 +449,13 @@ def test_dates_follow_the_strategys_time_zone():
         assert strategy.analyzers.dailyseries.get_analysis()["dates"] == strategy.days
 
 
-def test_a_night_belongs_to_who_held_it():
+def test_a_night_belongs_to_who_held_it() -> None:
     """Cheat on close: bought at the first close, booked on the second bar; the night between was held."""
 
     class Nightly(bt.brokers.BackBroker):
         """Charges 10 a night after the fills of the close before it, as is right when cheating."""
 
-        def next(self):
+        def next(self) -> None:
             super().next()
             if any(position.size for position in self.positions.values()):
                 self.d_credit["night"] += 10.0
@@ -473,7 +476,7 @@ def test_a_night_belongs_to_who_held_it():
     assert 1000.0 + one["profit"] + two["profit"] == pytest.approx(cerebro.broker.getvalue(), rel=1e-12)
 
 
-def test_margin_calls_are_marked():
+def test_margin_calls_are_marked() -> None:
     plan = ((1, 0, 20), (2, 0, -5, dict(margin_call=True)))
     assert get(TradingCosts, plan)["orders"]["margin_calls"] == 1
     assert [f["margin_call"] for f in get(Fills, plan)["fills"]] == [False, True]
@@ -489,14 +492,14 @@ class Minimum(bt.CommInfoBase):
         ("percabs", True),
     )
 
-    def _getcommission(self, size, price, pseudoexec):
+    def _getcommission(self, size: Any, price: Any, pseudoexec: Any) -> Any:
         return max(5.0, abs(size) * price * 0.01)
 
-    def get_credit_interest(self, data, pos, dt):
+    def get_credit_interest(self, data: Any, pos: Any, dt: Any) -> Any:
         return 3.0
 
 
-def test_a_minimum_commission_is_no_interest():
+def test_a_minimum_commission_is_no_interest() -> None:
     """A reversal is charged twice, for what it closes and for what it opens; int2pnl adds 3 to it."""
     for int2pnl in (True, False):
         cerebro = bt.Cerebro(stdstats=False)
@@ -511,7 +514,7 @@ def test_a_minimum_commission_is_no_interest():
         assert got["sessions"]["interest"] == pytest.approx([0.0, 0.0, 3.0, 3.0, 3.0])
 
 
-def test_no_session_at_all():
+def test_no_session_at_all() -> None:
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(bt.feeds.PandasData(dataname=A.iloc[:0]), name="A")
     for cls in (AnnualizedSharpe, DailySeries, Exposure, Fills, MaxDrawdown, StrategyProfit, TradingCosts):

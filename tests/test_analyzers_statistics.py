@@ -1,8 +1,11 @@
 """Statistics and accounting functions against arithmetic done by hand or by other means."""
 
+from __future__ import annotations
+
 import math
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,11 +36,11 @@ from riskoverlay.analyzers.statistics import (
 finite = st.floats(-0.2, 0.2)
 
 
-def days(n, start=date(2020, 1, 1)):
+def days(n: Any, start: Any = date(2020, 1, 1)) -> Any:
     return [start + timedelta(days=i) for i in range(n)]
 
 
-def test_annualized_figures_by_hand():
+def test_annualized_figures_by_hand() -> None:
     r = [0.02, -0.01, 0.0, 0.03]  # mean 0.01; deviations .01 −.02 −.01 .02, sum of squares .001
     assert annualized_return(r) == pytest.approx(1.01**252 - 1.0, rel=1e-12)
     assert annualized_return(r, periods=12) == pytest.approx(0.12682503, abs=1e-8)
@@ -47,7 +50,7 @@ def test_annualized_figures_by_hand():
     assert sharpe_ratio(r, 0.05, 12) == pytest.approx((0.12682503 - 0.05) / math.sqrt(0.00025 * 12), abs=1e-6)
 
 
-def test_nothing_to_compute_is_nan():
+def test_nothing_to_compute_is_nan() -> None:
     assert math.isnan(annualized_return([])) and math.isnan(annualized_volatility([]))
     assert all(math.isnan(x) for x in summary([]).values())
     assert annualized_volatility([0.001] * 7) == 0.0
@@ -59,13 +62,13 @@ def test_nothing_to_compute_is_nan():
     assert annualized_return([-1.5, -1.0]) == -1.0
 
 
-def test_two_dimensions_are_refused():
+def test_two_dimensions_are_refused() -> None:
     with pytest.raises(ValueError, match="returns has 2 dimensions: give one series"):
         annualized_return(np.zeros((2, 2)))
 
 
 @given(st.lists(finite, min_size=2, max_size=40))
-def test_summary_agrees_with_pandas(r):
+def test_summary_agrees_with_pandas(r: Any) -> None:
     s = pd.Series(r)
     value = pd.concat([pd.Series([1.0]), (1.0 + s).cumprod()])
     got = summary(r)
@@ -74,20 +77,20 @@ def test_summary_agrees_with_pandas(r):
     assert got["max_drawdown"] == pytest.approx((value / value.cummax() - 1.0).min(), abs=1e-12)
 
 
-def test_simple_returns():
+def test_simple_returns() -> None:
     np.testing.assert_allclose(simple_returns([11.0, 11.0, 5.5], 10.0), [0.1, 0.0, -0.5], rtol=1e-15)
     assert simple_returns([], 10.0).size == 0
     assert np.isnan(simple_returns([5.0, 0.0, 1.0], 10.0)).tolist() == [False, False, True]
 
 
-def test_a_first_loss_is_a_drawdown():
+def test_a_first_loss_is_a_drawdown() -> None:
     assert summary([-0.1, 0.05])["max_drawdown"] == pytest.approx(-0.1, rel=1e-12)
 
 
 VALUES = [100, 100, 90, 95, 100, 120, 60, 90, 119.9, 120, 130, 117]
 
 
-def test_drawdowns_by_hand():
+def test_drawdowns_by_hand() -> None:
     d = days(len(VALUES))
     deepest = max_drawdown(VALUES, d)
     assert (deepest.depth, deepest.peak, deepest.trough, deepest.recovery, deepest.length) == (
@@ -111,12 +114,12 @@ def test_drawdowns_by_hand():
     np.testing.assert_allclose(drawdown_series([2.0, 1.0, 4.0, 3.0]), [0.0, -0.5, 0.0, -0.25])
 
 
-def test_recovery_is_at_the_peak_not_just_below_it():
+def test_recovery_is_at_the_peak_not_just_below_it() -> None:
     assert max_drawdown([10.0, 9.0, 10.0], days(3)).recovery == days(3)[2]
     assert max_drawdown([10.0, 9.0, np.nextafter(10.0, 0.0)], days(3)).recovery is None
 
 
-def test_no_drawdown():
+def test_no_drawdown() -> None:
     none = max_drawdown([1.0, 1.0, 2.0], days(3))
     assert (none.depth, none.peak, none.trough, none.recovery, none.length) == (0.0, None, None, None, 0)
     assert worst_drawdowns([1.0, 1.0, 2.0], days(3), 3) == []
@@ -124,7 +127,7 @@ def test_no_drawdown():
 
 
 @given(st.lists(st.floats(1.0, 100.0), min_size=1, max_size=40))
-def test_worst_drawdowns_are_separate_and_sorted(values):
+def test_worst_drawdowns_are_separate_and_sorted(values: Any) -> None:
     d = days(len(values))
     got = worst_drawdowns(values, d, 99)
     assert [w.depth for w in got] == sorted(w.depth for w in got)
@@ -141,14 +144,14 @@ def test_worst_drawdowns_are_separate_and_sorted(values):
     assert all(a[1] <= b[0] for a, b in pairwise(spans))
 
 
-def test_drawdown_arguments_are_checked():
+def test_drawdown_arguments_are_checked() -> None:
     with pytest.raises(ValueError, match="2 values but 3 dates: give"):
         max_drawdown([1.0, 2.0], days(3))
     with pytest.raises(ValueError, match="n=0 is below 1: give"):
         worst_drawdowns([1.0], days(1), 0)
 
 
-def test_monthly_returns_by_hand():
+def test_monthly_returns_by_hand() -> None:
     d = [date(2019, 12, 30), date(2019, 12, 31), date(2020, 1, 2), date(2020, 3, 2)]
     table = monthly_returns([0.1, 0.1, -0.5, 0.25], d)
     assert list(table.index) == [2019, 2020] and list(table.columns) == list(range(1, 13))
@@ -161,7 +164,7 @@ def test_monthly_returns_by_hand():
         monthly_returns([0.1], d[:2])
 
 
-def test_positions_and_what_they_earned():
+def test_positions_and_what_they_earned() -> None:
     nan = math.nan
     sizes = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, -5.0], [0.0, -5.0]])
     closes = np.array([[5.0, nan], [6.0, nan], [8.0, 20.0], [7.0, 22.0]])
@@ -171,7 +174,7 @@ def test_positions_and_what_they_earned():
     assert carried_profit(sizes[:1], closes[:1], units).tolist() == [0.0]
 
 
-def test_deposits_from_fund_shares():
+def test_deposits_from_fund_shares() -> None:
     # 1000 at 100 a share = 10 shares; earns 10 %; 220 more at 110 = 2 shares; loses half; 110 out at 55.
     fund, shares = np.array([100.0, 110.0, 55.0, 55.0]), np.array([10.0, 10.0, 12.0, 10.0])
     np.testing.assert_allclose(deposits(fund * shares, fund, shares, 100.0, 10.0), [0.0, 0.0, 220.0, -110.0])
@@ -182,12 +185,12 @@ def test_deposits_from_fund_shares():
     )
 
 
-def test_turnover():
+def test_turnover() -> None:
     assert turnover(300.0, np.array([50.0, 150.0]), 252) == (3.0, 378.0)
     assert all(math.isnan(x) for x in turnover(0.0, np.array([]), 252))
 
 
-def test_interest_is_shared_by_what_was_carried():
+def test_interest_is_shared_by_what_was_carried() -> None:
     #                 nothing  loan  short fee  received  no loan, no shorts
     interest = np.array([7.0, 9.0, 4.0, -6.0, 2.0])
     equity = np.array([100.0, 100.0, 200.0, 100.0, 100.0])
@@ -200,14 +203,14 @@ def test_interest_is_shared_by_what_was_carried():
         assert share_interest(interest[1:2], np.array([worth]), longs[:, 1:2], shorts[:, 1:2])[0, 0] == first
 
 
-def test_dates():
+def test_dates() -> None:
     ordinal = float(date(2020, 2, 29).toordinal())
     assert session_dates([ordinal, ordinal + 0.5, ordinal + 1.0]) == [date(2020, 2, 29)] * 2 + [
         date(2020, 3, 1)
     ]
 
 
-def test_first():
+def test_first() -> None:
     d = days(3)
     assert parse_first(None) is None
     assert (

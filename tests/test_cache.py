@@ -127,7 +127,7 @@ def test_a_volume_that_was_revised_is_taken_over(yahoo: Yahoo, tmp_path: Path) -
     full = yahoo.tables["SPY"]
     yahoo.tables["SPY"] = upto(full, DAYS[1])
     at(tmp_path, "2024-06-27 22:00").bars(["SPY"])
-    full.loc[DAYS[1], "volume"] += 1000.0
+    full.loc[DAYS[1], "volume"] = float(full["volume"].loc[DAYS[1]]) + 1000.0
     yahoo.tables["SPY"] = full
     yahoo.charts.clear()
     check_same(at(tmp_path, "2024-06-28 22:00").bars(["SPY"])[0]["SPY"], full)

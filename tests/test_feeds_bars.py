@@ -20,7 +20,7 @@ TICKS, BAR = ("open", "high", "low", "close", "last"), ("open", "high", "low", "
 
 
 @pytest.fixture(scope="module")
-def frames():
+def frames() -> Any:
     return dict(sample_market(("SPY", "TLT", "GLD"), end="2010-09-30").frames)
 
 
@@ -29,11 +29,11 @@ class Tape(bt.Strategy):
 
     params = (("every", 7),)
 
-    def __init__(self):
-        self.tape = []
+    def __init__(self) -> None:
+        self.tape: list[Any] = []
         self.average = bt.indicators.SMA(self.data.close, period=5)
 
-    def see(self):
+    def see(self) -> None:
         for data in self.datas:
             if not len(data):
                 continue
@@ -44,17 +44,17 @@ class Tape(bt.Strategy):
         average = self.average[0] if len(self.average) else None
         self.tape.append((self.broker.getvalue(), self.broker.getcash(), average))
 
-    def prenext(self):
+    def prenext(self) -> None:
         self.see()
 
-    def next(self):
+    def next(self) -> None:
         self.see()
         if len(self) % self.p.every == 0:
             for data in self.datas:
                 self.buy(data=data, size=3) if len(self) % 2 else self.sell(data=data, size=2)
 
 
-def cerebro(feed, frames, *, feed_args=None, prepare=None, **settings):
+def cerebro(feed: Any, frames: Any, *, feed_args: Any = None, prepare: Any = None, **settings: Any) -> Any:
     engine = bt.Cerebro(stdstats=False, **settings)
     for symbol, frame in frames.items():
         engine.adddata(feed(dataname=frame, name=symbol, **(feed_args or {})))
@@ -65,11 +65,11 @@ def cerebro(feed, frames, *, feed_args=None, prepare=None, **settings):
     return engine
 
 
-def tape(feed, frames, **how):
+def tape(feed: Any, frames: Any, **how: Any) -> Any:
     return cerebro(feed, frames, **how).run()[0].tape
 
 
-def assert_same(ours, stock):
+def assert_same(ours: Any, stock: Any) -> None:
     assert len(ours) == len(stock) > 0
     for a, b in zip(ours, stock, strict=True):
         assert repr(a) == repr(b)  # repr: NaN equals NaN, and every bit counts
@@ -82,49 +82,49 @@ MODES = [
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
-def test_same_as_pandas_data_in_every_mode(frames, mode):
+def test_same_as_pandas_data_in_every_mode(frames: Any, mode: Any) -> None:
     assert_same(tape(PanelFeed, frames, **mode), tape(bt.feeds.PandasData, frames, **mode))
 
 
 @pytest.mark.parametrize(
     "settings", [{"oldsync": True}, {"oldsync": True, "runonce": False}, {"lookahead": 3}]
 )
-def test_same_with_old_clock_and_lookahead(frames, settings):
+def test_same_with_old_clock_and_lookahead(frames: Any, settings: Any) -> None:
     assert_same(tape(PanelFeed, frames, **settings), tape(bt.feeds.PandasData, frames, **settings))
 
 
-def test_cheat_on_open_and_close_execute_alike(frames):
+def test_cheat_on_open_and_close_execute_alike(frames: Any) -> None:
     for prepare in (lambda c: c.broker.set_coc(True), lambda c: c.broker.set_slippage_perc(0.01)):
         assert_same(
             tape(PanelFeed, frames, prepare=prepare), tape(bt.feeds.PandasData, frames, prepare=prepare)
         )
 
 
-def weekly_resampled(engine):
+def weekly_resampled(engine: Any) -> None:
     engine.resampledata(engine.datas[0], timeframe=bt.TimeFrame.Weeks)
 
 
-def weekly_replayed(engine):
+def weekly_replayed(engine: Any) -> None:
     engine.replaydata(engine.datas[0], timeframe=bt.TimeFrame.Weeks)
 
 
-def cloned(engine):
+def cloned(engine: Any) -> None:
     engine.adddata(engine.datas[1].clone(), name="clone")
 
 
-def no_mondays(engine):
+def no_mondays(engine: Any) -> None:
     engine.datas[0].addfilter_simple(lambda data: data.datetime.date(0).weekday() == 0)
 
 
 @pytest.mark.parametrize("preload", [True, False])
 @pytest.mark.parametrize("prepare", [weekly_resampled, weekly_replayed, cloned, no_mondays])
-def test_same_with_filters_and_clones(frames, prepare, preload):
+def test_same_with_filters_and_clones(frames: Any, prepare: Any, preload: Any) -> None:
     ours = tape(PanelFeed, frames, prepare=prepare, preload=preload)
     assert_same(ours, tape(bt.feeds.PandasData, frames, prepare=prepare, preload=preload))
 
 
 @pytest.mark.parametrize("preload", [True, False])
-def test_a_feed_that_is_itself_resampled_or_replayed(frames, preload):
+def test_a_feed_that_is_itself_resampled_or_replayed(frames: Any, preload: Any) -> None:
     for add in ("resampledata", "replaydata"):
         tapes = []
         for feed in (PanelFeed, bt.feeds.PandasData):
@@ -145,14 +145,14 @@ def test_a_feed_that_is_itself_resampled_or_replayed(frames, preload):
     ids=str,
 )
 @pytest.mark.parametrize("settings", [{}, {"runonce": False}, {"preload": False}], ids=str)
-def test_fromdate_and_todate(frames, window, settings):
+def test_fromdate_and_todate(frames: Any, window: Any, settings: Any) -> None:
     ours = tape(PanelFeed, frames, feed_args=window, **settings)
     assert_same(ours, tape(bt.feeds.PandasData, frames, feed_args=window, **settings))
     everything = tape(PanelFeed, frames, **settings)
     assert len(ours) < len(everything)
 
 
-def test_feeds_of_different_length(frames):
+def test_feeds_of_different_length(frames: Any) -> None:
     uneven = {"SPY": frames["SPY"], "TLT": frames["TLT"].iloc[20:-20], "GLD": frames["GLD"].iloc[::3]}
     for settings in ({}, {"runonce": False}, {"preload": False}):
         ours = tape(PanelFeed, uneven, **settings)
@@ -160,7 +160,7 @@ def test_feeds_of_different_length(frames):
 
 
 @pytest.mark.parametrize("settings", [{}, {"runonce": False}, {"exactbars": 1}, {"preload": False}], ids=str)
-def test_twice_in_a_row(frames, settings):
+def test_twice_in_a_row(frames: Any, settings: Any) -> None:
     engine = cerebro(PanelFeed, frames, **settings)
     first = engine.run()[0].tape
     engine.broker.setcash(10_000.0)
@@ -168,7 +168,7 @@ def test_twice_in_a_row(frames, settings):
 
 
 @pytest.mark.parametrize("maxcpus", [1, 2])
-def test_optstrategy(frames, maxcpus):
+def test_optstrategy(frames: Any, maxcpus: Any) -> None:
     answers = []
     for feed in (PanelFeed, bt.feeds.PandasData):
         engine = bt.Cerebro(stdstats=False, maxcpus=maxcpus, optreturn=False)
@@ -180,13 +180,13 @@ def test_optstrategy(frames, maxcpus):
         assert_same(ours, stock)
 
 
-def test_feed_pickles(frames):
+def test_feed_pickles(frames: Any) -> None:
     feed = PanelFeed(dataname=frames["SPY"], name="SPY")
     assert pickle.loads(pickle.dumps(feed))._name == "SPY"
 
 
-def test_lines_are_filled_without_reading_rows(frames, monkeypatch):
-    def refuse(self):
+def test_lines_are_filled_without_reading_rows(frames: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any) -> None:
         raise AssertionError("read a row")
 
     monkeypatch.setattr(bt.feeds.PandasData, "_load", refuse)
@@ -196,7 +196,7 @@ def test_lines_are_filled_without_reading_rows(frames, monkeypatch):
     assert len(engine.run()[0].tape) == 2 * len(frames["SPY"])
 
 
-def test_columns_found_as_pandas_data_finds_them(frames):
+def test_columns_found_as_pandas_data_finds_them(frames: Any) -> None:
     odd = (
         frames["SPY"]
         .rename(columns=str.upper)
@@ -213,7 +213,7 @@ def test_columns_found_as_pandas_data_finds_them(frames):
         assert repr(lines[0]) == repr(lines[1])
 
 
-def test_dates_in_a_column_and_text_fall_back(frames):
+def test_dates_in_a_column_and_text_fall_back(frames: Any) -> None:
     column = frames["SPY"].reset_index().rename(columns={"date": "when"})
     assert_same(
         tape(PanelFeed, {"SPY": column}, feed_args={"datetime": "when"}),
@@ -221,26 +221,26 @@ def test_dates_in_a_column_and_text_fall_back(frames):
     )
 
 
-def test_input_timezone_falls_back(frames):
+def test_input_timezone_falls_back(frames: Any) -> None:
     arguments = {"tzinput": "US/Eastern", "tz": "US/Eastern"}
     assert_same(
         tape(PanelFeed, frames, feed_args=arguments), tape(bt.feeds.PandasData, frames, feed_args=arguments)
     )
 
 
-def test_timezone_aware_dates_stay_on_their_day(frames):
+def test_timezone_aware_dates_stay_on_their_day(frames: Any) -> None:
     aware = frames["SPY"].tz_localize("Asia/Tokyo")
     assert_same(tape(PanelFeed, {"SPY": aware}), tape(PanelFeed, {"SPY": frames["SPY"]}))
 
 
-def test_day_numbers_are_date2num():
+def test_day_numbers_are_date2num() -> None:
     days = pd.DatetimeIndex(["1900-02-28", "1969-12-31", "1970-01-01", "2000-02-29", "2025-12-31"])
     times = pd.DatetimeIndex(["2010-01-04 09:30", "2010-01-04 16:00:01.000123"])
     for index in (days, times, days.as_unit("s")):
         assert list(day_numbers(index)) == [bt.date2num(stamp.to_pydatetime()) for stamp in index]
 
 
-def test_subclass_with_a_line_of_its_own(frames):
+def test_subclass_with_a_line_of_its_own(frames: Any) -> None:
     class Adjusted(PanelFeed):
         lines = ("factor",)
         params = (("factor", -1),)

@@ -1,8 +1,12 @@
 """Readers of files, and `load`, the one call for every source."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,13 +28,13 @@ HEAD = "date,open,high,low,close,volume"
 ROWS = ("2020-01-06,10,11,9,10,100", "2020-01-07,10,12,10,11,200", "2020-01-08,11,12,10,12,300")
 
 
-def write(folder, name="AAA.csv", head=HEAD, rows=ROWS):
+def write(folder: Any, name: Any = "AAA.csv", head: Any = HEAD, rows: Any = ROWS) -> Any:
     path = folder / name
     path.write_text("\n".join((head, *rows)) + "\n")
     return path
 
 
-def test_csv_as_it_is(tmp_path):
+def test_csv_as_it_is(tmp_path: Path) -> None:
     write(tmp_path)
     frame = read_csv_folder(tmp_path, ["AAA"])["AAA"]
     assert [f"{day:%Y-%m-%d}" for day in frame.index] == ["2020-01-06", "2020-01-07", "2020-01-08"]
@@ -39,14 +43,14 @@ def test_csv_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("head", ["Date,Open,High,Low,Close,Volume,Adj Close", f"{HEAD},adj_close"])
-def test_csv_adjusts_by_the_adjusted_close(tmp_path, head):
+def test_csv_adjusts_by_the_adjusted_close(tmp_path: Path, head: Any) -> None:
     write(tmp_path, head=head, rows=("2020-01-06,10,11,9,10,100,5", "2020-01-07,10,12,10,11,200,11"))
     frame = read_csv_folder(tmp_path, ["AAA"])["AAA"]
     assert frame.iloc[0].tolist() == [5.0, 5.5, 4.5, 5.0, 100.0]
     assert frame.iloc[1].tolist() == [10.0, 12.0, 10.0, 11.0, 200.0]
 
 
-def test_csv_order_of_columns_blank_lines_bom_and_times(tmp_path):
+def test_csv_order_of_columns_blank_lines_bom_and_times(tmp_path: Path) -> None:
     head = "\ufeffclose,volume,dividend,low,high,open,Date"
     text = f"{head}\n\n12,300,0.5,10,13,11,2020-01-06 00:00:00-05:00\n\n\n"
     (tmp_path / "AAA.csv").write_text(text, encoding="utf-8")
@@ -55,14 +59,14 @@ def test_csv_order_of_columns_blank_lines_bom_and_times(tmp_path):
     assert frame.index[0] == pd.Timestamp("2020-01-06")
 
 
-def test_csv_reads_what_was_written_to_the_bit(tmp_path):
+def test_csv_reads_what_was_written_to_the_bit(tmp_path: Path) -> None:
     panel = sample_market(("SPY",), end="2010-12-31")
     exact = panel.frames["SPY"] * (1 + 1e-13)
     exact.to_csv(tmp_path / "SPY.csv")
     assert (read_csv_folder(tmp_path)["SPY"].to_numpy() == exact.to_numpy()).all()
 
 
-def test_csv_all_of_a_folder_or_those_named(tmp_path):
+def test_csv_all_of_a_folder_or_those_named(tmp_path: Path) -> None:
     for name in ("B.csv", "A.csv", "C.csv"):
         write(tmp_path, name)
     (tmp_path / "notes.txt").write_text("x")
@@ -88,7 +92,7 @@ def test_csv_all_of_a_folder_or_those_named(tmp_path):
         (HEAD + ",adj_close", ("2020-01-06,10,11,9,10,100,-5",), ["adj_close", "-5", "2020-01-06"]),
     ],
 )
-def test_csv_errors_name_file_and_place(tmp_path, head, rows, words):
+def test_csv_errors_name_file_and_place(tmp_path: Path, head: Any, rows: Any, words: Any) -> None:
     path = write(tmp_path, head=head, rows=rows)
     with pytest.raises(ValueError) as error:
         read_csv_folder(tmp_path, ["AAA"])
@@ -97,7 +101,7 @@ def test_csv_errors_name_file_and_place(tmp_path, head, rows, words):
         assert word in str(error.value)
 
 
-def test_csv_empty_binary_and_missing(tmp_path):
+def test_csv_empty_binary_and_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_csv_folder(tmp_path / "no", ["AAA"])
     with pytest.raises(FileNotFoundError, match=r"has no \.csv"):
@@ -117,7 +121,7 @@ def test_csv_empty_binary_and_missing(tmp_path):
 @pytest.mark.parametrize(
     "symbol", ["../AAA", "..", "/etc/passwd", "A/B", "A\\B", "", "A B", "A" * 300, "A\0", "ä"]
 )
-def test_symbols_never_leave_the_folder(tmp_path, symbol):
+def test_symbols_never_leave_the_folder(tmp_path: Path, symbol: Any) -> None:
     write(tmp_path)
     (tmp_path / "inner").mkdir()
     write(tmp_path / "inner", "BBB.csv")
@@ -125,7 +129,7 @@ def test_symbols_never_leave_the_folder(tmp_path, symbol):
         read_csv_folder(tmp_path / "inner", [symbol])
 
 
-def test_symbols_that_vendors_use():
+def test_symbols_that_vendors_use() -> None:
     names = ("BRK-B", "^IRX", "EURUSD=X", "BF.B", "005930.KS", "ES=F")
     assert check_symbols(names) == names
     assert check_symbols("SPY, TLT") == ("SPY", "TLT")
@@ -133,7 +137,7 @@ def test_symbols_that_vendors_use():
         check_symbols("SPY,SPY")
 
 
-def test_wide_csv_of_closes(tmp_path):
+def test_wide_csv_of_closes(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     path.write_text("Date,SPY,TLT\n2020-01-06,10,20\n2020-01-07,,21\n2020-01-08,12,22\n")
     frames = read_wide_csv(path)
@@ -146,7 +150,7 @@ def test_wide_csv_of_closes(tmp_path):
 
 
 @pytest.mark.parametrize("symbol_first", [True, False])
-def test_wide_csv_with_two_header_rows_as_pandas_writes_it(tmp_path, symbol_first):
+def test_wide_csv_with_two_header_rows_as_pandas_writes_it(tmp_path: Path, symbol_first: Any) -> None:
     panel = sample_market(("SPY", "TLT"), end="2010-03-31")
     table = pd.concat(panel.frames, axis=1)
     if not symbol_first:
@@ -155,7 +159,7 @@ def test_wide_csv_with_two_header_rows_as_pandas_writes_it(tmp_path, symbol_firs
     assert load("wide", ["SPY", "TLT"], data_dir=tmp_path / "wide.csv").sha256 == panel.sha256
 
 
-def test_wide_csv_errors(tmp_path):
+def test_wide_csv_errors(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     for text, words in (
         ("", "is empty"),
@@ -173,7 +177,7 @@ def test_wide_csv_errors(tmp_path):
         read_wide_csv(tmp_path / "none.csv")
 
 
-def test_parquet_folder_long_and_wide(tmp_path):
+def test_parquet_folder_long_and_wide(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     panel = sample_market(("SPY", "TLT"), end="2010-03-31")
     for symbol, frame in panel.frames.items():
@@ -191,14 +195,16 @@ def test_parquet_folder_long_and_wide(tmp_path):
         read_parquet(tmp_path / "bad.pq")
 
 
-def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+def test_parquet_without_pyarrow_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pyarrow.*backtrader-riskoverlay\[parquet\]"):
         read_parquet(tmp_path)
 
 
 @pytest.mark.parametrize("levels", [("Price", "Ticker"), ("Ticker", "Price")])
-def test_yahoo_answer_with_two_levels(levels):
+def test_yahoo_answer_with_two_levels(levels: Any) -> None:
     panel = sample_market(("SPY", "TLT"), end="2010-03-31")
     table = pd.concat({s: f.rename(columns=str.title) for s, f in panel.frames.items()}, axis=1)
     table.columns.names = ["Ticker", "Price"]
@@ -210,7 +216,7 @@ def test_yahoo_answer_with_two_levels(levels):
         assert (bars[symbol][["dividend", "split"]] == 0).all(axis=None)
 
 
-def test_yahoo_answer_with_one_level_and_with_a_symbol_missing():
+def test_yahoo_answer_with_one_level_and_with_a_symbol_missing() -> None:
     panel = sample_market(("SPY", "TLT"), end="2010-03-31")
     one = panel.frames["SPY"].rename(columns=str.title)
     pd.testing.assert_frame_equal(bars_from_answer(one, ["SPY"])["SPY"][list(FIELDS)], panel.frames["SPY"])
@@ -220,7 +226,7 @@ def test_yahoo_answer_with_one_level_and_with_a_symbol_missing():
         assert bars_from_answer(answer, ["SPY", "NOPE"]) == {}
 
 
-def test_load_sample_is_one_market_seen_through_a_window():
+def test_load_sample_is_one_market_seen_through_a_window() -> None:
     full = load(end="2012-12-31")
     assert full.symbols == DEFAULT_SYMBOLS and full.synthetic
     part = load("sample", "GLD,SPY", "2011-03-01", "2011-12-30")
@@ -231,7 +237,7 @@ def test_load_sample_is_one_market_seen_through_a_window():
     )
 
 
-def test_load_csv_cuts_before_it_aligns(tmp_path):
+def test_load_csv_cuts_before_it_aligns(tmp_path: Path) -> None:
     write(tmp_path, "AAA.csv")
     write(tmp_path, "BBB.csv", rows=ROWS[1:])
     panel = load("csv", "AAA,BBB", data_dir=tmp_path)
@@ -255,19 +261,19 @@ def test_load_csv_cuts_before_it_aligns(tmp_path):
         ({"symbols": "SPY,SPY"}, "twice"),
     ],
 )
-def test_load_bad_arguments(arguments, words):
+def test_load_bad_arguments(arguments: Any, words: Any) -> None:
     with pytest.raises(ValueError, match=words):
         load(**arguments)
 
 
-def test_importing_feeds_does_not_import_yfinance():
-    code = "import sys, feeds; sys.exit('yfinance' in sys.modules)"
+def test_importing_feeds_does_not_import_yfinance() -> None:
+    code = "import sys, riskoverlay.feeds; sys.exit('yfinance' in sys.modules)"
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 @pytest.mark.skipif("RISKOVERLAY_MARKET" not in os.environ, reason="RISKOVERLAY_MARKET is not set")
-def test_real_prices_pass():
+def test_real_prices_pass() -> None:
     panel = load("csv", data_dir=os.environ["RISKOVERLAY_MARKET"], end="2025-12-04")
     assert len(panel.sessions) == 4006 and panel.dropped == ()
     assert panel.closes["SPY"].iloc[0] == 84.796341

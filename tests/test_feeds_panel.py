@@ -1,5 +1,9 @@
 """What a frame must be, and how frames become a panel."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,13 +11,13 @@ import pytest
 from riskoverlay.feeds import align, sample_market, validate
 
 
-def bars(n=5, start="2020-01-06", **changed):
+def bars(n: Any = 5, start: Any = "2020-01-06", **changed: Any) -> Any:
     close = np.linspace(100.0, 104.0, n)
     columns = {"open": close, "high": close + 1, "low": close - 1, "close": close, "volume": np.full(n, 1e6)}
     return pd.DataFrame(columns, index=pd.bdate_range(start, periods=n, name="date")).assign(**changed)
 
 
-def test_a_good_frame_comes_back_alike_and_apart():
+def test_a_good_frame_comes_back_alike_and_apart() -> None:
     frame = bars()
     checked = validate(frame, "X")
     pd.testing.assert_frame_equal(checked, frame.set_axis(frame.index.as_unit("ns")), check_freq=False)
@@ -21,21 +25,21 @@ def test_a_good_frame_comes_back_alike_and_apart():
     assert frame.iloc[0, 0] == 100.0
 
 
-def test_names_of_columns_without_case_others_left_out_integers_become_floats():
+def test_names_of_columns_without_case_others_left_out_integers_become_floats() -> None:
     frame = bars(volume=1).rename(columns=str.title).assign(Dividend=0.0)
     checked = validate(frame, "X")
     assert list(checked.columns) == ["open", "high", "low", "close", "volume"]
     assert (checked.dtypes == np.float64).all()
 
 
-def test_aware_dates_become_their_local_day():
+def test_aware_dates_become_their_local_day() -> None:
     frame = bars().tz_localize("America/New_York")
     assert list(validate(frame, "X").index) == list(bars().index)
     late = bars().set_axis(bars().index + pd.Timedelta(hours=23)).tz_localize("America/New_York")
     assert list(validate(late, "X").index) == list(bars().index)
 
 
-def put(field, value, at=2):
+def put(field: Any, value: Any, at: Any = 2) -> Any:
     frame = bars()
     frame[field] = frame[field].astype(object)
     frame.iloc[at, frame.columns.get_loc(field)] = value
@@ -64,7 +68,7 @@ def put(field, value, at=2):
         (bars().iloc[::-1], ["2020-01-09", "after 2020-01-10", "sort"]),
     ],
 )
-def test_bad_frames_are_named(frame, words):
+def test_bad_frames_are_named(frame: Any, words: Any) -> None:
     with pytest.raises(ValueError) as error:
         validate(frame, "folder/SPY.csv")
     text = str(error.value)
@@ -73,7 +77,7 @@ def test_bad_frames_are_named(frame, words):
         assert word in text
 
 
-def test_rounding_of_adjusted_prices_passes_and_more_does_not():
+def test_rounding_of_adjusted_prices_passes_and_more_does_not() -> None:
     flat = bars(open=100.0, high=100.0, low=100.0, close=100.0)
     validate(flat.assign(close=100.0 * (1 + 9e-7)), "X")
     validate(flat.assign(close=100.0 * (1 - 9e-7)), "X")
@@ -83,7 +87,7 @@ def test_rounding_of_adjusted_prices_passes_and_more_does_not():
     validate(flat.assign(volume=0.0), "X")
 
 
-def test_align_keeps_common_sessions_and_says_what_it_left_out():
+def test_align_keeps_common_sessions_and_says_what_it_left_out() -> None:
     a, b = bars(6), bars(6, start="2020-01-08")
     panel = align({"A": a, "B": b}, source="test")
     assert list(panel.sessions) == list(a.index[2:])
@@ -97,14 +101,14 @@ def test_align_keeps_common_sessions_and_says_what_it_left_out():
     assert align({"A": a}).dropped == ()
 
 
-def test_align_refuses_nothing_and_nothing_in_common():
+def test_align_refuses_nothing_and_nothing_in_common() -> None:
     with pytest.raises(ValueError, match="frames is empty"):
         align({})
     with pytest.raises(ValueError, match=r"no session is common .*A 2020-01-06 to 2020-01-10, B 2021"):
         align({"A": bars(), "B": bars(start="2021-01-04")})
 
 
-def test_between_has_both_ends_and_select_has_an_order():
+def test_between_has_both_ends_and_select_has_an_order() -> None:
     panel = align({"A": bars(), "B": bars(), "C": bars()})
     part = panel.between("2020-01-07", "2020-01-09")
     assert [f"{day:%m-%d}" for day in part.sessions] == ["01-07", "01-08", "01-09"]
@@ -123,7 +127,7 @@ def test_between_has_both_ends_and_select_has_an_order():
             bad()
 
 
-def test_hash_sees_each_value_date_symbol_and_order():
+def test_hash_sees_each_value_date_symbol_and_order() -> None:
     panel = align({"A": bars(), "B": bars()})
     assert panel.sha256 == align({"A": bars(), "B": bars()}).sha256
     others = [
@@ -138,7 +142,7 @@ def test_hash_sees_each_value_date_symbol_and_order():
     assert len({panel.sha256, *(other.sha256 for other in others)}) == 6
 
 
-def test_feeds_are_new_each_time_and_named():
+def test_feeds_are_new_each_time_and_named() -> None:
     panel = sample_market(("SPY", "TLT"), end="2010-02-01")
     first, second = panel.feeds(), panel.feeds()
     assert [feed._name for feed in first] == ["SPY", "TLT"]

@@ -1,7 +1,10 @@
 """The sample market: pinned, calibrated, and unmoved by what is asked of it besides."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 import exchange_calendars
 import numpy as np
@@ -16,12 +19,12 @@ SEEDS = range(100, 108)
 
 
 @pytest.fixture(scope="module")
-def figures():
+def figures() -> Any:
     return _calibration()
 
 
 @pytest.fixture(scope="module")
-def many():
+def many() -> Any:
     """Bars and states of eight markets of 16 years each."""
     markets = [_Market(4024, seed) for seed in SEEDS]
     return {symbol: [market.bars(symbol) for market in markets] for symbol in EIGHT}, [
@@ -29,13 +32,13 @@ def many():
     ]
 
 
-def test_pinned():
+def test_pinned() -> None:
     panel = sample_market(end="2012-12-31")
     assert panel.sha256 == "20338b34b151dcde8f7f2c86a56d89394921dbe9704651f5dc199654d47881e2"
     assert panel.synthetic and panel.source == "sample"
 
 
-def test_sessions_are_the_exchange_s_and_go_as_far_as_asked():
+def test_sessions_are_the_exchange_s_and_go_as_far_as_asked() -> None:
     panel = sample_market(("SPY",), start="2024-12-20", end="2035-01-02")
     calendar = exchange_calendars.get_calendar("XNYS", start="2024-01-01", end="2036-01-01")
     assert list(panel.sessions) == list(calendar.sessions_in_range("2024-12-20", "2035-01-02"))
@@ -43,7 +46,7 @@ def test_sessions_are_the_exchange_s_and_go_as_far_as_asked():
     assert len(sample_market().sessions) == 4024
 
 
-def test_bars_are_bars():
+def test_bars_are_bars() -> None:
     for frame in sample_market((*EIGHT, "SYN09", "SYN64"), end="2011-12-31").frames.values():
         assert (frame["low"] > 0).all() and (frame["volume"] > 0).all()
         assert (frame["high"] >= frame[["open", "close"]].max(axis=1)).all()
@@ -52,24 +55,24 @@ def test_bars_are_bars():
         assert (np.rint(frame * 1e6) / 1e6 == frame).all(axis=None)
 
 
-def test_first_close_is_the_start_price(figures):
+def test_first_close_is_the_start_price(figures: Any) -> None:
     first = sample_market(end="2010-02-01").closes.iloc[0]
     assert first.to_dict() == figures["start_price"]
 
 
-def test_a_later_end_changes_no_earlier_bar():
+def test_a_later_end_changes_no_earlier_bar() -> None:
     short, long = sample_market(end="2011-06-30"), sample_market(end="2014-12-31")
     assert long.between(end="2011-06-30").sha256 == short.sha256
 
 
-def test_other_symbols_change_no_bar():
+def test_other_symbols_change_no_bar() -> None:
     full = sample_market(end="2010-12-31")
     part = sample_market(("GLD", "SYN12", "SPY"), end="2010-12-31")
     for symbol in ("GLD", "SPY"):
         pd.testing.assert_frame_equal(part.frames[symbol], full.frames[symbol])
 
 
-def test_seed_and_opening_day_make_another_market():
+def test_seed_and_opening_day_make_another_market() -> None:
     hashes = {
         sample_market(end="2010-06-30").sha256,
         sample_market(end="2010-06-30", seed=64).sha256,
@@ -78,7 +81,7 @@ def test_seed_and_opening_day_make_another_market():
     assert len(hashes) == 3
 
 
-def test_moments_in_each_state(many, figures):
+def test_moments_in_each_state(many: Any, figures: Any) -> None:
     frames, states = many
     state_of = np.concatenate([path[1:] for path in states])
     returns = np.column_stack(
@@ -101,7 +104,7 @@ def test_moments_in_each_state(many, figures):
     assert (abs(calm - figures["states"]["calm"]["kurtosis_excess"]) < [0.6] * 7 + [2.0]).all()
 
 
-def test_states_follow_the_chain(figures):
+def test_states_follow_the_chain(figures: Any) -> None:
     states = np.concatenate([sample_states(4024, seed) for seed in range(200, 240)])
     share = np.bincount(states, minlength=4) / len(states)
     assert share == pytest.approx([s["share_of_days"] for s in figures["states"].values()], abs=0.035)
@@ -113,7 +116,7 @@ def test_states_follow_the_chain(figures):
         assert (following[wanted == 0] == 0).all()
 
 
-def test_overnight_share_range_and_volume(many, figures):
+def test_overnight_share_range_and_volume(many: Any, figures: Any) -> None:
     frames, _ = many
     for symbol in EIGHT:
         shares, ranges, volumes = [], [], []
@@ -129,7 +132,7 @@ def test_overnight_share_range_and_volume(many, figures):
         assert np.mean(volumes) == pytest.approx(figures["median_daily_volume_shares"][symbol], rel=0.05)
 
 
-def test_twins_beyond_the_eight():
+def test_twins_beyond_the_eight() -> None:
     panel = sample_market(("SPY", "SYN09", "SYN57", "TLT", "SYN14"), end="2025-12-31")
     r = np.log(panel.closes).diff().dropna()
     assert r["SYN09"].std() / r["SPY"].std() == pytest.approx(0.85, rel=0.05)
@@ -140,7 +143,7 @@ def test_twins_beyond_the_eight():
     assert len(sample_market(SAMPLE_SYMBOLS, end="2010-01-08").symbols) == 64
 
 
-def test_arithmetic_of_its_own():
+def test_arithmetic_of_its_own() -> None:
     x = np.linspace(-3, 3, 601)
     assert _exp(x) == pytest.approx(np.exp(x), rel=1e-11)
     C = np.array(_calibration()["states"]["crisis"]["correlation"])
@@ -148,7 +151,7 @@ def test_arithmetic_of_its_own():
     assert [_freedom(k) for k in (-0.05, 0.1, 1.0, 6.0)] == [40, 40, 10, 5]
 
 
-def test_figures_are_in_the_package():
+def test_figures_are_in_the_package() -> None:
     held = Path(__file__).parents[1] / "feeds" / "calibration.json"
     assert json.loads(held.read_text()) == _calibration()
 
@@ -167,6 +170,6 @@ def test_figures_are_in_the_package():
         ({"end": "never"}, "end='never' is not a date"),
     ],
 )
-def test_bad_arguments(arguments, words):
+def test_bad_arguments(arguments: Any, words: Any) -> None:
     with pytest.raises(ValueError, match=words):
         sample_market(**arguments)

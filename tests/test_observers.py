@@ -113,7 +113,7 @@ def test_plot_writes_what_cerebro_would_show(sample: Panel, tmp_path: Path) -> N
 def test_plot_in_a_fresh_process_without_a_screen(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     code = (
-        "import backtrader as bt; from analyzers import plot; from feeds import load\n"
+        "import backtrader as bt; from riskoverlay.analyzers import plot; from riskoverlay.feeds import load\n"
         "cerebro = bt.Cerebro(); cerebro.adddata(load('sample', end='2010-06-30').feeds()[0])\n"
         "cerebro.addstrategy(bt.Strategy); cerebro.run(); print(plot(cerebro, 'a.png')[0])"
     )

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -208,7 +209,8 @@ def test_either_way_of_adjusting_is_right() -> None:
 @pytest.mark.parametrize(("error", "finds"), [(0.0004, False), (0.0007, True)])
 def test_how_far_an_adjusted_return_may_be_off(error: float, finds: bool) -> None:
     table = clean()
-    table.iloc[60:, table.columns.get_loc("adj_close")] *= 1 + error
+    later: Any = table["adj_close"].iloc[60:]
+    table.iloc[60:, table.columns.get_loc("adj_close")] = later * (1 + error)
     assert bool(found(table)) is finds
 
 

@@ -98,8 +98,9 @@ class Yahoo:
     def chart(self, symbol: str, query: dict[str, str]) -> dict[str, Any]:
         zone = self.timezones.get(symbol, "America/New_York")
         table = self.tables[symbol]
-        opens = (table.index + pd.Timedelta(hours=9, minutes=30)).tz_localize(zone).tz_convert("UTC")
-        seconds = pd.Series(opens.as_unit("s").asi8, index=table.index)
+        index: Any = table.index
+        opens = (index + pd.Timedelta(hours=9, minutes=30)).tz_localize(zone).tz_convert("UTC")
+        seconds: Any = pd.Series(opens.as_unit("s").asi8, index=table.index)
         low, high = int(query.get("period1", -(2**40))), int(query.get("period2", 2**40))
         inside = ((seconds >= low) & (seconds < high)).to_numpy(copy=True)
         if "period1" not in query:
