@@ -33,6 +33,22 @@ def day_numbers(index: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
     return np.array([bt.date2num(stamp) for stamp in index.to_pydatetime()], dtype=np.float64)
 
 
+class _Tick:
+    """A `tick_*` attribute read off the current bar: on a whole bar, the bar is the tick.
+
+    It has no `__set__`, so that what stock backtrader stores while replaying takes precedence.
+    """
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def __get__(self, feed: Any, owner: type) -> float | None:
+        if feed is None or not len(feed):
+            return None
+        value: float = getattr(feed.lines, self.line)[0]
+        return value
+
+
 class PanelFeed(bt.feeds.PandasData):
     """`bt.feeds.PandasData`, same parameters and same values, several times as fast.
 
@@ -49,6 +65,9 @@ class PanelFeed(bt.feeds.PandasData):
         Those of `PandasData`.
     """
 
+    tick_open, tick_high, tick_low, tick_close = _Tick("open"), _Tick("high"), _Tick("low"), _Tick("close")
+    tick_volume, tick_openinterest, tick_last = _Tick("volume"), _Tick("openinterest"), _Tick("close")
+
     _filled = False  # every bar is in the lines' arrays, so moving on is only counting
 
     def __init__(self) -> None:
@@ -59,13 +78,6 @@ class PanelFeed(bt.feeds.PandasData):
         frame = self.p.dataname
         if self.p.datetime is None and self._timeframe >= bt.TimeFrame.Days and frame.index.tz is not None:
             self.p.dataname = frame.set_axis(frame.index.tz_localize(None).normalize())
-
-    def __getattr__(self, name: str) -> Any:
-        """`tick_close` and kin, which stock backtrader stores for each bar: on a whole bar, the bar is the tick."""
-        if name.startswith("tick_"):
-            line = name.removeprefix("tick_").replace("last", "close")
-            return getattr(self.lines, line)[0] if len(self) else None
-        return super().__getattr__(name)
 
     def start(self) -> None:
         """Begin a run."""

@@ -82,7 +82,8 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         # The default; cerebro.addsizer, which comes later, replaces it. Backtrader attaches it after this method.
         self._sizer = VolTargetDrawdownSizer(**dict(self.p.overlay or {}))
         self._memory = max(self._weight_rules.cov_lookback, self._weight_rules.min_hist, self.p.memory or 0)
-        self._closes = array("d")  # row after row, those remembered and up to as many before them
+        self._keep = (self._memory + 1) * len(self._universe)
+        self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
         self._previous: dt.date | None = None
         self._waits_for = _date(self.p.trade_from)
         self._blend: dict[Any, float] = {}
@@ -161,9 +162,8 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
     def _session(self, closes: list[float]) -> None:
         today = dt.date.fromordinal(int(self.datetime[0]))
         self._closes.extend(closes)
-        keep = (self._memory + 1) * len(self._universe)
-        if len(self._closes) >= 2 * keep:
-            del self._closes[:-keep]
+        if len(self._closes) >= 2 * self._keep:
+            del self._closes[: -self._keep]
         due = self._schedule.due(today, self._previous)
         self._previous = today
         begins = self._waits_for is not None and today >= self._waits_for
@@ -177,8 +177,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
     def _decide(self, today: dt.date) -> bool:
         """Compute the blend of the feeds that have the history; False if none has."""
         rules = self._weight_rules
-        keep = (self._memory + 1) * len(self._universe)
-        closes = np.array(self._closes[-keep:]).reshape(-1, len(self._universe))
+        closes = np.array(self._closes[-self._keep :]).reshape(-1, len(self._universe))
         eligible = self._eligible(closes, today)
         if not eligible:
             return False

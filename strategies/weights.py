@@ -267,7 +267,8 @@ def blend(w_rp: ArrayLike, w_mv: ArrayLike, alpha_minvar: float) -> Array:
     InputError
         `alpha_minvar` outside [0, 1].
     """
-    alpha_minvar = WeightRules(alpha_minvar=alpha_minvar).alpha_minvar
+    if not 0.0 <= alpha_minvar <= 1.0:
+        raise InputError("is outside [0, 1]", "give a fraction such as 0.30", "alpha_minvar", alpha_minvar)
     w = (1.0 - alpha_minvar) * np.asarray(w_rp, dtype=float) + alpha_minvar * np.asarray(w_mv, dtype=float)
     return np.asarray(w / w.sum())
 
