@@ -49,12 +49,7 @@ def main(program: list[str], place: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": folder}
         for name, (arguments, status, files) in COMMANDS.items():
             done = subprocess.run(
-                [*program, *arguments],
-                cwd=place,
-                capture_output=True,
-                text=True,
-                env=environment,
-                check=False,
+                [*program, *arguments], cwd=place, capture_output=True, text=True, env=environment, check=False
             )
             assert done.returncode == status, f"{name}: {done.returncode}\n{done.stdout}{done.stderr}"
             assert "Traceback" not in done.stderr, done.stderr

@@ -40,14 +40,7 @@ def make_tree(folder: Path) -> Path:
 
 def check(place: Path, files: list[Path], *flags: str) -> int:
     """Run mypy on some files; its exit status, 1 if it has not seen each of them."""
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--config-file",
-        str(ROOT / "pyproject.toml"),
-        "--explicit-package-bases",
-    ]
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--explicit-package-bases"]
     done = subprocess.run(
         [*command, *flags, *map(str, files)],
         check=False,
@@ -75,8 +68,7 @@ def main(folder: str = "") -> int:
     examples = sorted((ROOT / "examples").glob("*.py"))
     product = check(place, [*modules, ROOT / "run.py", *helpers, *examples])
     return (
-        check(place, tests, *(f"--disable-error-code={code}" for code in TESTS), "--no-warn-unused-ignores")
-        or product
+        check(place, tests, *(f"--disable-error-code={code}" for code in TESTS), "--no-warn-unused-ignores") or product
     )
 
 

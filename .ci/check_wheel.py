@@ -50,11 +50,9 @@ def main(wheel: str, folder: str) -> None:
     assert tops == {"riskoverlay"}, tops
     rooms = {name.split("/")[1] for name in names if name.startswith("riskoverlay/") and name.count("/") > 1}
     assert rooms == {"strategies", "analyzers", "feeds", "studies"}, rooms
-    assert {
-        "riskoverlay/py.typed",
-        "riskoverlay/studies/report/page.js",
-        "riskoverlay/feeds/calibration.json",
-    } <= {*names}
+    assert {"riskoverlay/py.typed", "riskoverlay/studies/report/page.js", "riskoverlay/feeds/calibration.json"} <= {
+        *names
+    }
     place = Path(folder)
     (place / "strategies").mkdir(parents=True)
     (place / "strategies" / "__init__.py").write_text(OWN)

@@ -69,9 +69,7 @@ def per_session(amounts: npt.ArrayLike, sessions: Ints, count: int) -> Floats:
     -------
     ndarray of shape (count,)
     """
-    return np.bincount(sessions, weights=np.asarray(amounts, dtype=np.float64), minlength=count).astype(
-        np.float64
-    )
+    return np.bincount(sessions, weights=np.asarray(amounts, dtype=np.float64), minlength=count).astype(np.float64)
 
 
 def deposits(value: Floats, fund: Floats, shares: Floats, start_fund: float, start_shares: float) -> Floats:

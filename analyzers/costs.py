@@ -61,9 +61,7 @@ class TradingCosts(LedgerReader):
     def check(self) -> None:
         """Refuse a parameter that makes no sense: InputError."""
         if not self.p.periods > 0:
-            raise InputError(
-                "is not positive", "give the sessions in a year, such as 252", "periods", self.p.periods
-            )
+            raise InputError("is not positive", "give the sessions in a year, such as 252", "periods", self.p.periods)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
         """The analysis, from the ledger of the run."""
@@ -102,10 +100,4 @@ def _count(ledger: Ledger) -> dict[str, int]:
     partial = sum(some and status != bt.Order.Completed for status, some, _ in orders)
     sent = len(orders)
     calls = sum(called for _, _, called in orders)
-    return {
-        "sent": sent,
-        **ends,
-        "open": sent - sum(ends.values()),
-        "partial": partial,
-        "margin_calls": calls,
-    }
+    return {"sent": sent, **ends, "open": sent - sum(ends.values()), "partial": partial, "margin_calls": calls}

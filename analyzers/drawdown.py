@@ -37,9 +37,7 @@ class MaxDrawdown(LedgerReader):
     def check(self) -> None:
         """Refuse a parameter that makes no sense: InputError."""
         if not (isinstance(self.p.worst, int) and self.p.worst >= 1):
-            raise InputError(
-                "is not a positive whole number", "give how many drawdowns to list", "worst", self.p.worst
-            )
+            raise InputError("is not a positive whole number", "give how many drawdowns to list", "worst", self.p.worst)
         parse_first(self.p.first)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:

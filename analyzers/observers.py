@@ -62,12 +62,7 @@ def _value(broker: Any, data: Any) -> float:
 
 
 def plot(
-    cerebro: bt.Cerebro,
-    path: str | Path,
-    *,
-    size: Sequence[float] = (16.0, 9.0),
-    dpi: int = 100,
-    **options: Any,
+    cerebro: bt.Cerebro, path: str | Path, *, size: Sequence[float] = (16.0, 9.0), dpi: int = 100, **options: Any
 ) -> list[Path]:
     """What `cerebro.plot(**options)` shows, as files, on a machine with or without a screen.
 
@@ -114,9 +109,7 @@ def plot(
     try:
         drawn = cerebro.plot(plotter=Silent(**options), numfigs=options.get("numfigs", 1), iplot=False)
         if drawn is None:
-            raise InputError(
-                "cerebro kept no bars to draw", "run it with exactbars=False or a negative number"
-            )
+            raise InputError("cerebro kept no bars to draw", "run it with exactbars=False or a negative number")
         figures = [figure for one in drawn for figure in one]
         paths = _numbered(Path(path), len(figures))
         for figure, name in zip(figures, paths, strict=True):

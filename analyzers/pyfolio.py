@@ -40,9 +40,7 @@ class PortfolioReturns(LedgerReader):
         try:
             pd.DatetimeIndex([]).tz_localize(self.p.tz)
         except Exception as error:  # the kind depends on the time zone library behind pandas
-            raise InputError(
-                "is not a time zone", "give one such as 'UTC', or None", "tz", self.p.tz
-            ) from error
+            raise InputError("is not a time zone", "give one such as 'UTC', or None", "tz", self.p.tz) from error
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
         """The analysis, from the ledger of the run."""

@@ -55,9 +55,7 @@ def parse_first(first: date | str | None) -> date | None:
     try:
         return date.fromisoformat(first)
     except (TypeError, ValueError):
-        raise InputError(
-            "is not a date", "give datetime.date, 'YYYY-MM-DD' or None", "first", first
-        ) from None
+        raise InputError("is not a date", "give datetime.date, 'YYYY-MM-DD' or None", "first", first) from None
 
 
 def first_index(dates: Sequence[date], first: date | None) -> int:

@@ -36,13 +36,9 @@ class AnnualizedSharpe(LedgerReader):
     def check(self) -> None:
         """Refuse a parameter that makes no sense: InputError."""
         if not isfinite(self.p.risk_free):
-            raise InputError(
-                "is not a number", "give an annual fraction such as 0.02", "risk_free", self.p.risk_free
-            )
+            raise InputError("is not a number", "give an annual fraction such as 0.02", "risk_free", self.p.risk_free)
         if not (isfinite(self.p.periods) and self.p.periods > 0):
-            raise InputError(
-                "is not positive", "give the sessions in a year, such as 252", "periods", self.p.periods
-            )
+            raise InputError("is not positive", "give the sessions in a year, such as 252", "periods", self.p.periods)
         parse_first(self.p.first)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:

@@ -116,9 +116,7 @@ def agree(job: str, workers: list[Worker]) -> None:
     """Results that should be the same are; those of other rules (bt's weights, the notebook's) only stand beside."""
     values = {worker.contender: worker.value for worker in workers}
     if values.get("stock feed", values["ours"]) != values["ours"]:
-        raise RuntimeError(
-            f"job {job}: ours {values['ours']} is not bit-identical on the stock feed: {values}"
-        )
+        raise RuntimeError(f"job {job}: ours {values['ours']} is not bit-identical on the stock feed: {values}")
     if job == "a":  # without a loan the same trades give the same money
         for name in ("backtrader-next", "vectorbt"):
             if name in values and abs(values[name] / values["ours"] - 1) > 1e-3:
@@ -139,10 +137,7 @@ def next_python(given: str | None, folder: Path) -> str:
 def compare(job: str, path: Path, cells: int, runs: int, python_next: str, skip: set[str]) -> list[str]:
     """Rows of the table of one job."""
     names = [name for name in CONTENDERS[job] if name not in skip]
-    workers = [
-        Worker(python_next if name == "backtrader-next" else sys.executable, name, job, path)
-        for name in names
-    ]
+    workers = [Worker(python_next if name == "backtrader-next" else sys.executable, name, job, path) for name in names]
     try:
         agree(job, workers)
         for _ in range(runs):
@@ -189,9 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     skip = {name for name in options.skip.split(",") if name}
     with tempfile.TemporaryDirectory() as folder:
-        python_next = (
-            sys.executable if "backtrader-next" in skip else next_python(options.next_python, Path(folder))
-        )
+        python_next = sys.executable if "backtrader-next" in skip else next_python(options.next_python, Path(folder))
         lines = [
             "| job | contender | seconds, median (spread) | × ours, median of pairs (spread) | asset-bars a second "
             "| peak MB | end value |",
@@ -209,9 +202,7 @@ def main() -> None:
     if options.write:
         text = (__doc__ or "").split("\n\n")[2].replace("\n", " ")
         title = "# Benchmark results\n\n`python benchmarks/compare.py --write`\n\n"
-        (HERE / "RESULTS.md").write_text(
-            f"{title}{text}\n\n{about}\n\n" + "\n".join(lines) + "\n", encoding="utf-8"
-        )
+        (HERE / "RESULTS.md").write_text(f"{title}{text}\n\n{about}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

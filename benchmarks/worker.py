@@ -112,9 +112,7 @@ def trades_of(path: str) -> tuple[list[Any], dict[Any, list[tuple[int, float]]]]
     with np.load(path) as stored:
         days = stored["sessions"]
         decided: dict[int, list[tuple[int, float]]] = {}
-        for bar, feed, size in zip(
-            stored["trade_bar"], stored["trade_feed"], stored["trade_size"], strict=True
-        ):
+        for bar, feed, size in zip(stored["trade_bar"], stored["trade_feed"], stored["trade_size"], strict=True):
             decided.setdefault(int(bar), []).append((int(feed), float(size)))
         return list(days), decided
 

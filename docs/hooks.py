@@ -24,10 +24,7 @@ def on_config(config: Any) -> Any:
     """
     package = Path(_sources.name) / "riskoverlay"
     ignored = shutil.ignore_patterns("__pycache__")
-    for folder, place in (
-        (ROOT / "riskoverlay", package),
-        *((ROOT / room, package / room) for room in ROOMS),
-    ):
+    for folder, place in ((ROOT / "riskoverlay", package), *((ROOT / room, package / room) for room in ROOMS)):
         shutil.copytree(folder, place, ignore=ignored, dirs_exist_ok=True)
     if _sources.name not in sys.path:
         sys.path.insert(0, _sources.name)

@@ -22,9 +22,7 @@ def main(maxcpus: int = 2) -> dict[tuple[float, float], float]:
     panel, config = load("sample", end="2013-12-31"), make_config({"cash": 100_000.0})
     cerebro = assemble(panel, config, pairs=(), analyzers=[(AnnualizedSharpe, {})])
     cerebro.optstrategy(
-        RiskParityBlend,
-        alpha_minvar=(0.0, 0.3, 0.6),
-        overlay=tuple({"target_vol": target} for target in (0.08, 0.12)),
+        RiskParityBlend, alpha_minvar=(0.0, 0.3, 0.6), overlay=tuple({"target_vol": target} for target in (0.08, 0.12))
     )
     results = {}
     for (run,) in cerebro.run(maxcpus=maxcpus):

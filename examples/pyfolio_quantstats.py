@@ -53,14 +53,8 @@ def main() -> dict[str, dict[str, float]]:
             "sharpe": float(r.mean() / r.std(ddof=1) * np.sqrt(PERIODS)),
             "max_drawdown": summary(r)["max_drawdown"],
         },
-        "pyfolio": {
-            "sharpe": float(stats["Sharpe ratio"]),
-            "max_drawdown": float(stats["Max drawdown"]),
-        },
-        "quantstats": {
-            "sharpe": float(qs.stats.sharpe(naive)),
-            "max_drawdown": float(qs.stats.max_drawdown(naive)),
-        },
+        "pyfolio": {"sharpe": float(stats["Sharpe ratio"]), "max_drawdown": float(stats["Max drawdown"])},
+        "quantstats": {"sharpe": float(qs.stats.sharpe(naive)), "max_drawdown": float(qs.stats.max_drawdown(naive))},
     }
 
 

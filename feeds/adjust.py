@@ -1,7 +1,5 @@
 """Adjustment of prices for dividends and splits, by the vendor's adjusted close."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

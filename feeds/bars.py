@@ -1,7 +1,5 @@
 """PanelFeed: daily bars held in memory, handed to Cerebro in one go."""
 
-from __future__ import annotations
-
 from array import array
 from typing import Any
 

@@ -143,9 +143,7 @@ class Cache:
             self._refuse_offline(names, held, damaged)
             self._report(names)
             return held, _ages("offline", held, names)
-        wanted = [
-            name for name in names if name not in held or self.refresh or not _fresh(held[name], now, end)
-        ]
+        wanted = [name for name in names if name not in held or self.refresh or not _fresh(held[name], now, end)]
         self._report([name for name in names if name not in wanted])
         fetched, faults = self._fetched(wanted, now)
         notes = [f"{error.said} and was fetched anew" for error in damaged.values()]
@@ -183,15 +181,12 @@ class Cache:
             return None
         except OSError as error:
             raise InputError(
-                f"cache file {path} cannot be read ({error.strerror})",
-                "correct that, or give another cache_dir",
+                f"cache file {path} cannot be read ({error.strerror})", "correct that, or give another cache_dir"
             ) from None
         try:
             return _parsed(content, symbol)
         except _UnreadableError as error:
-            raise InputError(
-                f"cache file {path} {error}", "fetch it again, without offline, or delete it"
-            ) from None
+            raise InputError(f"cache file {path} {error}", "fetch it again, without offline, or delete it") from None
 
     def write(self, cached: Cached) -> None:
         """Put a symbol's file in place of the old one, all at once.
@@ -232,13 +227,9 @@ class Cache:
             raise error
         missing = [symbol for symbol in names if symbol not in held]
         if missing:
-            raise InputError(
-                f"{', '.join(missing)}: not in the cache {self.folder}", "fetch it first, without offline"
-            )
+            raise InputError(f"{', '.join(missing)}: not in the cache {self.folder}", "fetch it first, without offline")
 
-    def _fetched(
-        self, wanted: Sequence[str], now: pd.Timestamp
-    ) -> tuple[dict[str, Cached], dict[str, Fault]]:
+    def _fetched(self, wanted: Sequence[str], now: pd.Timestamp) -> tuple[dict[str, Cached], dict[str, Fault]]:
         """The wanted symbols' bars as they are now, and why some have none."""
         if not wanted:
             return {}, {}
@@ -295,9 +286,7 @@ def _text(cached: Cached) -> bytes:
         "fetched": cached.fetched.tz_convert("UTC").isoformat(),
         "rows": len(cached.bars),
     }
-    table = cached.bars[list(_COLUMNS)].to_csv(
-        date_format="%Y-%m-%d", index_label="date", lineterminator="\n"
-    )
+    table = cached.bars[list(_COLUMNS)].to_csv(date_format="%Y-%m-%d", index_label="date", lineterminator="\n")
     below = f"# {json.dumps(described)}\n{table}".encode()
     return f"# sha256 {hashlib.sha256(below).hexdigest()}\n".encode() + below
 

@@ -1,7 +1,5 @@
 """The exchange calendar of a symbol: which days are sessions, and which of them are over."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 
@@ -38,9 +36,7 @@ def calendar_of(symbol: str) -> str:
 def check_calendar(calendar: str) -> None:
     """InputError if exchange_calendars has no calendar of that name."""
     if calendar not in _KNOWN:
-        raise InputError(
-            "is unknown", "give a name of exchange_calendars, as XNYS, XLON or 24/7", "calendar", calendar
-        )
+        raise InputError("is unknown", "give a name of exchange_calendars, as XNYS, XLON or 24/7", "calendar", calendar)
 
 
 def exchange_sessions(first: pd.Timestamp, last: pd.Timestamp, calendar: str = "XNYS") -> pd.DatetimeIndex:
@@ -65,9 +61,7 @@ def exchange_sessions(first: pd.Timestamp, last: pd.Timestamp, calendar: str = "
     return pd.DatetimeIndex(sessions[(sessions >= first) & (sessions <= last)])
 
 
-def finished_session(
-    now: pd.Timestamp, calendar: str = "XNYS", end: pd.Timestamp | None = None
-) -> pd.Timestamp | None:
+def finished_session(now: pd.Timestamp, calendar: str = "XNYS", end: pd.Timestamp | None = None) -> pd.Timestamp | None:
     """The last session that is over.
 
     Parameters

@@ -1,7 +1,5 @@
 """Daily bars from files: a folder of CSV files, Parquet, one wide CSV."""
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Iterator, Sequence
@@ -18,19 +16,10 @@ from .symbols import check_symbols
 from .tables import EXTRA, field_name, raw_from_table
 from .validation import FIELDS
 
-__all__ = [
-    "raw_csv_folder",
-    "raw_parquet",
-    "raw_wide_csv",
-    "read_csv_folder",
-    "read_parquet",
-    "read_wide_csv",
-]
+__all__ = ["raw_csv_folder", "raw_parquet", "raw_wide_csv", "read_csv_folder", "read_parquet", "read_wide_csv"]
 
 
-def read_csv_folder(
-    folder: str | Path, symbols: Sequence[str] | str | None = None
-) -> dict[str, pd.DataFrame]:
+def read_csv_folder(folder: str | Path, symbols: Sequence[str] | str | None = None) -> dict[str, pd.DataFrame]:
     """Bars from one SYMBOL.csv each.
 
     Columns, in any order and case: date (YYYY-MM-DD), open, high, low, close, volume, and perhaps adj_close ("Adj
@@ -133,9 +122,7 @@ def raw_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -
         _check_width(path, 2, below, len(head))
         columns = pd.MultiIndex.from_arrays([columns, [cell.strip() for cell in below[1:]]])
     if not columns.is_unique:
-        raise InputError(
-            f"{path}: column {columns[columns.duplicated()][0]!r} is there twice", "give it once"
-        )
+        raise InputError(f"{path}: column {columns[columns.duplicated()][0]!r} is there twice", "give it once")
     dates: list[datetime] = []
     values: list[list[float]] = []
     body = lines if second is None or two_rows else _chained(second, lines)
@@ -145,10 +132,7 @@ def raw_wide_csv(path: str | Path, symbols: Sequence[str] | str | None = None) -
         _check_width(path, number, row, len(head))
         dates.append(_date(path, number, row[0]))
         values.append(
-            [
-                _number(path, number, head[k], row[k]) if row[k].strip() else math.nan
-                for k in range(1, len(head))
-            ]
+            [_number(path, number, head[k], row[k]) if row[k].strip() else math.nan for k in range(1, len(head))]
         )
     if not values:
         raise InputError(f"{path}: no rows", "give at least one session")
@@ -205,8 +189,7 @@ def raw_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) ->
         return raw_from_table(_read_parquet_table(path), symbols, str(path))
     paths = _paths(path, symbols, ".parquet")
     return {
-        symbol: Raw(str(file), _read_parquet_table(file).rename(columns=field_name))
-        for symbol, file in paths.items()
+        symbol: Raw(str(file), _read_parquet_table(file).rename(columns=field_name)) for symbol, file in paths.items()
     }
 
 
@@ -222,9 +205,7 @@ def _paths(folder: str | Path, symbols: Sequence[str] | str | None, suffix: str)
         raise MissingFileError(f"{folder} {what}", f"give a folder with one SYMBOL{suffix} each")
     there = sorted(path.stem for path in folder.glob(f"*{suffix}"))
     if not there:
-        raise MissingFileError(
-            f"{folder} has no {suffix} file", f"give a folder with one SYMBOL{suffix} each"
-        )
+        raise MissingFileError(f"{folder} has no {suffix} file", f"give a folder with one SYMBOL{suffix} each")
     paths = {}
     for symbol in check_symbols(there if symbols is None else symbols):
         paths[symbol] = folder / f"{symbol}{suffix}"
@@ -243,9 +224,7 @@ def _read_bars(path: Path) -> pd.DataFrame:
     for field in wanted:
         if fields.count(field) != 1:
             problem = "missing" if field not in fields else "there more than once"
-            raise InputError(
-                f"{path}: column {field!r} is {problem}", f"give one each of date, {', '.join(FIELDS)}"
-            )
+            raise InputError(f"{path}: column {field!r} is {problem}", f"give one each of date, {', '.join(FIELDS)}")
     at = {field: fields.index(field) for field in wanted}
     dates, rows = [], []
     for number, row in lines:
@@ -276,25 +255,19 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path} is empty", "give a header line and at least one session")
 
 
-def _chained(
-    first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]
-) -> Iterator[tuple[int, list[str]]]:
+def _chained(first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
     yield first
     yield from rest
 
 
 def _check_width(path: Path, number: int, row: list[str], width: int) -> None:
     if len(row) != width:
-        raise InputError(
-            f"{path}, line {number}: {len(row)} columns where the header has {width}", "complete the line"
-        )
+        raise InputError(f"{path}, line {number}: {len(row)} columns where the header has {width}", "complete the line")
 
 
 def _date(path: Path, number: int, text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text.strip()).replace(
-            hour=0, minute=0, second=0, microsecond=0, tzinfo=None
-        )
+        return datetime.fromisoformat(text.strip()).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     except ValueError:
         raise InputError(
             f"{path}, line {number}: date {shortened(text)} is unreadable", "write it YYYY-MM-DD"

@@ -109,9 +109,7 @@ class Panel:
         chosen = check_symbols(symbols)
         for symbol in chosen:
             if symbol not in self.frames:
-                raise InputError(
-                    f"symbol {symbol!r} is not in the panel", f"it has {', '.join(self.symbols)}"
-                )
+                raise InputError(f"symbol {symbol!r} is not in the panel", f"it has {', '.join(self.symbols)}")
         return replace(self, frames={symbol: self.frames[symbol] for symbol in chosen})
 
     def feeds(self) -> list[PanelFeed]:
@@ -159,8 +157,7 @@ def align(frames: Mapping[str, pd.DataFrame], *, source: str = "frames", synthet
         lost = frame.index[~frame.index.isin(common)]
         if len(lost):
             dropped.append(
-                f"{symbol}: {len(lost)} of {len(frame)} sessions left out, {span(lost)}: "
-                "not every symbol has them"
+                f"{symbol}: {len(lost)} of {len(frame)} sessions left out, {span(lost)}: not every symbol has them"
             )
     kept = {symbol: frame.loc[common] for symbol, frame in valid.items()}
     return Panel(_shared(kept), tuple(dropped), source, synthetic)

@@ -1,7 +1,5 @@
 """What is wrong, or odd, with daily bars: checks that any source's bars go through, with what each found."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -158,11 +156,7 @@ class _Report:
         self.found: list[Finding] = []
 
     def add(
-        self,
-        check: str,
-        severity: Literal["error", "warning"],
-        text: str,
-        dates: pd.DatetimeIndex | None = None,
+        self, check: str, severity: Literal["error", "warning"], text: str, dates: pd.DatetimeIndex | None = None
     ) -> None:
         """`text` may hold {first}, the first date, and {n}, their count."""
         days = () if dates is None else tuple(f"{day:%Y-%m-%d}" for day in dates)
@@ -170,13 +164,7 @@ class _Report:
         self.found.append(Finding(self.symbol, check, severity, shown, days))
 
     def where(
-        self,
-        check: str,
-        severity: Literal["error", "warning"],
-        flags: Flags,
-        dates: pd.Index,
-        one: str,
-        many: str,
+        self, check: str, severity: Literal["error", "warning"], flags: Flags, dates: pd.Index, one: str, many: str
     ) -> None:
         """`one` or `many` for the dates that are flagged, if any is."""
         if flags.any():
@@ -251,9 +239,7 @@ def _check_stale(report: _Report, values: pd.DataFrame) -> None:
         text = f"close does not move for {int(lengths.max())} sessions"
         text += ", from {first}" if long.sum() == 1 else " at most, {n} times, first from {first}"
         report.add("stale", "warning", text, pd.DatetimeIndex(values.index[starts[long]]))
-    same = np.r_[
-        False, (values[list(FIELDS)].to_numpy()[1:] == values[list(FIELDS)].to_numpy()[:-1]).all(axis=1)
-    ]
+    same = np.r_[False, (values[list(FIELDS)].to_numpy()[1:] == values[list(FIELDS)].to_numpy()[:-1]).all(axis=1)]
     traded = (values["volume"].to_numpy() > 0) & (values["high"].to_numpy() > values["low"].to_numpy())
     report.where(
         "stale", "warning", same & traded, values.index,
@@ -313,9 +299,7 @@ def _check_dividends(report: _Report, values: pd.DataFrame) -> None:
     paid, close = values["dividend"].to_numpy(), values["close"].to_numpy()
     if "adj_close" not in values.columns:
         if (paid > 0).any():
-            report.add(
-                "dividend", "warning", "there are dividends, but no adj_close: prices are taken as adjusted"
-            )
+            report.add("dividend", "warning", "there are dividends, but no adj_close: prices are taken as adjusted")
         return
     adjusted = values["adj_close"].to_numpy()
     factor = (adjusted[:-1] / close[:-1]) / (adjusted[1:] / close[1:])

@@ -1,7 +1,5 @@
 """What every row of daily bars must be: one list, of which `validate` raises the first and `quality` tells all."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -66,9 +64,7 @@ def check_numbers(bars: pd.DataFrame) -> Iterator[RowCheck]:
         odd = ~np.isfinite(values)
         yield RowCheck(field, "number", odd)
         amount = field in ("volume", "dividend")
-        yield RowCheck(
-            field, "volume" if amount else "price", ~odd & ((values < 0) if amount else (values <= 0))
-        )
+        yield RowCheck(field, "volume" if amount else "price", ~odd & ((values < 0) if amount else (values <= 0)))
 
 
 def check_ranges(bars: pd.DataFrame) -> Iterator[RowCheck]:

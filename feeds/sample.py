@@ -12,8 +12,6 @@ square roots, in a fixed order. Each session consumes a fixed count of draws and
 stream, so neither a later `end` nor other `symbols` change a bar.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence
@@ -57,10 +55,7 @@ _VOLUME_OF_MOVE, _VOLUME_NOISE, _USUAL_MOVE = 0.2, 0.25, 0.65
 
 
 def sample_market(
-    symbols: Sequence[str] | str = _CALIBRATED,
-    start: object = SAMPLE_START,
-    end: object = SAMPLE_END,
-    seed: int = 63,
+    symbols: Sequence[str] | str = _CALIBRATED, start: object = SAMPLE_START, end: object = SAMPLE_END, seed: int = 63
 ) -> Panel:
     """The sample market's bars from its opening day on, on XNYS sessions; `Panel.synthetic` is True.
 
@@ -129,9 +124,7 @@ class _Market:
         independent, mixing = normal[:, :count], normal[:, count:]
         chi_square = np.cumsum(mixing * mixing, axis=1)
         factors = np.array([_cholesky(state["correlation"]) for state in _states()])[self.states]
-        freedom = np.array([[_freedom(k) for k in state["kurtosis_excess"]] for state in _states()])[
-            self.states
-        ]
+        freedom = np.array([[_freedom(k) for k in state["kurtosis_excess"]] for state in _states()])[self.states]
         self.scale = np.empty((self.n, count))
         self.innovation = np.empty((self.n, count))  # mean 0, variance 1
         for i in range(count):
@@ -179,10 +172,7 @@ class _Market:
         busy = np.array(_VOLUME_OF_STATE)[self.states] + _VOLUME_NOISE * volume_noise
         busy = busy + _VOLUME_OF_MOVE * (np.minimum(np.abs(innovation), 5.0) - _USUAL_MOVE)
         volume = np.rint(_calibration()["median_daily_volume_shares"][twin] * _exp(busy) / 100) * 100
-        highest, lowest = (
-            np.maximum(h, np.maximum(o, c)),
-            np.minimum(l, np.minimum(o, c)),
-        )  # rounding may cross
+        highest, lowest = (np.maximum(h, np.maximum(o, c)), np.minimum(l, np.minimum(o, c)))  # rounding may cross
         return pd.DataFrame({"open": o, "high": highest, "low": lowest, "close": c, "volume": volume})
 
     def _by_state(self, figure: str, at: int) -> Floats:

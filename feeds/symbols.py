@@ -1,7 +1,5 @@
 """Symbols: which names are accepted, and so may become file names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 
@@ -42,8 +40,7 @@ def check_symbols(symbols: Sequence[str] | str) -> tuple[str, ...]:
         if not _SYMBOL.fullmatch(name):
             shown = name if len(name) <= 40 else name[:37] + "..."
             raise InputError(
-                f"symbols: {shown!r} is not a symbol",
-                "give 1 to 32 letters, digits or ^ = . _ -, as SPY,BRK-B,^IRX",
+                f"symbols: {shown!r} is not a symbol", "give 1 to 32 letters, digits or ^ = . _ -, as SPY,BRK-B,^IRX"
             )
         if name in names[:at]:
             raise InputError(f"symbols: {name!r} is there twice", "give each symbol once")

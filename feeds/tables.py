@@ -1,7 +1,5 @@
 """One table that holds several symbols, taken apart into a frame per symbol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd
@@ -23,9 +21,7 @@ def field_name(label: object) -> str:
     return str(label).strip().lower().replace(" ", "_")
 
 
-def frames_from_table(
-    table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str
-) -> dict[str, pd.DataFrame]:
+def frames_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str) -> dict[str, pd.DataFrame]:
     """Bars from a table that holds several symbols.
 
     Parameters
@@ -49,9 +45,7 @@ def frames_from_table(
     InputError
         A symbol that is not in the table, and as `validate`.
     """
-    return {
-        symbol: adjust(bars, label) for symbol, (label, bars) in raw_from_table(table, symbols, name).items()
-    }
+    return {symbol: adjust(bars, label) for symbol, (label, bars) in raw_from_table(table, symbols, name).items()}
 
 
 def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str) -> dict[str, Raw]:

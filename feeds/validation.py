@@ -1,7 +1,5 @@
 """What a frame of daily bars must be before anything trades on it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -53,9 +51,7 @@ def validate(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     for field in FIELDS:
         if lowered.count(field) != 1:
             problem = "missing" if field not in lowered else "there more than once"
-            raise InputError(
-                f"{name}: column {field!r} is {problem}", f"give one each of {', '.join(FIELDS)}"
-            )
+            raise InputError(f"{name}: column {field!r} is {problem}", f"give one each of {', '.join(FIELDS)}")
     if frame.empty:
         raise InputError(f"{name}: no rows", "give at least one session")
     dates = _dates(frame.index, name)
@@ -67,9 +63,7 @@ def validate(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return bars
 
 
-def _refuse(
-    checks: Iterable[RowCheck], bars: pd.DataFrame, given: Mapping[str, pd.Series], name: str
-) -> None:
+def _refuse(checks: Iterable[RowCheck], bars: pd.DataFrame, given: Mapping[str, pd.Series], name: str) -> None:
     """Raise for the first row of the first rule that is broken."""
     for field, rule, bad in checks:
         if bad.any():
@@ -91,8 +85,7 @@ def _dates(index: pd.Index, name: str) -> pd.DatetimeIndex:
     outside = (days.year < 1678) | (days.year > 2261)
     if outside.any():
         raise InputError(
-            f"{name}: date {days[int(np.argmax(outside))].date()} is outside 1678 to 2261",
-            "correct or remove the row",
+            f"{name}: date {days[int(np.argmax(outside))].date()} is outside 1678 to 2261", "correct or remove the row"
         )
     dates = days.as_unit("ns").rename("date")
     back = step_back(dates)

@@ -1,7 +1,5 @@
 """The window of dates a user asks for, both ends included."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -64,9 +62,7 @@ def between(frame: pd.DataFrame, start: object, end: object, name: str) -> pd.Da
     if not inside.any():
         asked = f"from {first:%Y-%m-%d}" if first is not None else "from the first"
         asked += f" to {last:%Y-%m-%d}" if last is not None else " to the last"
-        raise InputError(
-            f"{name}: no session {asked}", f"it has {span(frame.index)}, give start and end within"
-        )
+        raise InputError(f"{name}: no session {asked}", f"it has {span(frame.index)}, give start and end within")
     return frame[inside]
 
 

@@ -37,9 +37,7 @@ WIDENED = 0.005
 _COLUMNS = (*FIELDS, "adj_close", "dividend", "split")
 
 
-def read_yahoo(
-    symbols: Sequence[str] | str, start: object = None, end: object = None
-) -> dict[str, pd.DataFrame]:
+def read_yahoo(symbols: Sequence[str] | str, start: object = None, end: object = None) -> dict[str, pd.DataFrame]:
     """Dividend- and split-adjusted bars, straight from Yahoo; `Cache` spares the request.
 
     Parameters

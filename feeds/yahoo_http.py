@@ -1,7 +1,5 @@
 """The HTTP session that yfinance talks through: it remembers what each symbol was answered, and never waits long."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -19,9 +17,7 @@ YAHOO_URL = "RISKOVERLAY_YAHOO_URL"
 """Environment variable: the address of a server that answers in Yahoo's place, http://host:port (a mirror, a gateway,
 a test). Every request goes to it with Yahoo's path and query."""
 
-_SILENT = (
-    2  # requests in a row without an answer, or answered with "too many", after which a host is not asked on
-)
+_SILENT = 2  # requests in a row without an answer, or answered with "too many", after which a host is not asked on
 _UNREACHABLE = (5, 6, 7)  # curl's codes for no proxy, no address and no connection: one is enough
 
 
@@ -111,9 +107,7 @@ class YahooSession(requests.Session):  # type: ignore[type-arg]  # no generic in
         if isinstance(last, Timeout):
             return Fault(f"no answer in {self._limit:g} seconds", passing=True, silent=True)
         if isinstance(last, RequestException):
-            return Fault(
-                f"no connection: {_first_line(last)}", passing=True, silent=last.code in _UNREACHABLE
-            )
+            return Fault(f"no connection: {_first_line(last)}", passing=True, silent=last.code in _UNREACHABLE)
         status = last.status_code
         if status == 429:
             return Fault("HTTP 429, too many requests", passing=True)

@@ -1,7 +1,5 @@
 """Errors of our own: what a user can cure. Anything else that is raised is a bug, and shows its traceback."""
 
-from __future__ import annotations
-
 import importlib.util
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How a file is written without losing an old one."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Callable

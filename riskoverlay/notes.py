@@ -1,7 +1,5 @@
 """Notes of a run, and how to have it say nothing."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator

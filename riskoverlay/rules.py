@@ -3,8 +3,6 @@
 backtrader's `params`, the command line, config files and the pages of the documentation are made from these fields.
 """
 
-from __future__ import annotations
-
 import difflib
 import math
 from collections.abc import Iterable, Mapping
@@ -143,9 +141,7 @@ class Rules:
     @classmethod
     def described(cls) -> dict[str, Parameter]:
         """The parameters by name, in order."""
-        return {
-            one.name: replace(one.metadata[META], name=one.name, default=_default(one)) for one in fields(cls)
-        }
+        return {one.name: replace(one.metadata[META], name=one.name, default=_default(one)) for one in fields(cls)}
 
     @classmethod
     def params(cls) -> tuple[tuple[str, Any], ...]:
@@ -212,9 +208,7 @@ def _check(one: Field[Any], value: Any) -> None:
         default_cure = f"give a whole number {about.bounds}"
     else:
         right = about.holds(value)
-        default_cure = (
-            f"give one of {', '.join(about.choices)}" if about.choices else f"give a number {about.bounds}"
-        )
+        default_cure = f"give one of {', '.join(about.choices)}" if about.choices else f"give a number {about.bounds}"
     if not right:
         problem = about.problem or ("is unknown" if about.choices else f"is not {about.bounds}")
         raise InputError(problem, about.cure or default_cure, one.name, value)

@@ -1,7 +1,5 @@
 """The strategy: risk parity blended with minimum variance, rebalanced on the last session of each period."""
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 from array import array
@@ -131,9 +129,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         names = [data._name for data in self.datas]
         for symbol in self.p.symbols:
             if symbol not in names:
-                raise InputError(
-                    f"symbols: {symbol!r} has no feed", f"add it to Cerebro, or give some of {names}"
-                )
+                raise InputError(f"symbols: {symbol!r} has no feed", f"add it to Cerebro, or give some of {names}")
         return [self.datas[names.index(symbol)] for symbol in self.p.symbols]
 
     def target_weight(self, data: Any) -> float:
@@ -187,9 +183,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
             weights = blended_weights(np.diff(np.log(window), axis=0), rules)
         except RiskOverlayError as error:
             names = ", ".join(self._universe[i]._name for i in eligible)
-            raise type(error)(
-                f"weights of {today} of assets 0 to {len(eligible) - 1}, {names}: {error}"
-            ) from None
+            raise type(error)(f"weights of {today} of assets 0 to {len(eligible) - 1}, {names}: {error}") from None
         self._blend = {self._universe[i]: w for i, w in zip(eligible, weights.tolist(), strict=True)}
         self.base_weights = [self._blend.get(data, 0.0) for data in self.datas]
         self.rebalances.append(today)
@@ -312,7 +306,5 @@ def _date(day: dt.date | str | None) -> dt.date | None:
         try:
             return dt.date.fromisoformat(day)
         except ValueError:
-            raise InputError(
-                "is not a date", "give datetime.date, 'YYYY-MM-DD' or None", "trade_from", day
-            ) from None
+            raise InputError("is not a date", "give datetime.date, 'YYYY-MM-DD' or None", "trade_from", day) from None
     return day

@@ -1,7 +1,5 @@
 """A broker with a margin account: true cash, a loan that is charged once a session, margin calls."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -166,9 +164,7 @@ class MarginBroker(FastOrders):
         account = self.getcommissioninfo(data)
         position = self.positions[data]
         commission = account.getcommission(size, price)
-        if abs(position.size + size) > abs(position.size) and not self._can_hold(
-            data, size, price, commission
-        ):
+        if abs(position.size + size) > abs(position.size) and not self._can_hold(data, size, price, commission):
             order.margin()
             self.notify(order)
             self._ococheck(order)

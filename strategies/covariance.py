@@ -1,7 +1,5 @@
 """Covariance of returns, shrunk: to its own diagonal, or by Ledoit and Wolf."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -101,9 +99,7 @@ def ledoit_wolf(returns: ArrayLike) -> tuple[Array, float]:
     return (1.0 - shrinkage) * S + shrinkage * mu * np.eye(p), shrinkage
 
 
-def estimate_covariance(
-    returns: ArrayLike, *, shrinkage: str = "diagonal", shrink_alpha: float = 0.30
-) -> Array:
+def estimate_covariance(returns: ArrayLike, *, shrinkage: str = "diagonal", shrink_alpha: float = 0.30) -> Array:
     """Covariance by the name of its shrinkage.
 
     Parameters
@@ -135,22 +131,14 @@ def estimate_covariance(
 def _check_returns(returns: ArrayLike) -> Array:
     X = np.asarray(returns, dtype=float)
     if X.ndim != 2 or X.shape[1] == 0:
-        raise InputError(
-            f"returns have shape {X.shape}", "give one row an observation and one column an asset"
-        )
+        raise InputError(f"returns have shape {X.shape}", "give one row an observation and one column an asset")
     if X.shape[0] < 2:
-        raise InputError(
-            f"returns have {X.shape[0]} rows", "a covariance needs at least 2, give a longer history"
-        )
+        raise InputError(f"returns have {X.shape[0]} rows", "a covariance needs at least 2, give a longer history")
     bad = ~np.isfinite(X).all(axis=0)
     if bad.any():
-        raise InputError(
-            f"returns of asset {int(np.argmax(bad))} are not all finite", "drop or fill those rows"
-        )
+        raise InputError(f"returns of asset {int(np.argmax(bad))} are not all finite", "drop or fill those rows")
     still = np.ptp(X, axis=0) <= CONSTANT * np.abs(X).max(axis=0)
     if still.any():
         asset = int(np.argmax(still))
-        raise InputError(
-            f"returns of asset {asset} never change in {X.shape[0]} rows", "drop it or look further back"
-        )
+        raise InputError(f"returns of asset {asset} never change in {X.shape[0]} rows", "drop it or look further back")
     return X

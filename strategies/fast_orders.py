@@ -1,7 +1,5 @@
 """The speed of orders: what backtrader's broker does, with fewer look-ups. Every trick for it is in this file."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import backtrader as bt

@@ -1,7 +1,5 @@
 """What a strategy holds of its own, from its own fills, when several share one broker."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import backtrader as bt

@@ -1,7 +1,5 @@
 """How much of the portfolio to hold: volatility target × drawdown brake."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the account charges: commission, margin requirement, and interest on the money actually borrowed."""
 
-from __future__ import annotations
-
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -44,10 +42,7 @@ class DatedRate:
         if isinstance(rate, (int, float)):
             if not 0.0 <= rate <= HIGHEST_RATE:
                 raise InputError(
-                    "is not a rate",
-                    f"give an annual fraction >= 0, e.g. 0.05 (at most {HIGHEST_RATE:g})",
-                    name,
-                    rate,
+                    "is not a rate", f"give an annual fraction >= 0, e.g. 0.05 (at most {HIGHEST_RATE:g})", name, rate
                 )
             self.constant: float | None = float(rate)
             return
@@ -60,9 +55,7 @@ class DatedRate:
         if any(b <= a for a, b in pairwise(days)):
             raise InputError(f"{name} has duplicate or unsorted dates", "sort it and keep one rate a day")
         if not all(abs(value) <= HIGHEST_RATE for value in values):
-            raise InputError(
-                f"{name} holds a rate that is not finite, or above {HIGHEST_RATE:g}", "fill or drop it"
-            )
+            raise InputError(f"{name} holds a rate that is not finite, or above {HIGHEST_RATE:g}", "fill or drop it")
         self._days = days
         self._rates = values
         # Sum of the daily rates from the first date up to each dated change, so that any span is two look-ups.
@@ -142,12 +135,7 @@ class MarginAccount(bt.CommInfoBase):
         A parameter out of its bounds.
     """
 
-    params = (
-        *AccountTerms.params(),
-        ("stocklike", True),
-        ("commtype", bt.CommInfoBase.COMM_PERC),
-        ("percabs", True),
-    )
+    params = (*AccountTerms.params(), ("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True))
 
     def __init__(self) -> None:
         super().__init__()

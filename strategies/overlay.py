@@ -1,7 +1,5 @@
 """The overlay: a Sizer that levers any strategy by volatility target × drawdown brake on the broker's equity."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -103,9 +101,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self._feeds = list(strategy.datas)
         self._lines = [data.close for data in self._feeds]
         self._closes: list[float] | None = None
-        self._begun = (
-            False  # a feed that has not begun would show its last bar: backtrader's lines wrap around
-        )
+        self._begun = False  # a feed that has not begun would show its last bar: backtrader's lines wrap around
         self._opened: float | None = None
         self._directions: list[float] | None = None
         self._volatility = RollingVolatility(self._rules.vol_lookback, self._sizing.periods, self.p.memory)
@@ -153,12 +149,8 @@ class VolTargetDrawdownSizer(bt.Sizer):
     def _decide(self) -> None:
         """The leverage from here on."""
         rules = self._rules
-        self.volatility_part = volatility_target(
-            self._volatility.value, rules.target_vol, rules.lev_min, rules.lev_max
-        )
-        self.brake_part = drawdown_brake(
-            self.drawdown, rules.dd_threshold1, rules.dd_threshold2, rules.dd_min_scale
-        )
+        self.volatility_part = volatility_target(self._volatility.value, rules.target_vol, rules.lev_min, rules.lev_max)
+        self.brake_part = drawdown_brake(self.drawdown, rules.dd_threshold1, rules.dd_threshold2, rules.dd_min_scale)
         self.leverage = min(max(self.volatility_part * self.brake_part, rules.lev_min), rules.lev_max)
         self._opened = None
 
@@ -196,10 +188,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
 
     def _sleeve_value(self) -> float:
         """The strategy's share of starting equity plus its own profit after its own commissions and slippage."""
-        held = sum(
-            self._ledger.held(data) * close
-            for data, close in zip(self._feeds, self._closes or (), strict=True)
-        )
+        held = sum(self._ledger.held(data) * close for data, close in zip(self._feeds, self._closes or (), strict=True))
         return self._sizing.allocation * self._start_value + self._cash_flow + held
 
     # -- sizes -----------------------------------------------------------------------------------------------------

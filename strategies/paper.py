@@ -1,7 +1,5 @@
 """The rules of the system as array arithmetic, no broker: the notebook, and its form without look-ahead."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,10 +127,7 @@ def paper_backtest(
     leverage = leverage or LeverageRules()
     if portfolio_returns not in PORTFOLIO_RETURNS:
         raise InputError(
-            "is unknown",
-            f"give one of {', '.join(PORTFOLIO_RETURNS)}",
-            "portfolio_returns",
-            portfolio_returns,
+            "is unknown", f"give one of {', '.join(PORTFOLIO_RETURNS)}", "portfolio_returns", portfolio_returns
         )
     P = _check_closes(closes, weights.min_hist)
     index = pd.DatetimeIndex(closes.index)
@@ -156,11 +151,7 @@ def paper_backtest(
 
 
 def _weights_in_force(
-    log_returns: Array,
-    index: pd.DatetimeIndex,
-    rules: WeightRules,
-    budgets: ArrayLike | None,
-    look_ahead: bool,
+    log_returns: Array, index: pd.DatetimeIndex, rules: WeightRules, budgets: ArrayLike | None, look_ahead: bool
 ) -> Array:
     """Weights in force during each session, shape (n_sessions, n_assets); nan before the first."""
     decisions = _labels(index, rules.rebalance_freq) if look_ahead else _rebalance_closes(index, rules)
@@ -213,9 +204,7 @@ def _rolling_volatility(returns: Array, vol_lookback: int) -> list[float | None]
 
 def _check_closes(closes: pd.DataFrame, min_hist: int) -> Array:
     if not isinstance(closes.index, pd.DatetimeIndex):
-        raise InputError(
-            f"closes have an index of {closes.index.dtype}", "give a DatetimeIndex, one row a session"
-        )
+        raise InputError(f"closes have an index of {closes.index.dtype}", "give a DatetimeIndex, one row a session")
     if not closes.index.is_monotonic_increasing or closes.index.has_duplicates:
         raise InputError("closes have unsorted or duplicate dates", "sort them and keep one row a date")
     if closes.shape[1] == 0 or len(closes) < min_hist + 1:

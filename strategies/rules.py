@@ -1,7 +1,5 @@
 """Every parameter of weights, trading, leverage and account: its default, unit, bounds and meaning."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,19 +38,11 @@ _COST: dict[str, Any] = {"at_least": 0.0, "problem": "is not a cost", "cure": "g
 
 
 def _leverage(example: str) -> dict[str, Any]:
-    return {
-        "at_least": 0.0,
-        "problem": "is negative or not a number",
-        "cure": f"give a leverage such as {example}",
-    }
+    return {"at_least": 0.0, "problem": "is negative or not a number", "cure": f"give a leverage such as {example}"}
 
 
 def _loss(example: str) -> dict[str, Any]:
-    return {
-        "at_least": 0.0,
-        "problem": "is negative or not a number",
-        "cure": f"give a loss such as {example}",
-    }
+    return {"at_least": 0.0, "problem": "is negative or not a number", "cure": f"give a loss such as {example}"}
 
 
 @dataclass(frozen=True)
@@ -65,22 +55,15 @@ class WeightRules(Rules):
     cov_lookback: int = parameter(252, "sessions of log returns in the covariance", "sessions", **_SESSIONS)
     min_hist: int = parameter(252, "returns required before the first weights", "sessions", **_SESSIONS)
     shrink_alpha: float = parameter(
-        0.30,
-        'shrinkage towards the diagonal, in [0, 1]; not used by shrinkage="ledoit_wolf"',
-        "fraction",
-        **_FRACTION,
+        0.30, 'shrinkage towards the diagonal, in [0, 1]; not used by shrinkage="ledoit_wolf"', "fraction", **_FRACTION
     )
-    alpha_minvar: float = parameter(
-        0.30, "part of minimum variance in the blend, in [0, 1]", "fraction", **_FRACTION
-    )
+    alpha_minvar: float = parameter(0.30, "part of minimum variance in the blend, in [0, 1]", "fraction", **_FRACTION)
     risk_parity: str = parameter(
         "converged", '"converged", or "notebook": its iteration, which does not converge',
         choices=("converged", "notebook"),
     )  # fmt: skip
     min_variance: str = parameter(
-        "long_only",
-        '"long_only", or "clipped": the notebook\'s clipped inverse',
-        choices=("long_only", "clipped"),
+        "long_only", '"long_only", or "clipped": the notebook\'s clipped inverse', choices=("long_only", "clipped")
     )
     shrinkage: str = parameter("diagonal", '"diagonal" or "ledoit_wolf"', choices=SHRINKAGES)
     calendar: str | None = parameter(
@@ -127,24 +110,18 @@ class LeverageRules(Rules):
         above=0.0, problem="is not positive", cure="give an annual volatility such as 0.12",
     )  # fmt: skip
     lev_min: float = parameter(
-        0.30, "bounds of leverage; both 1 for the unlevered portfolio, through the same code and broker", "leverage",
+        0.30, "lower bound of leverage; 1 and lev_max=1: the unlevered portfolio, same broker", "leverage",
         **_leverage("0.30"),
     )  # fmt: skip
     lev_max: float = parameter(
-        2.0, "bounds of leverage; both 1 for the unlevered portfolio, through the same code and broker", "leverage",
+        2.0, "upper bound of leverage", "leverage",
         **_leverage("2.0"),
     )  # fmt: skip
     dd_threshold1: float = parameter(
-        0.10,
-        "drawdowns (positive fractions) where the brake starts and where it is full",
-        "fraction",
-        **_loss("0.10"),
+        0.10, "drawdown (positive fraction) where the brake starts", "fraction", **_loss("0.10")
     )
     dd_threshold2: float = parameter(
-        0.25,
-        "drawdowns (positive fractions) where the brake starts and where it is full",
-        "fraction",
-        **_loss("0.25"),
+        0.25, "drawdown (positive fraction) where the brake is full", "fraction", **_loss("0.25")
     )
     dd_min_scale: float = parameter(0.30, "factor of the full brake", "fraction", **_FRACTION)
 
@@ -213,10 +190,7 @@ class AccountTerms(Rules):
     )
     commission_per_share: float = parameter(0.0, "money a share, on top", "money", **_COST)
     commission_min: float = parameter(
-        0.0,
-        "least commission of one order, money; applied only where a commission is charged",
-        "money",
-        **_COST,
+        0.0, "least commission of one order, money; applied only where a commission is charged", "money", **_COST
     )
     initial_margin: float = parameter(
         REG_T["initial_margin"], "fraction of a position's value that must be equity when it is opened", "fraction",

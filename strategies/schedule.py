@@ -1,7 +1,5 @@
 """Which sessions are rebalance sessions: the last exchange session of each period."""
 
-from __future__ import annotations
-
 import datetime as dt
 import re
 from bisect import bisect_right
@@ -57,10 +55,7 @@ def check_frequency(rebalance_freq: str) -> pd.offsets.BaseOffset:
     intraday = isinstance(offset, pd.offsets.Tick) and pd.Timedelta(offset) < pd.Timedelta(days=1)
     if offset is None or offset.n < 1 or intraday:
         raise InputError(
-            "is no period of days",
-            "give an alias such as ME, QE, YE, W-FRI",
-            "rebalance_freq",
-            rebalance_freq,
+            "is no period of days", "give an alias such as ME, QE, YE, W-FRI", "rebalance_freq", rebalance_freq
         )
     return offset
 
@@ -169,9 +164,7 @@ class RebalanceSchedule:
 
 
 @lru_cache(maxsize=64)
-def _marks_between(
-    rebalance_freq: str, calendar: str | None, start: pd.Timestamp, end: pd.Timestamp
-) -> list[int]:
+def _marks_between(rebalance_freq: str, calendar: str | None, start: pd.Timestamp, end: pd.Timestamp) -> list[int]:
     """Ordinals of the dates between start and end that make a bar due. Cached: sweeps ask the same again and again."""
     if calendar is None:
         days = pd.Series(pd.date_range(start, end), index=pd.date_range(start, end))
@@ -187,9 +180,7 @@ def _marks_between(
 
 
 def _unknown(calendar: str) -> InputError:
-    return InputError(
-        "is unknown", "give a name of exchange_calendars such as XNYS, or None", "calendar", calendar
-    )
+    return InputError("is unknown", "give a name of exchange_calendars such as XNYS, or None", "calendar", calendar)
 
 
 @cache

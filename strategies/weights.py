@@ -1,7 +1,5 @@
 """Portfolio weights from a covariance: risk parity, minimum variance, and their blend."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
@@ -35,9 +33,7 @@ SINGULAR = 1e13
 WHOLE_STEP = 0.25
 
 
-def risk_parity(
-    cov: ArrayLike, budgets: ArrayLike | None = None, *, tol: float = 1e-20, max_iter: int = 100
-) -> Array:
+def risk_parity(cov: ArrayLike, budgets: ArrayLike | None = None, *, tol: float = 1e-20, max_iter: int = 100) -> Array:
     """Long-only weights at which asset i holds the share b_i of the variance.
 
     Parameters
@@ -184,9 +180,7 @@ def _square_root(C: Array) -> Array:
     except np.linalg.LinAlgError:
         values, V = np.linalg.eigh(C)
     if values[0] < -NEGATIVE_EIGENVALUE * len(C):
-        raise InputError(
-            f"cov has a negative eigenvalue ({values[0]:.3g} in correlations)", "give a covariance"
-        )
+        raise InputError(f"cov has a negative eigenvalue ({values[0]:.3g} in correlations)", "give a covariance")
     return np.asarray(np.sqrt(np.clip(values, 0.0, None))[:, None] * V.T)
 
 
@@ -273,9 +267,7 @@ def blend(w_rp: ArrayLike, w_mv: ArrayLike, alpha_minvar: float) -> Array:
     return np.asarray(w / w.sum())
 
 
-def blended_weights(
-    returns: ArrayLike, rules: WeightRules | None = None, *, budgets: ArrayLike | None = None
-) -> Array:
+def blended_weights(returns: ArrayLike, rules: WeightRules | None = None, *, budgets: ArrayLike | None = None) -> Array:
     """Weights of the system from the returns of the lookback.
 
     Parameters
@@ -316,9 +308,7 @@ def _check_cov(cov: ArrayLike) -> Array:
     variance = np.diag(Sigma)
     if not (variance > 0.0).all():
         asset = int(np.argmax(~(variance > 0.0)))
-        raise InputError(
-            f"variance of asset {asset} is {variance[asset]:.3g}", "drop it or look further back"
-        )
+        raise InputError(f"variance of asset {asset} is {variance[asset]:.3g}", "drop it or look further back")
     if np.max(np.abs(Sigma - Sigma.T)) > 1e-8 * variance.max():
         raise InputError("cov is not symmetric", "give a covariance")
     return Sigma
@@ -336,9 +326,7 @@ def _check_budgets(budgets: ArrayLike | None, n: int) -> Array:
     if b.shape != (n,):
         raise InputError(f"budgets have shape {b.shape} for {n} assets", "give one budget an asset")
     if not (np.isfinite(b).all() and (b > 0.0).all()):
-        raise InputError(
-            "are not all positive", "drop an asset that may carry no risk", "budgets", b.tolist()
-        )
+        raise InputError("are not all positive", "drop an asset that may carry no risk", "budgets", b.tolist())
     return np.asarray(b / b.sum())
 
 

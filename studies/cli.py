@@ -1,7 +1,5 @@
 """The command line: `riskoverlay [backtest] [flags]`, `python -m riskoverlay`, `python run.py`."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import logging

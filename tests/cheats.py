@@ -58,8 +58,7 @@ class Centred(Momentum):
 
     def __init__(self) -> None:
         self.means = {
-            data: data.p.dataname["close"].rolling(5, center=True, min_periods=1).mean()
-            for data in self.datas
+            data: data.p.dataname["close"].rolling(5, center=True, min_periods=1).mean() for data in self.datas
         }
 
     def cheat(self, data: Any) -> bool:

@@ -12,9 +12,7 @@ from riskoverlay.studies.workbench import Config, make_config
 
 __all__ = ["FREE", "QUICK", "frame", "panel"]
 
-settings.register_profile(
-    "default", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("default", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
 

@@ -38,9 +38,7 @@ def imports(name: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = (
-                ".".join(package.split(".")[: len(package.split(".")) + 1 - node.level]) if node.level else ""
-            )
+            above = ".".join(package.split(".")[: len(package.split(".")) + 1 - node.level]) if node.level else ""
             base = ".".join(filter(None, (above, node.module or "")))
             for alias in node.names:
                 whole = f"{base}.{alias.name}"
@@ -51,10 +49,7 @@ def imports(name: str) -> Iterator[str]:
 def arrows() -> dict[str, frozenset[str]]:
     """Module -> the modules of the house that it imports."""
     known = modules()
-    return {
-        name: frozenset(other for other in imports(name) if other in known and other != name)
-        for name in known
-    }
+    return {name: frozenset(other for other in imports(name) if other in known and other != name) for name in known}
 
 
 def room_of(name: str) -> str:
@@ -70,9 +65,7 @@ def code_lines(path: Path) -> set[int]:
     source = path.read_text(encoding="utf-8")
     words: set[int] = set()
     for node in ast.walk(ast.parse(source)):
-        for statement in (
-            getattr(node, "body", None) or [] if not isinstance(node, (ast.Lambda, ast.IfExp)) else []
-        ):
+        for statement in getattr(node, "body", None) or [] if not isinstance(node, (ast.Lambda, ast.IfExp)) else []:
             if (
                 isinstance(statement, ast.Expr)
                 and isinstance(statement.value, ast.Constant)
@@ -84,8 +77,5 @@ def code_lines(path: Path) -> set[int]:
     }  # fmt: skip
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {
-        line
-        for token in tokens
-        if token.type not in skipped
-        for line in range(token.start[0], token.end[0] + 1)
+        line for token in tokens if token.type not in skipped for line in range(token.start[0], token.end[0] + 1)
     } - words

@@ -20,13 +20,7 @@ from riskoverlay.strategies.weights import blended_weights
 QUICK = {"cov_lookback": 60, "min_hist": 60, "vol_lookback": 20}
 """Parameters with which a few hundred sessions go through every rule."""
 
-FREE = {
-    "execution": "close",
-    "whole_shares": False,
-    "commission_bps": 0.0,
-    "slippage_bps": 0.0,
-    "borrow_rate": 0.0,
-}
+FREE = {"execution": "close", "whole_shares": False, "commission_bps": 0.0, "slippage_bps": 0.0, "borrow_rate": 0.0}
 """An account without costs that fills fractions at the close that decided."""
 
 Prices = Sequence[float] | npt.NDArray[np.float64]

@@ -23,16 +23,7 @@ from riskoverlay.analyzers import (
     TradingCosts,
 )
 
-ALL = (
-    AnnualizedSharpe,
-    DailySeries,
-    Exposure,
-    Fills,
-    MaxDrawdown,
-    PortfolioReturns,
-    StrategyProfit,
-    TradingCosts,
-)
+ALL = (AnnualizedSharpe, DailySeries, Exposure, Fills, MaxDrawdown, PortfolioReturns, StrategyProfit, TradingCosts)
 
 
 def walk(seed: Any, n: Any = 120, start: Any = "2011-11-01") -> Any:
@@ -82,16 +73,10 @@ class Random(bt.Strategy):
                 size = float(rng.uniform(-150.0, 150.0)) if rng.random() < 0.9 else 9e4
                 size = round(size) if self.p.whole else size
                 kind = rng.choice([bt.Order.Market] * 4 + [bt.Order.Limit, bt.Order.Stop, bt.Order.Close])
-                price = (
-                    None
-                    if kind in (bt.Order.Market, bt.Order.Close)
-                    else data.close[0] * rng.uniform(0.98, 1.02)
-                )
+                price = None if kind in (bt.Order.Market, bt.Order.Close) else data.close[0] * rng.uniform(0.98, 1.02)
                 valid = None if rng.random() < 0.5 else data.datetime.datetime(0) + pd.Timedelta(days=3)
                 send = self.buy if size > 0 else self.sell
-                self.sent.append(
-                    send(data=data, size=abs(size), exectype=int(kind), price=price, valid=valid)
-                )
+                self.sent.append(send(data=data, size=abs(size), exectype=int(kind), price=price, valid=valid))
         if self.sent and rng.random() < 0.3:
             self.cancel(self.sent[int(rng.integers(max(len(self.sent) - 8, 0), len(self.sent)))])
         if self.p.cash_every and len(self) % self.p.cash_every == 0:
@@ -210,9 +195,7 @@ def test_a_strategy_without_analyzers_takes_its_share_of_the_interest() -> None:
     (one, _), _ = run(strategies, FRAMES, analyzers=())
     (want, _), _ = run([(Random, dict(seed=1)), (Random, dict(seed=2))], FRAMES)
     alone, shared = one.analyzers.strategyprofit.get_analysis(), want.analyzers.strategyprofit.get_analysis()
-    assert alone["interest"] == pytest.approx(
-        shared["interest"], rel=0.05
-    )  # longs and shorts of the rest are netted
+    assert alone["interest"] == pytest.approx(shared["interest"], rel=0.05)  # longs and shorts of the rest are netted
     assert alone["gross_profit"] == shared["gross_profit"]
 
 
@@ -247,9 +230,7 @@ def test_all_modes_of_the_engine_agree(frames: Any) -> None:
     got = []
     # exactbars and a feed that ended or has holes: backtrader raises IndexError, or shows its next bar early.
     for modes in MODES if frames is not RAGGED else [m for m in MODES if not m.get("exactbars")]:
-        runs, _ = run(
-            [(Random, dict(seed=1, cash_every=20)), (Random, dict(seed=2))], frames, modes=modes, filler=part
-        )
+        runs, _ = run([(Random, dict(seed=1, cash_every=20)), (Random, dict(seed=2))], frames, modes=modes, filler=part)
         got.append([[a.get_analysis() for a in s.analyzers] for s in runs])
     assert all(same(other, got[0]) for other in got[1:])
 
@@ -291,13 +272,7 @@ def test_they_stand_beside_backtraders_own_and_a_writer(tmp_path: Path) -> None:
     cerebro = bt.Cerebro(stdstats=True)
     cerebro.adddata(bt.feeds.PandasData(dataname=FRAMES["AAA"]), name="AAA")
     cerebro.addstrategy(Random)
-    for cls in (
-        *ALL,
-        bt.analyzers.TimeReturn,
-        bt.analyzers.DrawDown,
-        bt.analyzers.PyFolio,
-        bt.analyzers.Returns,
-    ):
+    for cls in (*ALL, bt.analyzers.TimeReturn, bt.analyzers.DrawDown, bt.analyzers.PyFolio, bt.analyzers.Returns):
         cerebro.addanalyzer(cls)
     cerebro.addwriter(bt.WriterFile, out=str(tmp_path / "log.txt"))
     (strategy,) = cerebro.run()

@@ -29,9 +29,7 @@ def bars(opens: Any, closes: Any, index: Any = DAYS) -> Any:
     index = pd.DatetimeIndex(index, name="date")
     top = np.maximum(opens, closes) + 5.0
     low = np.minimum(opens, closes) - 5.0
-    return pd.DataFrame(
-        dict(open=opens, high=top, low=low, close=closes, volume=1e6), index=index, dtype=float
-    )
+    return pd.DataFrame(dict(open=opens, high=top, low=low, close=closes, volume=1e6), index=index, dtype=float)
 
 
 A = bars([10, 11, 12, 10, 9], [10, 12, 11, 8, 10])
@@ -134,9 +132,7 @@ def test_sharpe() -> None:
         got = get(AnnualizedSharpe, BUY_SELL, **kwargs)
         assert got["ann_ret"] == pytest.approx((1.0 + these.mean()) ** n - 1.0)
         assert got["ann_vol"] == pytest.approx(these.std() * n**0.5)
-        assert got["sharpe"] == pytest.approx(
-            (got["ann_ret"] - kwargs.get("risk_free", 0.0)) / got["ann_vol"]
-        )
+        assert got["sharpe"] == pytest.approx((got["ann_ret"] - kwargs.get("risk_free", 0.0)) / got["ann_vol"])
         assert got["sessions"] == len(these)
     idle = get(AnnualizedSharpe)
     assert (idle["ann_ret"], idle["ann_vol"]) == (0.0, 0.0) and math.isnan(idle["sharpe"])
@@ -151,9 +147,7 @@ def test_max_drawdown() -> None:
     late = get(MaxDrawdown, BUY_SELL, first="2020-01-02")  # the value before the first session is a peak
     assert late["depth"] == pytest.approx(-0.02)
     assert (late["peak"], late["trough"], late["length"]) == (DAYS[2], DAYS[3], 2)
-    held = get(
-        MaxDrawdown, ((1, 0, 20),), frames={"A": bars([10, 10, 10, 10, 10], [10, 9, 10, 8, 9])}, worst=1
-    )
+    held = get(MaxDrawdown, ((1, 0, 20),), frames={"A": bars([10, 10, 10, 10, 10], [10, 9, 10, 8, 9])}, worst=1)
     assert (held["depth"], held["peak"]) == (pytest.approx(-0.04), DAYS[2])
     assert len(held["worst"]) == 1
     assert len(get(MaxDrawdown, ((1, 0, 20),), frames={"A": bars([10] * 5, [10, 9, 10, 8, 9])})["worst"]) == 2
@@ -180,9 +174,7 @@ def test_costs_by_hand_at_the_open() -> None:
     assert got["traded"] == pytest.approx(420.0)
     assert got["turnover"] == pytest.approx(420.0 / np.mean(value))
     assert got["turnover_annual"] == pytest.approx(420.0 / np.mean(value) * 252 / 5)
-    assert (
-        get(TradingCosts, BUY_SELL, periods=5)["turnover_annual"] == get(TradingCosts, BUY_SELL)["turnover"]
-    )
+    assert get(TradingCosts, BUY_SELL, periods=5)["turnover_annual"] == get(TradingCosts, BUY_SELL)["turnover"]
 
 
 def test_costs_by_hand_at_the_close() -> None:
@@ -387,9 +379,7 @@ def test_two_strategies_on_one_feed() -> None:
     assert costs["sessions"]["interest"] == [0.0, 0.0, 10.0, 10.0, 10.0]
     assert costs["by_year"]["2019"]["interest"] == 10.0
     held = two.analyzers.exposure.get_analysis()
-    assert (
-        held["leverage"][2] == pytest.approx(150 * 11 / held_equity(one)) and held["own_leverage"][1] == 0.0
-    )
+    assert held["leverage"][2] == pytest.approx(150 * 11 / held_equity(one)) and held["own_leverage"][1] == 0.0
     assert held["own_weights"]["A"][2] == pytest.approx(50 * 11 / held_equity(one))
 
 
@@ -440,9 +430,7 @@ def test_dates_follow_the_strategys_time_zone() -> None:
     for tz in (None, "Asia/Tokyo", "America/New_York"):
         pytz = pytest.importorskip("pytz") if tz else None
         cerebro = bt.Cerebro(stdstats=False, tz=pytz.timezone(tz) if tz else None)
-        cerebro.adddata(
-            bt.feeds.PandasData(dataname=bars([9.0] * 5, [9.0] * 5, index), timeframe=bt.TimeFrame.Minutes)
-        )
+        cerebro.adddata(bt.feeds.PandasData(dataname=bars([9.0] * 5, [9.0] * 5, index), timeframe=bt.TimeFrame.Minutes))
         cerebro.addstrategy(Seen)
         cerebro.addanalyzer(DailySeries)
         (strategy,) = cerebro.run()
@@ -485,12 +473,7 @@ def test_margin_calls_are_marked() -> None:
 class Minimum(bt.CommInfoBase):
     """Five money a trade at least."""
 
-    params = (
-        ("commission", 0.01),
-        ("stocklike", True),
-        ("commtype", bt.CommInfoBase.COMM_PERC),
-        ("percabs", True),
-    )
+    params = (("commission", 0.01), ("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC), ("percabs", True))
 
     def _getcommission(self, size: Any, price: Any, pseudoexec: Any) -> Any:
         return max(5.0, abs(size) * price * 0.01)

@@ -13,13 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskoverlay.analyzers.accounting import (
-    carried_profit,
-    deposits,
-    position_values,
-    share_interest,
-    turnover,
-)
+from riskoverlay.analyzers.accounting import carried_profit, deposits, position_values, share_interest, turnover
 from riskoverlay.analyzers.sessions import first_index, parse_first, session_dates
 from riskoverlay.analyzers.statistics import (
     annualized_return,
@@ -56,9 +50,7 @@ def test_nothing_to_compute_is_nan() -> None:
     assert annualized_volatility([0.001] * 7) == 0.0
     assert math.isnan(sharpe_ratio([0.001] * 7))
     assert not math.isnan(sharpe_ratio([0.001] * 7 + [0.0010001]))
-    assert math.isnan(annualized_return([0.1, math.nan])) and math.isnan(
-        summary([0.1, math.nan])["max_drawdown"]
-    )
+    assert math.isnan(annualized_return([0.1, math.nan])) and math.isnan(summary([0.1, math.nan])["max_drawdown"])
     assert annualized_return([-1.5, -1.0]) == -1.0
 
 
@@ -103,12 +95,7 @@ def test_drawdowns_by_hand() -> None:
     worst = worst_drawdowns(VALUES, d, 9)
     assert [w.depth for w in worst] == pytest.approx([-0.5, -0.1, -0.1])
     flat, last = worst[1:]
-    assert (flat.peak, flat.trough, flat.recovery, flat.length) == (
-        d[1],
-        d[2],
-        d[4],
-        3,
-    )  # the last day at the peak
+    assert (flat.peak, flat.trough, flat.recovery, flat.length) == (d[1], d[2], d[4], 3)  # the last day at the peak
     assert (last.peak, last.trough, last.recovery, last.length) == (d[10], d[11], None, 1)
     assert worst_drawdowns(VALUES, d, 1) == [deepest]
     np.testing.assert_allclose(drawdown_series([2.0, 1.0, 4.0, 3.0]), [0.0, -0.5, 0.0, -0.25])
@@ -136,9 +123,7 @@ def test_worst_drawdowns_are_separate_and_sorted(values: Any) -> None:
         p, t = d.index(w.peak), d.index(w.trough)
         end = len(d) - 1 if w.recovery is None else d.index(w.recovery)
         assert p < t <= end and w.length == end - p
-        assert values[t] == min(values[p : end + 1]) and values[p] == max(
-            values[: end if w.recovery else None]
-        )
+        assert values[t] == min(values[p : end + 1]) and values[p] == max(values[: end if w.recovery else None])
         assert w.recovery is None or values[end] >= values[p]
     spans = sorted((w.peak, w.recovery or date.max) for w in got)
     assert all(a[1] <= b[0] for a, b in pairwise(spans))
@@ -180,9 +165,7 @@ def test_deposits_from_fund_shares() -> None:
     np.testing.assert_allclose(deposits(fund * shares, fund, shares, 100.0, 10.0), [0.0, 0.0, 220.0, -110.0])
     # Shares issued a session before their money is in the equity: the money counts when it arrives.
     early = np.array([10.0, 12.0, 12.0, 10.0])
-    np.testing.assert_allclose(
-        deposits(fund * shares, fund, early, 100.0, 10.0), [0, 0, 220, -110], atol=1e-9
-    )
+    np.testing.assert_allclose(deposits(fund * shares, fund, early, 100.0, 10.0), [0, 0, 220, -110], atol=1e-9)
 
 
 def test_turnover() -> None:
@@ -205,20 +188,13 @@ def test_interest_is_shared_by_what_was_carried() -> None:
 
 def test_dates() -> None:
     ordinal = float(date(2020, 2, 29).toordinal())
-    assert session_dates([ordinal, ordinal + 0.5, ordinal + 1.0]) == [date(2020, 2, 29)] * 2 + [
-        date(2020, 3, 1)
-    ]
+    assert session_dates([ordinal, ordinal + 0.5, ordinal + 1.0]) == [date(2020, 2, 29)] * 2 + [date(2020, 3, 1)]
 
 
 def test_first() -> None:
     d = days(3)
     assert parse_first(None) is None
-    assert (
-        parse_first("2020-01-02")
-        == parse_first(pd.Timestamp("2020-01-02 10:00"))
-        == parse_first(d[1])
-        == d[1]
-    )
+    assert parse_first("2020-01-02") == parse_first(pd.Timestamp("2020-01-02 10:00")) == parse_first(d[1]) == d[1]
     assert [first_index(d, f) for f in (None, date(2019, 1, 1), d[0], d[1], d[2], date(2020, 1, 4))] == [
         0,
         0,

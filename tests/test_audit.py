@@ -181,15 +181,7 @@ def test_our_analyzers_decide_nothing(short: Panel) -> None:
         def __call__(self, cerebro: bt.Cerebro) -> None:
             open_account(cerebro)
             cerebro.addstrategy(cheats.Momentum)
-            for analyzer in (
-                AnnualizedSharpe,
-                DailySeries,
-                Exposure,
-                Fills,
-                MaxDrawdown,
-                StrategyProfit,
-                TradingCosts,
-            ):
+            for analyzer in (AnnualizedSharpe, DailySeries, Exposure, Fills, MaxDrawdown, StrategyProfit, TradingCosts):
                 cerebro.addanalyzer(analyzer)
 
     assert audit(WithAll(), short, cuts=6, changes=FEW).clean
@@ -214,9 +206,7 @@ def test_every_feed_delivers_a_bar_only_when_it_is_over(short: Panel, tmp_path: 
         if panel.closes.isna().any(axis=None):
             return panel.feeds()  # what files refuse
         if kind == "pandas":
-            return [
-                bt.feeds.PandasData(dataname=frame, name=symbol) for symbol, frame in panel.frames.items()
-            ]
+            return [bt.feeds.PandasData(dataname=frame, name=symbol) for symbol, frame in panel.frames.items()]
         files(tmp_path, panel, kind)
         where = tmp_path / "wide.csv" if kind == "wide" else tmp_path
         return load(kind, symbols="SPY,TLT", data_dir=where).feeds()
@@ -236,9 +226,7 @@ def test_ours_on_real_prices(market: Path) -> None:
 
 
 def kinds(setup: Setup, panel: Panel, **more: Any) -> dict[str, Any]:
-    return {
-        finding.kind: finding for finding in audit(setup, panel, cuts=1, changes=("tenth",), **more).findings
-    }
+    return {finding.kind: finding for finding in audit(setup, panel, cuts=1, changes=("tenth",), **more).findings}
 
 
 def test_two_runs_that_differ_are_said_and_nothing_else(short: Panel) -> None:
@@ -298,11 +286,7 @@ def test_a_run_that_does_not_start_is_refused(short: Panel) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        ({"cuts": 0}, "cuts=0"),
-        ({"workers": -1}, "workers=-1"),
-        ({"changes": ("past",)}, "'past' is not known"),
-    ],
+    [({"cuts": 0}, "cuts=0"), ({"workers": -1}, "workers=-1"), ({"changes": ("past",)}, "'past' is not known")],
 )
 def test_arguments_are_checked(short: Panel, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -323,9 +307,7 @@ def test_processes_find_the_same(short: Panel) -> None:
 
 @pytest.mark.parametrize("future", AFTER)
 @pytest.mark.parametrize("cut", [0, 60, 143])
-def test_a_future_changes_every_bar_after_the_cut_and_none_before(
-    short: Panel, future: str, cut: int
-) -> None:
+def test_a_future_changes_every_bar_after_the_cut_and_none_before(short: Panel, future: str, cut: int) -> None:
     other = changed_after(short, cut, future)
     for symbol, frame in short.frames.items():
         pd.testing.assert_frame_equal(other.frames[symbol].iloc[: cut + 1], frame.iloc[: cut + 1])
@@ -355,9 +337,7 @@ def test_the_inside_of_a_bar(short: Panel, change: str, close: bool) -> None:
     other = changed_inside(short, 50, change, close=close)
     one, two = short.frames["SPY"], other.frames["SPY"]
     changed = {str(column) for column in one.columns[(one != two).any()]}
-    assert changed == {"volume", "high" if change == "higher high" else "low"} | (
-        set() if close else {"close"}
-    )
+    assert changed == {"volume", "high" if change == "higher high" else "low"} | (set() if close else {"close"})
     assert list(np.flatnonzero((one != two).any(axis=1))) == [50]
     align({"SPY": two})
 
@@ -377,9 +357,7 @@ def test_a_tape_holds_orders_fills_and_values() -> None:
     kinds = [event.kind for event in tape.events]
     assert kinds.count("account") == 4
     assert kinds.count("cancel") == 1
-    fills = [
-        event.values for event in tape.events if event.kind == "notice" and event.values[0] == "Completed"
-    ]
+    fills = [event.values for event in tape.events if event.kind == "notice" and event.values[0] == "Completed"]
     assert fills == [("Completed", 1, 3.0, 99.0)]
     assert tape.events[-1].text() == "value 999,994.00, cash 999,703.00"
     assert tape.bars["A"].shape == (4, 6)
@@ -434,14 +412,7 @@ def test_command_says_clean_and_exits_0(folder: Path, capsys: pytest.CaptureFixt
     assert content["strategy"] == "RiskParityBlend"
     assert content["config"]["cov_lookback"] == 20
     assert [cut["verdict"] for cut in content["cuts"]] == ["clean"] * 4
-    given = [
-        "--strategy",
-        "mine.py:Honest",
-        "--sizer",
-        "mine.py:Stake:stake=4",
-        "--analyzer",
-        "mine.py:Counts",
-    ]
+    given = ["--strategy", "mine.py:Honest", "--sizer", "mine.py:Stake:stake=4", "--analyzer", "mine.py:Counts"]
     assert main(["audit", *SHORT, *given]) == 0
 
 
@@ -471,9 +442,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_costs_one_line_and_exits_2(
-    folder: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_bad_input_costs_one_line_and_exits_2(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     (folder / "broken.py").write_text("class Cheat(:\n")
     arguments, message = BAD[name]
     assert main(["audit", *SHORT, *arguments]) == 2
@@ -490,18 +459,7 @@ def test_bad_input_costs_one_line_and_exits_2(
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "f()",
-        "1",
-        "a=b",
-        "a=1,b",
-        "**{}",
-        "a=1)+(2",
-        "a=[x for x in (1,)]",
-        "a=1;b",
-        "a=lambda: 1",
-        "a=" + "(" * 500,
-    ],
+    ["f()", "1", "a=b", "a=1,b", "**{}", "a=1)+(2", "a=[x for x in (1,)]", "a=1;b", "a=lambda: 1", "a=" + "(" * 500],
 )
 def test_arguments_are_literals(folder: Path, text: str) -> None:
     with pytest.raises(ValueError, match="not readable"):
@@ -510,11 +468,4 @@ def test_arguments_are_literals(folder: Path, text: str) -> None:
 
 def test_literals_are_read(folder: Path) -> None:
     reference = parse_reference("mine.py:Cheat:a=1,b='x:y',c=(1, 2),d=-0.5,e=None,f={'k': True}")
-    assert dict(reference.arguments) == {
-        "a": 1,
-        "b": "x:y",
-        "c": (1, 2),
-        "d": -0.5,
-        "e": None,
-        "f": {"k": True},
-    }
+    assert dict(reference.arguments) == {"a": 1, "b": "x:y", "c": (1, 2), "d": -0.5, "e": None, "f": {"k": True}}

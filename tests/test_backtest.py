@@ -36,9 +36,7 @@ def test_accounting_identities_with_the_defaults(sample: Panel) -> None:
     assert result.dynamic.costs["interest"] > 10 * result.base.costs["interest"]
     fills = pd.DataFrame(result.dynamic.fills)
     assert (fills["size"] % 1 == 0).all()
-    assert fills["commission"].to_numpy() == pytest.approx(
-        (fills["size"].abs() * fills["price"]).to_numpy() * 1e-4
-    )
+    assert fills["commission"].to_numpy() == pytest.approx((fills["size"].abs() * fills["price"]).to_numpy() * 1e-4)
 
 
 def test_identities_on_real_prices(market: Path) -> None:

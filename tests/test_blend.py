@@ -32,9 +32,7 @@ from riskoverlay.studies.workbench.runs import UNLEVERED, simulate
 SHORT = {"cov_lookback": 20, "min_hist": 20, "calendar": "XNYS"}
 
 
-def cerebro_of(
-    panel: Panel, sizer: dict[str, Any] | None = None, cash: float = 1e6, **params: Any
-) -> bt.Cerebro:
+def cerebro_of(panel: Panel, sizer: dict[str, Any] | None = None, cash: float = 1e6, **params: Any) -> bt.Cerebro:
     cerebro = bt.Cerebro(stdstats=False)
     for feed in panel.feeds():
         cerebro.adddata(feed)
@@ -104,9 +102,7 @@ def test_an_asset_that_stands_still_is_named_with_the_date(sample: Panel) -> Non
     panel = sample.between("2010-01-04", "2010-04-30").select(["SPY", "TLT"])
     still = panel.frames["TLT"].copy()
     still.iloc[:, :4] = 90.0
-    with pytest.raises(
-        ValueError, match=r"weights of 2010-02-26 of assets 0 to 1, SPY, TLT: returns of asset 1 never"
-    ):
+    with pytest.raises(ValueError, match=r"weights of 2010-02-26 of assets 0 to 1, SPY, TLT: returns of asset 1 never"):
         cerebro_of(align({**panel.frames, "TLT": still})).run()
 
 
@@ -167,10 +163,7 @@ def test_hold_lets_holdings_drift_and_daily_does_not(sample: Panel) -> None:
 
 def test_lev_band_decides_when_leverage_acts(sample: Panel) -> None:
     config = make_config({**QUICK, **FREE, "rebalance_freq": "YE"})
-    sent = {
-        band: simulate(sample, {**config, "lev_band": band}).costs["orders"]["sent"]
-        for band in (0.0, 0.1, 0.5)
-    }
+    sent = {band: simulate(sample, {**config, "lev_band": band}).costs["orders"]["sent"] for band in (0.0, 0.1, 0.5)}
     assert sent[0.0] > 2 * sent[0.1] > 4 * sent[0.5] > 0
     run = simulate(sample, {**config, "lev_band": 0.25})
     target, held = run.exposure["target_leverage"], run.exposure["leverage"]

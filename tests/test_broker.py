@@ -12,14 +12,7 @@ import pandas as pd
 import pytest
 from markets import frame
 
-from riskoverlay.strategies import (
-    PORTFOLIO_MARGIN,
-    DatedRate,
-    MarginAccount,
-    MarginBroker,
-    debit_balance,
-    open_account,
-)
+from riskoverlay.strategies import PORTFOLIO_MARGIN, DatedRate, MarginAccount, MarginBroker, debit_balance, open_account
 
 
 class Script(bt.Strategy):
@@ -125,9 +118,7 @@ def test_fund_value_feels_interest() -> None:
 
 def test_interest_of_fills_at_the_close_starts_that_night() -> None:
     # Decided and filled at the close of bar 1 (Wednesday 2020-01-01): charged from there, not from bar 2.
-    strategy, account = run(
-        {1: [(0, 150)]}, frame([100.0] * 3), cash=10_000.0, execution="close", borrow_rate=0.365
-    )
+    strategy, account = run({1: [(0, 150)]}, frame([100.0] * 3), cash=10_000.0, execution="close", borrow_rate=0.365)
     assert strategy.value[1] == pytest.approx(10_000.0 - 5_000.0 * 0.001)
     assert sum(account.d_credit.values()) == pytest.approx(5.0 + 5_005.0 * 0.001)
 
@@ -214,9 +205,7 @@ def test_commission_bps_per_share_and_minimum() -> None:
 
 def test_slippage_applies_even_where_the_bar_has_no_range() -> None:
     for execution in ("next_open", "close"):
-        strategy, _ = run(
-            {1: [(0, 10)]}, frame([100.0] * 3), cash=10_000.0, slippage_bps=10.0, execution=execution
-        )
+        strategy, _ = run({1: [(0, 10)]}, frame([100.0] * 3), cash=10_000.0, slippage_bps=10.0, execution=execution)
         assert 10_000.0 - strategy.value[-1] == pytest.approx(1.0)
 
 

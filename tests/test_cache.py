@@ -117,9 +117,7 @@ def test_history_that_was_restated_is_fetched_whole(yahoo: Yahoo, tmp_path: Path
     assert abs(restated["adj_close"].iloc[0] / before["SPY"].bars["adj_close"].iloc[0] - 1) > 0.005
     after, _ = at(tmp_path, "2024-06-28 22:00").bars(["SPY"])
     check_same(after["SPY"], restated)
-    returns = (
-        load("yahoo", "SPY", "2024-01-01", cache=Cache(tmp_path, offline=True)).closes["SPY"].pct_change()
-    )
+    returns = load("yahoo", "SPY", "2024-01-01", cache=Cache(tmp_path, offline=True)).closes["SPY"].pct_change()
     np.testing.assert_allclose(returns.iloc[1:], restated["adj_close"].pct_change().iloc[1:], rtol=1e-9)
 
 
@@ -169,9 +167,7 @@ def test_offline_asks_nobody_and_says_of_when_the_prices_are(yahoo: Yahoo, tmp_p
     yahoo.paths.clear()
     got, notes = at(tmp_path, "2026-01-01 00:00", offline=True).bars(["SPY", "TLT"])
     check_same(got["SPY"], yahoo.tables["SPY"])
-    assert notes == [
-        "offline: prices are from the cache: SPY, TLT up to 2024-06-28, fetched 2024-06-28 22:00 UTC"
-    ]
+    assert notes == ["offline: prices are from the cache: SPY, TLT up to 2024-06-28, fetched 2024-06-28 22:00 UTC"]
     assert not yahoo.paths
     with pytest.raises(ValueError, match=r"^GLD: not in the cache .*: fetch it first, without offline$"):
         at(tmp_path, "2026-01-01", offline=True).bars(["SPY", "GLD"])
@@ -230,10 +226,7 @@ def test_no_changed_byte_and_no_missing_end_is_accepted(tmp_path: Path) -> None:
     cache, _, content = written(tmp_path)
     places = [*range(0, 80), *random.Random(1).sample(range(len(content)), 80), len(content) - 1]
     for place in places:
-        for damaged in (
-            content[:place],
-            content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :],
-        ):
+        for damaged in (content[:place], content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]):
             cache.path("SPY").write_bytes(damaged)
             with pytest.raises(ValueError, match=r"cache file .*SPY\.csv is damaged"):
                 cache.read("SPY")
@@ -276,14 +269,10 @@ def test_a_damaged_file_is_fetched_again_or_refused_offline(yahoo: Yahoo, tmp_pa
     at(tmp_path, "2024-06-28 22:00").bars(["SPY", "TLT"])
     path = Cache(tmp_path).path("SPY")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(
-        ValueError, match=rf"^cache file {path} is damaged \(its checksum .*\): fetch it again"
-    ):
+    with pytest.raises(ValueError, match=rf"^cache file {path} is damaged \(its checksum .*\): fetch it again"):
         at(tmp_path, "2024-06-28 22:10", offline=True).bars(["TLT", "SPY"])
     yahoo.always["SPY"] = "500"
-    with pytest.raises(
-        ValueError, match=rf"{path} is damaged .* and Yahoo gives no bars of SPY \(HTTP 500\)"
-    ):
+    with pytest.raises(ValueError, match=rf"{path} is damaged .* and Yahoo gives no bars of SPY \(HTTP 500\)"):
         at(tmp_path, "2024-06-28 22:10").bars(["TLT", "SPY"])
     yahoo.always.clear()
     yahoo.charts.clear()
@@ -407,9 +396,7 @@ def test_two_writers_and_a_reader(tmp_path: Path) -> None:
     tables, cache = versions(1, 2, 3, 4), Cache(tmp_path)
     writers = []
     for seeds in ((1, 2), (3, 4)):
-        writers.append(
-            QUICKLY.Process(target=write_for_ever, args=(str(tmp_path), QUICKLY.Event(), versions(*seeds)))
-        )
+        writers.append(QUICKLY.Process(target=write_for_ever, args=(str(tmp_path), QUICKLY.Event(), versions(*seeds))))
     for writer in writers:
         writer.start()
     seen: set[pd.Timestamp] = set()
@@ -448,8 +435,7 @@ def test_two_processes_at_once_twenty_times(yahoo: Yahoo, tmp_path: Path) -> Non
     expected = float(yahoo.tables["SPY"]["close"].sum())
     barrier, results = ALONE.Barrier(3), ALONE.Queue()
     pair = [
-        ALONE.Process(target=fetch_at_once, args=(str(tmp_path), yahoo.url, rounds, barrier, results))
-        for _ in range(2)
+        ALONE.Process(target=fetch_at_once, args=(str(tmp_path), yahoo.url, rounds, barrier, results)) for _ in range(2)
     ]
     for process in pair:
         process.start()

@@ -62,9 +62,7 @@ def test_ledgers_add_up_to_the_broker_and_profits_to_the_account(
     open_account(cerebro, cash=100_000.0, execution=execution, commission_bps=5.0, commission_min=1.0)
     cerebro.addstrategy(RiskParityBlend, **SHORT)
     cerebro.addstrategy(RandomTrader, seed=seed)
-    cerebro.addsizer_byidx(
-        0, VolTargetDrawdownSizer, allocation=allocation, drawdown=drawdown, whole_shares=whole
-    )
+    cerebro.addsizer_byidx(0, VolTargetDrawdownSizer, allocation=allocation, drawdown=drawdown, whole_shares=whole)
     for analyzer in (StrategyProfit, TradingCosts, DailySeries):
         cerebro.addanalyzer(analyzer, _name=analyzer.__name__)
     strategies = cerebro.run()
@@ -190,9 +188,7 @@ def test_gaps_reject_nothing_and_calls_are_met(seed: int) -> None:
 
 def _leverage_at_open(panel: Panel, fills: pd.DataFrame, interest: pd.Series, day: pd.Timestamp) -> float:
     """Leverage at the open of a session, after its own orders and before a cut."""
-    own = fills[
-        (fills["date"] < day.date()) | ((fills["date"] == day.date()) & ~fills["margin_call"].astype(bool))
-    ]
+    own = fills[(fills["date"] < day.date()) | ((fills["date"] == day.date()) & ~fills["margin_call"].astype(bool))]
     cash = 1_000_000.0 - interest[:day].sum() - (own["size"] * own["price"] + own["commission"]).sum()
     sizes = own.groupby("symbol")["size"].sum()
     gross = sum(size * panel.frames[s].loc[day, "open"] for s, size in sizes.items())
@@ -251,9 +247,7 @@ def test_the_sizer_on_backtraders_own_cross_over(side: str) -> None:
     for bounds in ({"lev_min": 1.0, "lev_max": 1.0}, {"lev_max": 1.8}):
         cerebro = bt.Cerebro(stdstats=False)
         cerebro.adddata(panel.feeds()[0])
-        open_account(
-            cerebro, cash=1e6, execution="close", slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0
-        )
+        open_account(cerebro, cash=1e6, execution="close", slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
         cerebro.addstrategy(Short if side == "short" else bt.strategies.SMA_CrossOver)
         cerebro.addsizer(VolTargetDrawdownSizer, **bounds)
         for analyzer in (Exposure, Fills):

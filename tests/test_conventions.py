@@ -51,11 +51,9 @@ def test_optstrategy_in_two_processes(sample: Panel, method: str) -> None:
         )  # fmt: skip
         cerebro.addanalyzer(AnnualizedSharpe, _name="sharpe")
         return {
-            (
-                run.p.alpha_minvar,
-                run.p.lev_band,
-                run.p.overlay["target_vol"],
-            ): run.analyzers.sharpe.get_analysis()["sharpe"]
+            (run.p.alpha_minvar, run.p.lev_band, run.p.overlay["target_vol"]): run.analyzers.sharpe.get_analysis()[
+                "sharpe"
+            ]
             for (run,) in cerebro.run()
         }
 
@@ -70,12 +68,12 @@ def test_optstrategy_in_two_processes(sample: Panel, method: str) -> None:
 
 
 def btrun_line() -> str:
-    found = re.search(r"<!-- btrun -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    found = re.search(r"<!-- btrun -->\n```sh\n(.*?)```", (ROOT / "docs" / "parts.md").read_text(), re.DOTALL)
     assert found
     return found[1]
 
 
-def test_the_btrun_line_of_the_readme(sample: Panel, tmp_path: Path) -> None:
+def test_the_btrun_line_of_the_pages(sample: Panel, tmp_path: Path) -> None:
     folder = tmp_path / "prices"
     folder.mkdir()
     for symbol in ("SPY", "TLT", "GLD"):
@@ -83,13 +81,7 @@ def test_the_btrun_line_of_the_readme(sample: Panel, tmp_path: Path) -> None:
         bars.to_csv(folder / f"{symbol}.csv")
     line = btrun_line().replace("python -m", f"{sys.executable} -m").replace("prices/", f"{folder}/")
     done = subprocess.run(
-        line,
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "MPLBACKEND": "Agg"},
+        line, shell=True, capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, "MPLBACKEND": "Agg"}
     )
     assert done.returncode == 0, done.stderr
     assert "TradingCosts" in done.stdout or "tradingcosts" in done.stdout
@@ -230,9 +222,7 @@ def test_money_paid_in_is_not_performance(sample: Panel, fundmode: bool) -> None
     assert series["fund"][-1] == pytest.approx(other["fund"][-1], rel=0.01)
     assert series["value"][-1] > other["value"][-1] + 200_000.0
     costs = strategy.analyzers.TradingCosts.get_analysis()
-    assert costs["end"] == pytest.approx(
-        costs["start"] + 250_000.0 + costs["gross_profit"] - costs["total"], rel=1e-9
-    )
+    assert costs["end"] == pytest.approx(costs["start"] + 250_000.0 + costs["gross_profit"] - costs["total"], rel=1e-9)
 
 
 def test_a_cash_account_without_margin_is_trimmed_and_rejections_are_retried() -> None:

@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from riskoverlay.strategies.covariance import (
-    estimate_covariance,
-    ledoit_wolf,
-    sample_covariance,
-    shrink_to_diagonal,
-)
+from riskoverlay.strategies.covariance import estimate_covariance, ledoit_wolf, sample_covariance, shrink_to_diagonal
 
 
 def market(n_observations: int = 80, n_assets: int = 4, seed: int = 1) -> np.ndarray:

@@ -22,10 +22,7 @@ from riskoverlay.studies.workbench import GROUPS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [
-    *sorted(DOCS.rglob("*.md")),
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
-]
+PAGES = [*sorted(DOCS.rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
 NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 WINDOW = ["--end", "2011-06-30", "--symbols", "SPY,TLT,GLD"]
@@ -127,18 +124,12 @@ def flags() -> dict[str, set[str]]:
 def test_every_flag_is_one_of_a_command(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    found = {
-        flag
-        for span in re.findall(r"`(--[a-z][^`]*)`", prose)
-        for flag in re.findall(r"--[a-z][a-z-]+", span)
-    }
+    found = {flag for span in re.findall(r"`(--[a-z][^`]*)`", prose) for flag in re.findall(r"--[a-z][a-z-]+", span)}
     assert found <= set().union(*flags().values())
 
 
 @pytest.mark.parametrize(("page", "block"), marked("tested"), ids=[page for page, _ in marked("tested")])
-def test_commands_that_are_marked_run(
-    page: str, block: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_that_are_marked_run(page: str, block: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = list(commands(block))
     assert given
     for arguments in given:
@@ -205,9 +196,7 @@ def test_the_page_of_parameters_has_every_one() -> None:
     page = hooks().with_tables((DOCS / "parameters.md").read_text(encoding="utf-8"))
     assert "<!--" not in page
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*)$", page, re.MULTILINE))
-    described = {
-        name: about for rules in GROUPS.values() for one in rules for name, about in one.described().items()
-    }
+    described = {name: about for rules in GROUPS.values() for one in rules for name, about in one.described().items()}
     assert set(rows) - {"RiskParityBlend", "VolTargetDrawdownSizer"} == set(described)
     for name, about in described.items():
         assert rows[name].startswith(f"`{about.default}` | {about.unit} |"), name
@@ -223,9 +212,7 @@ def test_the_page_of_parameters_has_those_of_the_classes(kind: type) -> None:
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    nav = re.search(
-        r"^nav:\n(.*?)^\S", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
+    nav = re.search(r"^nav:\n(.*?)^\S", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert nav
     listed = re.findall(r"([\w/]+\.md)$", nav[1], re.MULTILINE)
     assert sorted(listed) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -251,15 +238,11 @@ def test_links_and_pictures_lead_somewhere(name: str) -> None:
             assert there.is_relative_to(DOCS), f"{target} is not on the site"
         if heading:
             titles = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
-            slugs = {
-                re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles
-            }
+            slugs = {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles}
             assert heading in slugs, target
 
 
 def test_files_that_contributing_names_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    for path in re.findall(
-        r"`((?:\.ci|riskoverlay|strategies|analyzers|feeds|studies|docs|tests)/[\w/.]*)`", text
-    ):
+    for path in re.findall(r"`((?:\.ci|riskoverlay|strategies|analyzers|feeds|studies|docs|tests)/[\w/.]*)`", text):
         assert (ROOT / path).exists(), path

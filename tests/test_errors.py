@@ -11,14 +11,7 @@ import pytest
 from markets import QUICK
 
 from riskoverlay import __version__
-from riskoverlay.errors import (
-    ConvergenceError,
-    InputError,
-    MissingExtraError,
-    MissingFileError,
-    StrategyError,
-    require,
-)
+from riskoverlay.errors import ConvergenceError, InputError, MissingExtraError, MissingFileError, StrategyError, require
 from riskoverlay.feeds import Panel, load
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.sweep import parse_dimension, sweep
@@ -69,9 +62,7 @@ def test_each_is_also_what_python_calls_it(kind: type[Exception], builtin: type[
 
 def test_an_extra_is_asked_for_by_name() -> None:
     require("numpy", "sweep", "arithmetic")
-    with pytest.raises(
-        MissingExtraError, match=r"^a moon needs cheese_of_it: .*'backtrader-riskoverlay\[moon\]'$"
-    ):
+    with pytest.raises(MissingExtraError, match=r"^a moon needs cheese_of_it: .*'backtrader-riskoverlay\[moon\]'$"):
         require("cheese_of_it", "moon", "a moon")
 
 

@@ -34,8 +34,6 @@ def test_overlay_levers_somebody_elses_strategy() -> None:
 
 
 def test_optimise_as_a_program() -> None:
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "optimise.py"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, EXAMPLES / "optimise.py"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(set(done.stdout.splitlines())) == 6

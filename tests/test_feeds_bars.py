@@ -86,18 +86,14 @@ def test_same_as_pandas_data_in_every_mode(frames: Any, mode: Any) -> None:
     assert_same(tape(PanelFeed, frames, **mode), tape(bt.feeds.PandasData, frames, **mode))
 
 
-@pytest.mark.parametrize(
-    "settings", [{"oldsync": True}, {"oldsync": True, "runonce": False}, {"lookahead": 3}]
-)
+@pytest.mark.parametrize("settings", [{"oldsync": True}, {"oldsync": True, "runonce": False}, {"lookahead": 3}])
 def test_same_with_old_clock_and_lookahead(frames: Any, settings: Any) -> None:
     assert_same(tape(PanelFeed, frames, **settings), tape(bt.feeds.PandasData, frames, **settings))
 
 
 def test_cheat_on_open_and_close_execute_alike(frames: Any) -> None:
     for prepare in (lambda c: c.broker.set_coc(True), lambda c: c.broker.set_slippage_perc(0.01)):
-        assert_same(
-            tape(PanelFeed, frames, prepare=prepare), tape(bt.feeds.PandasData, frames, prepare=prepare)
-        )
+        assert_same(tape(PanelFeed, frames, prepare=prepare), tape(bt.feeds.PandasData, frames, prepare=prepare))
 
 
 def weekly_resampled(engine: Any) -> None:
@@ -197,11 +193,7 @@ def test_lines_are_filled_without_reading_rows(frames: Any, monkeypatch: pytest.
 
 
 def test_columns_found_as_pandas_data_finds_them(frames: Any) -> None:
-    odd = (
-        frames["SPY"]
-        .rename(columns=str.upper)
-        .assign(Extra=1.0, VOLUME=7)[["Extra", "VOLUME", "CLOSE", "OPEN"]]
-    )
+    odd = frames["SPY"].rename(columns=str.upper).assign(Extra=1.0, VOLUME=7)[["Extra", "VOLUME", "CLOSE", "OPEN"]]
     for arguments in ({}, {"high": "CLOSE", "low": 2, "openinterest": 0}, {"open": None}):
         lines = []
         for feed in (PanelFeed, bt.feeds.PandasData):
@@ -223,9 +215,7 @@ def test_dates_in_a_column_and_text_fall_back(frames: Any) -> None:
 
 def test_input_timezone_falls_back(frames: Any) -> None:
     arguments = {"tzinput": "US/Eastern", "tz": "US/Eastern"}
-    assert_same(
-        tape(PanelFeed, frames, feed_args=arguments), tape(bt.feeds.PandasData, frames, feed_args=arguments)
-    )
+    assert_same(tape(PanelFeed, frames, feed_args=arguments), tape(bt.feeds.PandasData, frames, feed_args=arguments))
 
 
 def test_timezone_aware_dates_stay_on_their_day(frames: Any) -> None:

@@ -118,9 +118,7 @@ def test_csv_empty_binary_and_missing(tmp_path: Path) -> None:
         read_csv_folder(tmp_path / "AAA.csv", ["AAA"])
 
 
-@pytest.mark.parametrize(
-    "symbol", ["../AAA", "..", "/etc/passwd", "A/B", "A\\B", "", "A B", "A" * 300, "A\0", "ä"]
-)
+@pytest.mark.parametrize("symbol", ["../AAA", "..", "/etc/passwd", "A/B", "A\\B", "", "A B", "A" * 300, "A\0", "ä"])
 def test_symbols_never_leave_the_folder(tmp_path: Path, symbol: Any) -> None:
     write(tmp_path)
     (tmp_path / "inner").mkdir()
@@ -195,9 +193,7 @@ def test_parquet_folder_long_and_wide(tmp_path: Path) -> None:
         read_parquet(tmp_path / "bad.pq")
 
 
-def test_parquet_without_pyarrow_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pyarrow.*backtrader-riskoverlay\[parquet\]"):
         read_parquet(tmp_path)
@@ -232,9 +228,7 @@ def test_load_sample_is_one_market_seen_through_a_window() -> None:
     part = load("sample", "GLD,SPY", "2011-03-01", "2011-12-30")
     assert part.sha256 == full.select(["GLD", "SPY"]).between("2011-03-01", "2011-12-30").sha256
     assert load("sample", end="2012-12-31", seed=1).sha256 != full.sha256
-    assert load("sample", "SPY", start="2009-06-01", end="2010-02-01").sessions[0] == pd.Timestamp(
-        "2009-06-01"
-    )
+    assert load("sample", "SPY", start="2009-06-01", end="2010-02-01").sessions[0] == pd.Timestamp("2009-06-01")
 
 
 def test_load_csv_cuts_before_it_aligns(tmp_path: Path) -> None:
@@ -242,9 +236,7 @@ def test_load_csv_cuts_before_it_aligns(tmp_path: Path) -> None:
     write(tmp_path, "BBB.csv", rows=ROWS[1:])
     panel = load("csv", "AAA,BBB", data_dir=tmp_path)
     assert (panel.source, panel.synthetic) == ("csv", False)
-    assert panel.dropped == (
-        "AAA: 1 of 3 sessions left out, 2020-01-06 to 2020-01-06: not every symbol has them",
-    )
+    assert panel.dropped == ("AAA: 1 of 3 sessions left out, 2020-01-06 to 2020-01-06: not every symbol has them",)
     assert load("csv", "AAA,BBB", start="2020-01-07", data_dir=tmp_path).dropped == ()
     assert len(load("csv", "AAA", end="2020-01-07", data_dir=tmp_path).sessions) == 2
 

@@ -134,10 +134,7 @@ def test_hash_sees_each_value_date_symbol_and_order() -> None:
         align({"B": bars(), "A": bars()}),
         align({"A": bars(), "C": bars()}),
         align({"A": bars(start="2020-01-13"), "B": bars(start="2020-01-13")}),
-        *(
-            align({"A": bars(), "B": put(f, v, 4)})
-            for f, v in (("close", 104.0 + 1e-13), ("volume", 1e6 + 1))
-        ),
+        *(align({"A": bars(), "B": put(f, v, 4)}) for f, v in (("close", 104.0 + 1e-13), ("volume", 1e6 + 1))),
     ]
     assert len({panel.sha256, *(other.sha256 for other in others)}) == 6
 

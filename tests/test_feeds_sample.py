@@ -27,9 +27,7 @@ def figures() -> Any:
 def many() -> Any:
     """Bars and states of eight markets of 16 years each."""
     markets = [_Market(4024, seed) for seed in SEEDS]
-    return {symbol: [market.bars(symbol) for market in markets] for symbol in EIGHT}, [
-        m.states for m in markets
-    ]
+    return {symbol: [market.bars(symbol) for market in markets] for symbol in EIGHT}, [m.states for m in markets]
 
 
 def test_pinned() -> None:
@@ -93,12 +91,8 @@ def test_moments_in_each_state(many: Any, figures: Any) -> None:
         volatility = r.std(axis=0) * np.sqrt(252)
         tolerance = 0.12 if name == "crisis" else 0.04
         assert volatility == pytest.approx(wanted["annual_volatility"], rel=tolerance), name
-        assert (abs(r.mean(axis=0) - np.array(wanted["mean_annual_log_return"]) / 252) < 4 * error).all(), (
-            name
-        )
-        assert abs(np.corrcoef(r.T) - wanted["correlation"]).max() < (0.12 if name == "crisis" else 0.06), (
-            name
-        )
+        assert (abs(r.mean(axis=0) - np.array(wanted["mean_annual_log_return"]) / 252) < 4 * error).all(), name
+        assert abs(np.corrcoef(r.T) - wanted["correlation"]).max() < (0.12 if name == "crisis" else 0.06), name
     # With few degrees of freedom no sample settles the kurtosis: compare the calm only, and loosely.
     calm = pd.DataFrame(returns[state_of == 0]).kurt()
     assert (abs(calm - figures["states"]["calm"]["kurtosis_excess"]) < [0.6] * 7 + [2.0]).all()

@@ -52,9 +52,7 @@ def test_what_came_later_means_in_an_older_file_what_was_done_before(
     for number in (None, 0, 1):
         given = {} if number is None else {"format": number}
         assert read_config(summary(tmp_path, config=older, **given))["lev_band"] == 0.0
-    assert (
-        read_config(summary(tmp_path, config=older, format=2))["lev_band"] == PARAMETERS["lev_band"].default
-    )
+    assert read_config(summary(tmp_path, config=older, format=2))["lev_band"] == PARAMETERS["lev_band"].default
     assert read_config(summary(tmp_path, **older))["lev_band"] == PARAMETERS["lev_band"].default  # no summary
     assert with_older_meanings({"lev_band": 0.3}, 0) == {"lev_band": 0.3}  # it says what it means
 

@@ -90,9 +90,7 @@ def random_market(rng: np.random.Generator, min_hist: int) -> dict[str, pd.DataF
         elif shape == "almost constant":
             close = 50.0 + 1e-9 * np.arange(sessions)
         elif shape == "gaps":
-            close = close * np.exp(
-                np.cumsum(np.where(rng.random(sessions) < 0.05, rng.normal(0, 0.6, sessions), 0))
-            )
+            close = close * np.exp(np.cumsum(np.where(rng.random(sessions) < 0.05, rng.normal(0, 0.6, sessions), 0)))
         elif shape == "cent":
             close = close.copy()
             close[at:] = 0.01 * rng.integers(1, 3, sessions - at)  # a cent or two
@@ -103,11 +101,7 @@ def random_market(rng: np.random.Generator, min_hist: int) -> dict[str, pd.DataF
             close = close.copy()
             close[at : at + 40] = close[at]
         closes.append(close)
-        opens = (
-            np.r_[close[0], close[:-1]]
-            if rng.random() < 0.5
-            else close * np.exp(rng.normal(0, 0.02, sessions))
-        )
+        opens = np.r_[close[0], close[:-1]] if rng.random() < 0.5 else close * np.exp(rng.normal(0, 0.02, sessions))
         wide = np.exp(np.abs(rng.normal(0, 0.01, sessions)))
         frames[f"A{i}"] = pd.DataFrame(
             {
@@ -134,9 +128,7 @@ def random_parameters(rng: np.random.Generator) -> dict[str, Any]:
         "cov_lookback": int(rng.choice([2, 5, 20, 60, 252])),
         "vol_lookback": int(rng.choice([2, 10, 60])),
         "rebalance_freq": str(
-            rng.choice(
-                ["ME", "W-FRI", "W-MON", "QE", "SME", "BME", "D"], p=[0.3, 0.25, 0.1, 0.05, 0.1, 0.1, 0.1]
-            )
+            rng.choice(["ME", "W-FRI", "W-MON", "QE", "SME", "BME", "D"], p=[0.3, 0.25, 0.1, 0.05, 0.1, 0.1, 0.1])
         ),
         "calendar": "XNYS" if rng.random() < 0.7 else None,
         "shrink_alpha": float(rng.choice([0.0, 0.3, 1.0])),
@@ -287,9 +279,7 @@ def two_headers(folder: Path) -> tuple[Path, Callable[[], Any]]:
 
 
 def summary_json(folder: Path) -> tuple[Path, Callable[[], Any]]:
-    (folder / "config.json").write_text(
-        json.dumps({"config": make_config(), "base": {"sharpe": 1.0}}, indent=1)
-    )
+    (folder / "config.json").write_text(json.dumps({"config": make_config(), "base": {"sharpe": 1.0}}, indent=1))
 
     def read() -> None:
         config = read_config(folder / "config.json")
@@ -381,17 +371,7 @@ def try_commands(folder: Path, seeds: range, capsys: pytest.CaptureFixture[str])
         "XNYS",
     ]
     account = ["--cash", "100000", "--execution", "next_open"]
-    arguments = [
-        *where,
-        *few,
-        *account,
-        "--csv",
-        str(outputs[0]),
-        "--json",
-        str(outputs[1]),
-        "--config",
-        str(config),
-    ]
+    arguments = [*where, *few, *account, "--csv", str(outputs[0]), "--json", str(outputs[1]), "--config", str(config)]
     for seed in seeds:
         rng = random.Random(f"command {seed}")
         for path, content in whole.items():
@@ -407,9 +387,9 @@ def try_commands(folder: Path, seeds: range, capsys: pytest.CaptureFixture[str])
                 raise AssertionError(f"command {seed}: {error!r}") from error
         said = capsys.readouterr().err
         assert "Traceback" not in said, f"command {seed}: {said}"
-        assert sorted(path.name for path in folder.iterdir()) == sorted(
-            path.name for path in (*whole, *outputs)
-        ), f"command {seed}"
+        assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in (*whole, *outputs)), (
+            f"command {seed}"
+        )
         texts = [path.read_text() for path in outputs]
         if status == 0:
             table, content = pd.read_csv(outputs[0], index_col="date"), json.loads(texts[1])
@@ -427,9 +407,7 @@ def test_commands_on_damaged_files(tmp_path: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.long
 @pytest.mark.parametrize("chunk", range(4))
-def test_many_commands_on_damaged_files(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], chunk: int
-) -> None:
+def test_many_commands_on_damaged_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], chunk: int) -> None:
     try_commands(tmp_path, range(200 * chunk, 200 * (chunk + 1)), capsys)
 
 
@@ -445,9 +423,7 @@ def test_many_commands_on_damaged_files(
         ("date", "1111-11-11", r"AAA.csv: date 1111-11-11 is outside 1678 to 2261: correct"),
     ],
 )
-def test_cells_that_once_were_echoed_or_overflowed(
-    tmp_path: Path, cell: str, value: str, message: str
-) -> None:
+def test_cells_that_once_were_echoed_or_overflowed(tmp_path: Path, cell: str, value: str, message: str) -> None:
     path, read = csv_folder(tmp_path)
     table = pd.read_csv(path, dtype=str)
     table.loc[3, cell] = value

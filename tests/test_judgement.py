@@ -44,9 +44,7 @@ def test_expected_maximum_is_near_the_simulated_one() -> None:
         expected_maximum(0)
 
 
-@pytest.mark.parametrize(
-    ("trials", "luck", "probability"), [(100, 0.11317200, 0.90039683), (46, None, 0.95050170)]
-)
+@pytest.mark.parametrize(("trials", "luck", "probability"), [(100, 0.11317200, 0.90039683), (46, None, 0.95050170)])
 def test_deflated_sharpe_has_the_papers_digits(trials: int, luck: float | None, probability: float) -> None:
     benchmark = math.sqrt(0.5 / 250) * expected_maximum(trials)
     if luck is not None:
@@ -202,9 +200,7 @@ def test_blocks_are_as_long_as_the_data_ask(arch: None) -> None:
     """Returns that hang together say less about their mean: the interval must be wider than for independent ones."""
     generator = np.random.default_rng(2)
     near, far = (autoregressive(3000, rho, 0.0, generator) for rho in (0.0, 0.5))
-    widths = [
-        (i.high - i.low) for r in (near, far) for i in bootstrap_intervals(r, session_sharpe, draws=300)
-    ]
+    widths = [(i.high - i.low) for r in (near, far) for i in bootstrap_intervals(r, session_sharpe, draws=300)]
     assert widths[1] / widths[0] == pytest.approx(math.sqrt(1.5 / 0.5), rel=0.25)
 
 
@@ -223,9 +219,7 @@ def test_confidence_is_paired_and_estimates_what_the_tables_show(arch: None) -> 
 
 def test_level_seed_and_draws_are_used(arch: None) -> None:
     r = noise(400) + 0.0005
-    wide, narrow = (
-        bootstrap_intervals(r, session_sharpe, draws=200, level=level)[0] for level in (0.99, 0.5)
-    )
+    wide, narrow = (bootstrap_intervals(r, session_sharpe, draws=200, level=level)[0] for level in (0.99, 0.5))
     assert wide.low < narrow.low < narrow.high < wide.high
     draw = {(draws, seed): bootstrap_intervals(r, session_sharpe, draws=draws, seed=seed)[0]
             for draws, seed in ((200, 0), (200, 1), (300, 0))}  # fmt: skip

@@ -49,20 +49,12 @@ BY_ID = {rung.id: rung for rung in RUNGS}
 @cache
 def sample_market(n_assets: int = 4, seed: int = 63, end: str = "2011-03-31") -> Panel:
     symbols = ["SPY", "QQQ", "IWM", "EFA", "EEM", "TLT", "LQD", "GLD", *(f"SYN{i:02}" for i in range(9, 13))]
-    return load(
-        "sample", symbols=symbols[-n_assets:] if n_assets < 8 else symbols[:n_assets], end=end, seed=seed
-    )
+    return load("sample", symbols=symbols[-n_assets:] if n_assets < 8 else symbols[:n_assets], end=end, seed=seed)
 
 
 def config(**changes: Any) -> Config:
     """Every cost and every rule of the account at work."""
-    costs = {
-        "commission_per_share": 0.01,
-        "commission_min": 1.0,
-        "cash_rate": 0.01,
-        "lev_max": 3.0,
-        "target_vol": 0.5,
-    }
+    costs = {"commission_per_share": 0.01, "commission_min": 1.0, "cash_rate": 0.01, "lev_max": 3.0, "target_vol": 0.5}
     return make_config(SMALL | costs | changes)
 
 
@@ -122,9 +114,7 @@ def test_the_rungs_are_the_published_ones() -> None:
         (8, 12, {"lev_min": 1.5, "lev_max": 2.5}),
     ],
 )
-def test_the_broker_without_costs_is_the_arrays_day_by_day(
-    n_assets: int, seed: int, changes: dict[str, Any]
-) -> None:
+def test_the_broker_without_costs_is_the_arrays_day_by_day(n_assets: int, seed: int, changes: dict[str, Any]) -> None:
     """Two implementations that share no loop: an off-by-one or a cost in either shows."""
     panel, user = sample_market(n_assets, seed), config(**changes)
     arrays = legs(panel, rung_settings(user, BY_ID["no_look_ahead"]), broker=False)
@@ -189,9 +179,7 @@ def test_the_broker_itself_is_no_label(climbed: Ladder) -> None:
 
 
 def test_what_the_flags_leave_unchanged_is_listed_and_said() -> None:
-    user = config(
-        commission_bps=0.0, commission_per_share=0.0, commission_min=0.0, drift="daily", execution="close"
-    )
+    user = config(commission_bps=0.0, commission_per_share=0.0, commission_min=0.0, drift="daily", execution="close")
     result = ladder(sample_market(), user, workers=1)
     said = {step.rung.id for step in result.steps if step.what == "no change with these flags"}
     assert said == {"hold_between_rebalances", "next_open_fills", "commission"}
@@ -259,25 +247,15 @@ def test_costs_in_words() -> None:
     assert costs_in_words(make_config()) == "commission 1 bps, slippage 2 bps, loans at 5 % a year"
     assert "1 bps + 0.01 a share (at least 1), slippage" in costs_in_words(config())
     assert "loans at irx+0.015 a year" in costs_in_words(config(borrow_rate="irx+0.015"))
-    assert "loans at a dated rate a year" in costs_in_words(
-        config() | {"borrow_rate": pd.Series({"2009-01-01": 0.0})}
-    )
+    assert "loans at a dated rate a year" in costs_in_words(config() | {"borrow_rate": pd.Series({"2009-01-01": 0.0})})
 
 
 def test_signed() -> None:
-    assert [signed(x) for x in (0.004, -0.004, 0.006, -0.306, float("nan"))] == [
-        "0.00",
-        "0.00",
-        "+0.01",
-        "-0.31",
-        "",
-    ]
+    assert [signed(x) for x in (0.004, -0.004, 0.006, -0.306, float("nan"))] == ["0.00", "0.00", "+0.01", "-0.31", ""]
 
 
 def test_nothing_held_has_no_sharpe_but_a_ladder(tmp_path: Path) -> None:
-    result = ladder(
-        sample_market(2, end="2010-09-30"), config(lev_min=0.0, lev_max=0.0, cash_rate=0.0), workers=1
-    )
+    result = ladder(sample_market(2, end="2010-09-30"), config(lev_min=0.0, lev_max=0.0, cash_rate=0.0), workers=1)
     assert all(np.isnan(sharpe) for sharpe in result.sharpes("dynamic"))
     assert "nan" in conclusion(result) and "overlay" not in conclusion(result)
     draw_waterfall(result, tmp_path / "a.png")

@@ -32,16 +32,7 @@ def test_annualized_volatility_is_the_population_one() -> None:
 
 @pytest.mark.parametrize(
     ("sigma", "expected"),
-    [
-        (0.12, 1.0),
-        (0.24, 0.5),
-        (0.06, 2.0),
-        (0.0599, 2.0),
-        (0.4, 0.3),
-        (0.41, 0.3),
-        (0.0, 2.0),
-        (5e-324, 2.0),
-    ],
+    [(0.12, 1.0), (0.24, 0.5), (0.06, 2.0), (0.0599, 2.0), (0.4, 0.3), (0.41, 0.3), (0.0, 2.0), (5e-324, 2.0)],
 )
 def test_volatility_target(sigma: float, expected: float) -> None:
     assert volatility_target(sigma, 0.12, 0.3, 2.0) == pytest.approx(expected, rel=1e-14)

@@ -56,9 +56,7 @@ def run(
     cerebro = bt.Cerebro(stdstats=False)
     for i, series in enumerate(closes):
         cerebro.adddata(bt.feeds.PandasData(dataname=frame(series), name=f"F{i}"))
-    open_account(
-        cerebro, cash=10_000.0, execution="close", slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0
-    )
+    open_account(cerebro, cash=10_000.0, execution="close", slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
     cerebro.addstrategy(strategy, script=tuple(script.items()))
     cerebro.addsizer(VolTargetDrawdownSizer, **params)
     return cerebro.run()[0].seen
@@ -68,9 +66,7 @@ ONE = {"lev_min": 1.0, "lev_max": 1.0}
 
 
 def test_entry_is_leverage_times_equity_and_exit_is_flat() -> None:
-    seen = run(
-        {1: [(0, "buy")], 4: [(0, "sell")]}, [100.0, 100, 110, 110, 110, 110], lev_min=1.5, lev_max=1.5
-    )
+    seen = run({1: [(0, "buy")], 4: [(0, "sell")]}, [100.0, 100, 110, 110, 110, 110], lev_min=1.5, lev_max=1.5)
     assert [row["held0"] for row in seen] == [0, 150, 150, 150, 0, 0]
 
 
@@ -100,10 +96,7 @@ def test_adding_to_a_holding_tops_it_up_to_its_slot() -> None:
     # 100 shares at 50 are 5,000 of 5,000: full. With leverage 1 nothing is added.
     assert seen[-1]["held0"] == 100
     seen = run(
-        {1: [(0, "buy")], 2: [(1, "buy")], 4: [(0, "buy")]},
-        [100.0] * 6,
-        [100.0, 100, 100, 200, 200, 200],
-        **ONE,
+        {1: [(0, "buy")], 2: [(1, "buy")], 4: [(0, "buy")]}, [100.0] * 6, [100.0, 100, 100, 200, 200, 200], **ONE
     )
     # The other feed doubled: equity 15,000, so a slot is 7,500: 75 shares.
     assert seen[-1]["held0"] == 75
@@ -120,9 +113,7 @@ def test_allocation_is_a_part_of_the_account() -> None:
 def test_whole_shares_round_down() -> None:
     closes = [70.0] * 4
     assert run({1: [(0, "buy")]}, closes, **ONE)[-1]["held0"] == 142
-    assert run({1: [(0, "buy")]}, closes, whole_shares=False, **ONE)[-1]["held0"] == pytest.approx(
-        10_000 / 70
-    )
+    assert run({1: [(0, "buy")]}, closes, whole_shares=False, **ONE)[-1]["held0"] == pytest.approx(10_000 / 70)
 
 
 def test_a_planning_strategy_is_sized_by_its_weights() -> None:
@@ -177,9 +168,7 @@ def test_brake_reads_the_drawdown_of_actual_equity() -> None:
 def test_every_brake_parameter_acts(name: str, value: float, expected: float) -> None:
     params = {"lev_min": 0.1, "lev_max": 1.0, name: value}
     row = run(
-        {1: [(0, "buy")]},
-        [100.0, 100.0, 100.0 * (1 - 0.175 / (0.9 if name == "lev_max" else 1.0))] * 1,
-        **params,
+        {1: [(0, "buy")]}, [100.0, 100.0, 100.0 * (1 - 0.175 / (0.9 if name == "lev_max" else 1.0))] * 1, **params
     )[-1]
     assert row["leverage"] == pytest.approx(expected)
 
@@ -210,9 +199,7 @@ def test_sleeve_drawdown_is_the_strategys_own() -> None:
         cerebro = bt.Cerebro(stdstats=False)
         for closes in ([100.0, 100, 90, 90], [100.0, 100, 20, 20]):
             cerebro.adddata(bt.feeds.PandasData(dataname=frame(closes)))
-        open_account(
-            cerebro, cash=10_000.0, execution="close", slippage_bps=0, commission_bps=0, borrow_rate=0
-        )
+        open_account(cerebro, cash=10_000.0, execution="close", slippage_bps=0, commission_bps=0, borrow_rate=0)
         cerebro.addstrategy(Scripted, script=((1, [(0, "buy")]),))
         cerebro.addstrategy(Other)
         cerebro.addsizer_byidx(0, VolTargetDrawdownSizer, allocation=0.5, slots=1, drawdown=kind, **ONE)

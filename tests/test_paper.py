@@ -16,12 +16,7 @@ from markets import blended, leverage_at, paper
 from riskoverlay.strategies.paper import PaperResult
 
 SYMBOLS = ["SPY", "QQQ", "IWM", "EFA", "EEM", "TLT", "LQD", "GLD"]
-HONEST = {
-    "risk_parity": "converged",
-    "min_variance": "long_only",
-    "portfolio_returns": "simple",
-    "look_ahead": False,
-}
+HONEST = {"risk_parity": "converged", "min_variance": "long_only", "portfolio_returns": "simple", "look_ahead": False}
 FORMS = {
     "notebook": {},
     "look_ahead": {"risk_parity": "converged"},  # spares a thousand iterations a month
@@ -31,9 +26,7 @@ SMALL = {"cov_lookback": 60, "min_hist": 50, "vol_lookback": 20, "dd_threshold1"
 
 
 @cache
-def market(
-    n_assets: int = 4, seed: int = 5, start: str = "2016-01-04", end: str = "2018-06-15"
-) -> pd.DataFrame:
+def market(n_assets: int = 4, seed: int = 5, start: str = "2016-01-04", end: str = "2018-06-15") -> pd.DataFrame:
     """Closes with a common factor, fat tails, changing volatility, on exchange sessions."""
     sessions = exchange_calendars.get_calendar("XNYS", start="2016-01-04", end="2018-06-15").sessions
     rng = np.random.default_rng(seed)
@@ -118,9 +111,7 @@ def by_hand_notebook(closes: pd.DataFrame, freq: str, risk_parity: str) -> tuple
     return weights, base, pd.Series(leverage, base.index), pd.Series(dynamic, base.index)
 
 
-def by_hand_honest(
-    closes: pd.DataFrame, rebalance: set[Any]
-) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+def by_hand_honest(closes: pd.DataFrame, rebalance: set[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
     """One pass, day by day, with plain lists: decide at the close, earn the day after."""
     P = closes.to_numpy()
     w = None
@@ -147,9 +138,7 @@ def by_hand_honest(
     return weights, base, leverage, dynamic
 
 
-@pytest.mark.parametrize(
-    ("freq", "risk_parity"), [("ME", "notebook"), ("QE", "notebook"), ("W-FRI", "converged")]
-)
+@pytest.mark.parametrize(("freq", "risk_parity"), [("ME", "notebook"), ("QE", "notebook"), ("W-FRI", "converged")])
 def test_the_notebook_form_by_hand(freq: str, risk_parity: str) -> None:
     weights, base, leverage, dynamic = by_hand_notebook(market(), freq, risk_parity)
     result = paper(market(), rebalance_freq=freq, risk_parity=risk_parity, **SMALL)
@@ -371,10 +360,7 @@ def test_every_parameter_counts(changed: dict[str, Any], form: str) -> None:
 
 def test_the_calendar_counts_without_look_ahead_only() -> None:
     # 30 April 2018 is a session in New York and a bank holiday in Tokyo.
-    assert not same(
-        paper(market(), **SMALL, **HONEST),
-        paper(market(), calendar="XTKS", **SMALL, **HONEST),
-    )
+    assert not same(paper(market(), **SMALL, **HONEST), paper(market(), calendar="XTKS", **SMALL, **HONEST))
     assert same(paper(market(), **SMALL), paper(market(), calendar="XTKS", **SMALL))
 
 

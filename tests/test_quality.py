@@ -109,15 +109,11 @@ def test_missing_and_foreign_dates() -> None:
     table = clean().drop(clean().index[[20, 50]])
     assert found(table) == [("missing", "warning", "2 sessions of XNYS are missing, first 2024-01-31")]
     assert found(table, calendar=None) == []
-    weekend = clean().rename(
-        index={clean().index[20]: clean().index[20] + pd.Timedelta(days=3)}
-    )  # a Saturday
+    weekend = clean().rename(index={clean().index[20]: clean().index[20] + pd.Timedelta(days=3)})  # a Saturday
     texts = [text for _, _, text in found(weekend.sort_index())]
     assert "2024-02-03 is no session of XNYS" in texts
     assert "session 2024-01-31 of XNYS is missing" in texts
-    assert "3 sessions of XLON are missing" in " ".join(
-        text for _, _, text in found(clean(), calendar="XLON")
-    )
+    assert "3 sessions of XLON are missing" in " ".join(text for _, _, text in found(clean(), calendar="XLON"))
     with pytest.raises(ValueError, match=r"calendar='NOWHERE' is unknown: give"):
         found(clean(), calendar="NOWHERE")
 
@@ -254,9 +250,7 @@ def test_warnings_go_with_the_panel_and_look_at_its_window_only(tmp_path: Path) 
 
 def test_an_error_that_validation_cannot_see_stops_a_run(tmp_path: Path) -> None:
     folder = write(tmp_path / "prices", AAA=changed(60, dividend=-3.0))
-    with pytest.raises(
-        ValueError, match=r"^AAA: dividend on 2024-03-28 is negative: correct or remove the rows"
-    ):
+    with pytest.raises(ValueError, match=r"^AAA: dividend on 2024-03-28 is negative: correct or remove the rows"):
         load("csv", "AAA", "2024-01-01", data_dir=folder)
 
 
@@ -293,10 +287,7 @@ def test_check_on_the_sample_market(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_finds_warnings_and_is_content(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(tmp_path / "prices", AAA=changed(60, volume=1200.0), BBB=clean())
     report = tmp_path / "findings.json"
-    assert (
-        check("--source", "csv", "--data-dir", str(folder), "--symbols", "AAA,BBB", "--json", str(report))
-        == 0
-    )
+    assert check("--source", "csv", "--data-dir", str(folder), "--symbols", "AAA,BBB", "--json", str(report)) == 0
     out = capsys.readouterr().out
     assert re.search(r"AAA +volume +warning +1 +volume is 1,200 on 2024-03-28", out)
     assert "2 symbols, 248 bars: 0 errors, 1 warnings." in out

@@ -50,9 +50,7 @@ def test_values_of_the_flag() -> None:
     assert parse_value("borrow_rate", "0.07") == 0.07
     assert parse_value("borrow_rate", " ^IRX + 0.015") == "irx+0.015"
     assert parse_value("cash_rate", "irx-0.005") == "irx-0.005"
-    with pytest.raises(
-        ValueError, match=r"borrow_rate='high' is unreadable: give a number as 0.05, or irx\+0.015"
-    ):
+    with pytest.raises(ValueError, match=r"borrow_rate='high' is unreadable: give a number as 0.05, or irx\+0.015"):
         parse_rate("borrow_rate", "high")
     assert make_config({"borrow_rate": "irx+0.015"})["borrow_rate"] == "irx+0.015"
     with pytest.raises(ValueError, match=r"borrow_rate='high' is of the wrong type"):
@@ -86,9 +84,7 @@ def test_the_panel_brings_the_rates_and_the_account_charges_them(yahoo: Yahoo, t
     assert ours.iloc[-1] != theirs.iloc[-1]
 
 
-def test_stored_as_it_was_written_and_run_again(
-    yahoo: Yahoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stored_as_it_was_written_and_run_again(yahoo: Yahoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in QUICK.items()]
     flags += ["--source", "yahoo", "--borrow-rate", "irx+0.015"]
@@ -113,9 +109,7 @@ def test_a_file_beside_the_prices_comes_before_yahoo(yahoo: Yahoo, tmp_path: Pat
 def test_rates_that_do_not_reach_are_refused_or_said(yahoo: Yahoo, tmp_path: Path) -> None:
     config = make_config(QUICK | {"source": "yahoo", "borrow_rate": "irx+0.015"})
     yahoo.tables["^IRX"] = bill().iloc[20:]
-    with pytest.raises(
-        ValueError, match=r"='irx\+0.015': \^IRX begins on 2024-01-31, the prices on 2024-01-10"
-    ):
+    with pytest.raises(ValueError, match=r"='irx\+0.015': \^IRX begins on 2024-01-31, the prices on 2024-01-10"):
         load_panel(config, Cache(tmp_path / "a"))
     yahoo.tables["^IRX"] = bill().iloc[:80]
     panel = load_panel(config, Cache(tmp_path / "b"))

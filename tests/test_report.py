@@ -199,9 +199,7 @@ class Visit:
         self.said: list[str] = []
         self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        self.page.on(
-            "request", lambda request: self.said.append(request.url) if request.url != path.as_uri() else None
-        )
+        self.page.on("request", lambda request: self.said.append(request.url) if request.url != path.as_uri() else None)
 
         def dismiss(dialog: Any) -> None:
             self.said.append(f"dialog: {dialog.message}")
@@ -237,9 +235,7 @@ def report(result: Backtest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")]
-)
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")])
 def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
     browser: Any, report: Path, width: int, scheme: str
 ) -> None:
@@ -263,9 +259,7 @@ def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
         assert visit.said == []
 
 
-def test_figures_are_those_of_the_summary(
-    browser: Any, report: Path, result: Backtest, tmp_path: Path
-) -> None:
+def test_figures_are_those_of_the_summary(browser: Any, report: Path, result: Backtest, tmp_path: Path) -> None:
     write_json(tmp_path / "summary.json", backtest_summary(result))
     content = json.loads((tmp_path / "summary.json").read_text()) | RUNGS
     with Visit(browser, report) as visit:
@@ -301,9 +295,7 @@ def test_time_axes_are_linked(browser: Any, report: Path) -> None:
         low, high = page.evaluate("document.getElementById('chart-equity').layout.yaxis.range")
         values = page.evaluate("[...document.getElementById('chart-equity').data[0].y].slice(-200)")
         assert 10**low < min(values) and max(values) < 10**high
-        page.evaluate(
-            "document.getElementById('risk').scrollIntoView({behavior: 'instant', block: 'center'})"
-        )
+        page.evaluate("document.getElementById('risk').scrollIntoView({behavior: 'instant', block: 'center'})")
         box = page.locator("#chart-risk .nsewdrag").bounding_box()
         page.mouse.move(box["x"] + 100, box["y"] + 80)
         page.mouse.down()
@@ -325,10 +317,7 @@ def test_legend_hides_a_line_and_theme_and_paper_redraw(browser: Any, report: Pa
         page = visit.ready()
         light = page.evaluate(line)
         page.click("#equity .legend button >> text=base")
-        assert page.evaluate("document.getElementById('chart-equity').data.map((t) => t.visible)") == [
-            False,
-            None,
-        ]
+        assert page.evaluate("document.getElementById('chart-equity').data.map((t) => t.visible)") == [False, None]
         page.emulate_media(color_scheme="dark")
         until(page, f"{line} !== {light!r}")
         assert page.evaluate("document.getElementById('chart-equity').data[0].visible") is False
@@ -351,9 +340,7 @@ def test_all_trades_are_there(browser: Any, report: Path, result: Backtest) -> N
         assert (symbol, float(shares.replace(",", ""))) == (last["symbol"], abs(last["size"]))
         assert float(price.replace(",", "")) == pytest.approx(last["price"], abs=0.006)
         page.click("button[name=older]")
-        page.evaluate(
-            "() => { const b = document.querySelector('[name=older]'); while (!b.disabled) b.click(); }"
-        )
+        page.evaluate("() => { const b = document.querySelector('[name=older]'); while (!b.disabled) b.click(); }")
         assert page.evaluate(row.format("last"))[2] == fills[0]["symbol"]
         page.select_option("select[name=account]", "base")
         page.select_option("select[name=symbol]", "GLD")
@@ -370,10 +357,7 @@ def test_hostile_names_do_nothing(browser: Any, hostile: Backtest, tmp_path: Pat
         page = visit.ready()
         assert page.evaluate("document.scripts.length") == 3
         assert page.evaluate("document.images.length") == 0
-        assert page.locator("#trade-filter [name=symbol] option").all_text_contents() == [
-            "all symbols",
-            *HOSTILE,
-        ]
+        assert page.locator("#trade-filter [name=symbol] option").all_text_contents() == ["all symbols", *HOSTILE]
         assert page.locator("#weights .legend button").all_text_contents() == list(HOSTILE)
         page.evaluate(
             "Plotly.Fx.hover('chart-weights', [0, 1, 2, 3].map((i) => ({curveNumber: i, pointNumber: 5})), 'xy')"
@@ -389,9 +373,7 @@ def test_hostile_names_do_nothing(browser: Any, hostile: Backtest, tmp_path: Pat
 # -- pictures, command line ------------------------------------------------------------------------------------------
 
 
-def test_picture_has_four_panels_and_the_size_of_a_slide(
-    hostile: Backtest, result: Backtest, tmp_path: Path
-) -> None:
+def test_picture_has_four_panels_and_the_size_of_a_slide(hostile: Backtest, result: Backtest, tmp_path: Path) -> None:
     matplotlib = pytest.importorskip("matplotlib")
     before = {k: v for k, v in matplotlib.rcParams.items() if k != "backend"}
     write_picture(tmp_path / "report.png", result)

@@ -73,9 +73,7 @@ BEYOND: list[tuple[type[Rules], str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("rules", "name", "value", "message"), BEYOND, ids=lambda x: str(x)[:20])
-def test_a_value_out_of_bounds_is_named_with_its_cure(
-    rules: type[Rules], name: str, value: Any, message: str
-) -> None:
+def test_a_value_out_of_bounds_is_named_with_its_cure(rules: type[Rules], name: str, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         rules(**{name: value})
     assert caught.value.cure

@@ -46,9 +46,7 @@ def write_bars(folder: Path, symbol: str, text: str | None = None, **changes: An
     (folder / f"{symbol}.csv").write_text(text)
 
 
-def test_the_default_command_writes_the_notebooks_files(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_default_command_writes_the_notebooks_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(QUICK) == 0
     out = capsys.readouterr().out
     assert "Synthetic market" in out
@@ -70,10 +68,7 @@ def test_config_runs_again_and_flags_override_it(folder: Path) -> None:
     assert main([*QUICK, "--csv", "", "--json", "a.json", "--target-vol", "0.2", "--no-whole-shares"]) == 0
     assert main(["--config", "a.json", "--csv", "", "--json", "b.json"]) == 0
     assert Path("a.json").read_bytes() == Path("b.json").read_bytes()
-    assert (
-        main(["--config", "a.json", "--csv", "", "--json", "c.json", "--target-vol", "0.1", "--whole-shares"])
-        == 0
-    )
+    assert main(["--config", "a.json", "--csv", "", "--json", "c.json", "--target-vol", "0.1", "--whole-shares"]) == 0
     changed = json.loads(Path("c.json").read_text())["config"]
     assert (changed["target_vol"], changed["whole_shares"], changed["vol_lookback"]) == (0.1, True, 20)
 
@@ -133,9 +128,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_costs_one_line_and_no_file(
-    folder: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_bad_input_costs_one_line_and_no_file(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     arguments, message = BAD[name]
     write_bars(folder / "prices", "AAA")
     Path(SUMMARY).write_text("old")
@@ -152,10 +145,7 @@ def test_bad_input_costs_one_line_and_no_file(
 BAD_FILES = {
     "empty": ({"text": ""}, r"AAA.csv is empty: give"),
     "header only": ({"text": "date,open,high,low,close,volume\n"}, r"AAA.csv.*no rows"),
-    "no column": (
-        {"text": "date,open,high,low,volume\n2020-01-02,1,1,1,1\n"},
-        r"AAA.csv.*'close' is missing: give",
-    ),
+    "no column": ({"text": "date,open,high,low,volume\n2020-01-02,1,1,1,1\n"}, r"AAA.csv.*'close' is missing: give"),
     "word": ({"close_3": "abc"}, r"AAA.csv, line 5: close 'abc' is not a number: correct"),
     "nan": ({"close_3": ""}, r"AAA.csv, line 5: close '' is not a number"),
     "zero": ({"low_3": "0"}, r"AAA.csv.*low is 0 on 2020-01-07: prices must be above zero"),
@@ -168,9 +158,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_bad_files_are_named_with_place_and_cure(
-    folder: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_bad_files_are_named_with_place_and_cure(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     changes, message = BAD_FILES[name]
     write_bars(folder / "prices", "BBB")
     write_bars(folder / "prices", "AAA", **changes)
@@ -189,11 +177,7 @@ def test_an_unknown_flag_exits_2() -> None:
 
 def test_as_a_program_in_a_pipe(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), *QUICK],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=False,
+        [sys.executable, str(ROOT / "run.py"), *QUICK], capture_output=True, text=True, cwd=folder, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -9,11 +9,7 @@ import exchange_calendars
 import pandas as pd
 import pytest
 
-from riskoverlay.strategies.schedule import (
-    RebalanceSchedule,
-    check_frequency,
-    rebalance_sessions,
-)
+from riskoverlay.strategies.schedule import RebalanceSchedule, check_frequency, rebalance_sessions
 
 
 def day(text: str) -> dt.date:

@@ -26,18 +26,7 @@ PRODUCT = [
 ]
 
 CODE = {"eval", "exec", "compile", "__import__", "execfile"}
-LOADERS = {
-    "pickle",
-    "cPickle",
-    "dill",
-    "cloudpickle",
-    "joblib",
-    "marshal",
-    "shelve",
-    "yaml",
-    "ruamel",
-    "jsonpickle",
-}
+LOADERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "ruamel", "jsonpickle"}
 SHELLS = {"subprocess", "pty", "commands"}
 METHODS = {
     "read_pickle",
@@ -74,9 +63,7 @@ def dangerous(path: Path) -> set[tuple[str, str]]:
             if any(word.arg in ("allow_pickle", "shell") for word in node.keywords):
                 found.add((name, "allow_pickle or shell"))
     return {
-        (file, what)
-        for file, what in found
-        if what in CODE | LOADERS | SHELLS | METHODS | {"allow_pickle or shell"}
+        (file, what) for file, what in found if what in CODE | LOADERS | SHELLS | METHODS | {"allow_pickle or shell"}
     }
 
 
@@ -94,9 +81,7 @@ def test_nothing_that_is_read_is_run_or_unpickled() -> None:
         ("os.system(x)", "system"),
     ],
 )  # fmt: skip
-def test_the_scan_sees_what_it_should(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, what: str
-) -> None:
+def test_the_scan_sees_what_it_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, what: str) -> None:
     monkeypatch.setattr("test_security.ROOT", tmp_path)
     (tmp_path / "x.py").write_text(code)
     assert dangerous(tmp_path / "x.py") == {("x.py", what)}

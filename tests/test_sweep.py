@@ -159,9 +159,7 @@ def test_bad_input_costs_one_line(
 # -- where it is run, and how often it is stopped ----------------------------------------------------------------------
 
 
-def test_a_try_is_the_run_with_its_parameters(
-    panel: Panel, config: Config, dimensions: list[Dimension]
-) -> None:
+def test_a_try_is_the_run_with_its_parameters(panel: Panel, config: Config, dimensions: list[Dimension]) -> None:
     result = sweep(panel, config, dimensions)
     assert [one.params for one in result.tries] == grid(dimensions)
     one = result.tries[4]
@@ -169,9 +167,7 @@ def test_a_try_is_the_run_with_its_parameters(
     assert len({one.returns.tobytes() for one in result.tries}) == 6
 
 
-def test_one_process_two_and_a_cluster_agree(
-    panel: Panel, config: Config, dimensions: list[Dimension]
-) -> None:
+def test_one_process_two_and_a_cluster_agree(panel: Panel, config: Config, dimensions: list[Dimension]) -> None:
     distributed = pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
     one = content(sweep(panel, config, dimensions))
     assert content(sweep(panel, config, dimensions, workers=2)) == one
@@ -188,9 +184,7 @@ def test_a_cluster_that_is_not_there_costs_one_line(
     pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
 
     monkeypatch.setattr(dask_workers, "CONNECT_SECONDS", 0.3)
-    with pytest.raises(
-        ValueError, match=r"dask='tcp://127.0.0.1:9' does not answer .*: start `dask scheduler`"
-    ):
+    with pytest.raises(ValueError, match=r"dask='tcp://127.0.0.1:9' does not answer .*: start `dask scheduler`"):
         sweep(panel, config, dimensions, dask="tcp://127.0.0.1:9")
 
 
@@ -226,9 +220,7 @@ def test_stopped_and_called_again_it_goes_on(
         return real(*arguments)
 
     monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", interrupted)
-    with pytest.raises(
-        KeyboardInterrupt, match=r"interrupted after 4 of 6 tries: they are kept in .*sweep\.db"
-    ):
+    with pytest.raises(KeyboardInterrupt, match=r"interrupted after 4 of 6 tries: they are kept in .*sweep\.db"):
         sweep(panel, config, dimensions, storage=str(storage))
     assert stored(storage) == [(k, "COMPLETE") for k in range(4)]
 
@@ -262,9 +254,7 @@ def test_a_sweep_is_bound_to_its_prices_and_flags(panel: Panel, config: Config, 
     ):
         with pytest.raises(ValueError, match=rf"sweep.db holds a sweep {message}: give the flags"):
             sweep(other, {**config, **flags}, values, storage=storage, **more)
-    with pytest.raises(
-        ValueError, match=r"with grid=.*: give the flags it was begun with, another --storage"
-    ):
+    with pytest.raises(ValueError, match=r"with grid=.*: give the flags it was begun with, another --storage"):
         sweep(panel, config, [parse_dimension("target_vol=0.1,0.3")], storage=storage)
     sweep(panel, {**config, "lev_max": 1.5}, values, storage=storage, study="other")
     sweep(panel, {**config, "target_vol": 0.5}, values, storage=storage)  # it is tried, so it is not a flag
@@ -342,9 +332,7 @@ def test_a_search_does_not_depend_on_where_it_was_stopped(
 
 
 def test_numbers_are_ranges_to_optuna_and_words_are_not() -> None:
-    found = distributions(
-        [parse_dimension(x) for x in ("vol_lookback=5,9", "target_vol=0.1,0.3", "drift=hold,daily")]
-    )
+    found = distributions([parse_dimension(x) for x in ("vol_lookback=5,9", "target_vol=0.1,0.3", "drift=hold,daily")])
     assert [type(d).__name__[:-12] for d in found.values()] == ["Int", "Float", "Categorical"]
     assert (found["vol_lookback"].low, found["vol_lookback"].high) == (5, 9)
 
@@ -432,9 +420,7 @@ posix = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on
 
 @posix
 @pytest.mark.long
-def test_killed_worker_and_killed_whole_nothing_is_lost_or_done_twice(
-    tmp_path: Path, undisturbed: list[Any]
-) -> None:
+def test_killed_worker_and_killed_whole_nothing_is_lost_or_done_twice(tmp_path: Path, undisturbed: list[Any]) -> None:
     process = kill_workers(tmp_path, iter([1.1]))
     wait_for(3, tmp_path, process)  # it went on without the worker
     assert finished(tmp_path / "sweep.db") >= 3
@@ -503,10 +489,7 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
     assert judged.intervals["dynamic"]["sharpe"].estimate == pytest.approx(max(sharpes))
 
     words = "\n".join(in_words(judged))
-    assert (
-        f"Of 6 tries, luck alone would give a Sharpe of {judged.luck:.2f}; yours is {max(sharpes):.2f}."
-        in words
-    )
+    assert f"Of 6 tries, luck alone would give a Sharpe of {judged.luck:.2f}; yours is {max(sharpes):.2f}." in words
     assert "6 of 12 tries failed" in words
     assert "lev_min=5.0 is above lev_max=2.0" in words
     assert "synthetic" in words

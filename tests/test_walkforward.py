@@ -64,9 +64,7 @@ def test_windows_follow_one_another_and_the_last_may_be_short() -> None:
 
 
 def test_windows_say_what_is_wrong() -> None:
-    with pytest.raises(
-        ValueError, match=r"train=15 months leave nothing to trade from 2020-01-15 .*: give fewer"
-    ):
+    with pytest.raises(ValueError, match=r"train=15 months leave nothing to trade from 2020-01-15 .*: give fewer"):
         spans(train=15, test=1)
     with pytest.raises(ValueError, match=r"test=0 is not a number of months: give"):
         spans(train=3, test=0)
@@ -107,9 +105,7 @@ def test_a_plan_of_one_is_the_backtest(panel: Panel, config: Config) -> None:
 def test_a_change_to_the_same_changes_nothing(panel: Panel, config: Config) -> None:
     config = {**config, "rebalance_freq": "2ME"}  # periods go on counting
     plain = trade_plan(panel, config, [(panel.sessions[0], {})])
-    again = trade_plan(
-        panel, config, [(panel.sessions[0], {}), (panel.sessions[150], {}), (panel.sessions[201], {})]
-    )
+    again = trade_plan(panel, config, [(panel.sessions[0], {}), (panel.sessions[150], {}), (panel.sessions[201], {})])
     assert np.array_equal(again.returns, plain.returns)
 
 
@@ -120,9 +116,7 @@ def test_a_change_to_the_same_changes_nothing(panel: Panel, config: Config) -> N
         {"rebalance_freq": "W-FRI"}, {"alpha_minvar": 1.0}, {"lev_max": 0.5}, {"shrinkage": "ledoit_wolf"},
     ],
 )  # fmt: skip
-def test_a_change_acts_from_its_close_on_and_not_before(
-    panel: Panel, config: Config, change: dict[str, Any]
-) -> None:
+def test_a_change_acts_from_its_close_on_and_not_before(panel: Panel, config: Config, change: dict[str, Any]) -> None:
     day = panel.sessions[271]  # 2011-01-31: a rebalance session
     plain = trade_plan(panel, config, [(panel.sessions[0], {})]).returns
     changed = trade_plan(panel, config, [(panel.sessions[0], {}), (day, change)]).returns
@@ -130,9 +124,7 @@ def test_a_change_acts_from_its_close_on_and_not_before(
     assert not np.array_equal(changed[day:], plain[day:])
 
 
-def test_after_the_change_weights_and_volatility_are_those_of_the_new_parameters(
-    panel: Panel, config: Config
-) -> None:
+def test_after_the_change_weights_and_volatility_are_those_of_the_new_parameters(panel: Panel, config: Config) -> None:
     """Where drift, band and rounding are taken away, an account forgets which parameters it had before."""
     free = {**config, "drift": "daily", "lev_band": 0.0, "whole_shares": False, "execution": "close",
             "commission_bps": 0.0, "slippage_bps": 0.0, "borrow_rate": 0.0, "dd_min_scale": 1.0}  # fmt: skip
@@ -164,10 +156,7 @@ def walk(panel: Panel, config: Config) -> Walk:
 
 def test_pieces_are_joined_through_one_account(panel: Panel, config: Config, walk: Walk) -> None:
     sessions = walk.sweep.sessions
-    plan = [
-        (sessions[w.begin - 1], walk.sweep.good[c].params)
-        for w, c in zip(walk.windows, walk.choices, strict=True)
-    ]
+    plan = [(sessions[w.begin - 1], walk.sweep.good[c].params) for w, c in zip(walk.windows, walk.choices, strict=True)]
     account = trade_plan(panel, config, plan)
     assert np.array_equal(walk.account.returns, account.returns)
     assert walk.account.returns.index.equals(sessions[walk.windows[0].begin :])
@@ -185,9 +174,7 @@ def test_legs_are_on_the_same_sessions(panel: Panel, config: Config, walk: Walk)
     assert legs["unchosen"] == summary(simulate(panel, config).returns[-m:])
 
 
-def test_later_prices_cannot_change_earlier_choices_or_returns(
-    panel: Panel, config: Config, walk: Walk
-) -> None:
+def test_later_prices_cannot_change_earlier_choices_or_returns(panel: Panel, config: Config, walk: Walk) -> None:
     begin = walk.windows[1].begin
     day = walk.sweep.sessions[begin]  # everything from the first session of the second window on
     draw = np.random.default_rng(1)
@@ -195,9 +182,7 @@ def test_later_prices_cannot_change_earlier_choices_or_returns(
     for symbol, bars in panel.frames.items():
         later = bars.index >= day
         factor = np.where(later, np.exp(np.cumsum(0.02 * later * draw.standard_normal(len(bars)))), 1.0)
-        frames[symbol] = bars.assign(
-            **{name: bars[name] * factor for name in ("open", "high", "low", "close")}
-        )
+        frames[symbol] = bars.assign(**{name: bars[name] * factor for name in ("open", "high", "low", "close")})
     other = walkforward(replace(panel, frames=frames), config, walk.sweep.dimensions, train=9, test=4)
     assert other.choices[:2] == walk.choices[:2]
     before = begin - walk.windows[0].begin
@@ -206,9 +191,7 @@ def test_later_prices_cannot_change_earlier_choices_or_returns(
 
 
 def test_only_decisions_can_be_chosen(panel: Panel, config: Config) -> None:
-    with pytest.raises(
-        ValueError, match=r"grid='borrow_rate=0.01,0.02': borrow_rate is no decision .*: give"
-    ):
+    with pytest.raises(ValueError, match=r"grid='borrow_rate=0.01,0.02': borrow_rate is no decision .*: give"):
         walkforward(panel, config, [parse_dimension("borrow_rate=0.01,0.02")])
 
 
@@ -218,9 +201,7 @@ def test_it_shares_the_tries_of_a_sweep(panel: Panel, config: Config, walk: Walk
     storage = f"{tmp_path}/s.db"
     sweep(panel, config, walk.sweep.dimensions, storage=storage)
     told: list[int] = []
-    again = walkforward(
-        panel, config, walk.sweep.dimensions, train=9, test=4, storage=storage, advance=told.append
-    )
+    again = walkforward(panel, config, walk.sweep.dimensions, train=9, test=4, storage=storage, advance=told.append)
     assert told == [4]
     assert np.array_equal(again.account.returns, walk.account.returns)
 

@@ -124,9 +124,7 @@ def test_five_hundred_assets_take_no_more_than_seven_steps() -> None:
 
 
 def test_max_iter_is_obeyed_and_the_error_gives_count_and_residual() -> None:
-    with pytest.raises(
-        RuntimeError, match=r"not converged after 1 steps, risk shares are off by 0\.\d+: raise"
-    ):
+    with pytest.raises(RuntimeError, match=r"not converged after 1 steps, risk shares are off by 0\.\d+: raise"):
         risk_parity(PAPER, max_iter=1)
     risk_parity(PAPER, max_iter=7)
 
@@ -158,12 +156,7 @@ def test_portfolios_without_risk_are_refused() -> None:
 def test_the_notebook_cycles_between_two_points() -> None:
     cov = covariance([2.0, 3.0])
     high = 9 / 13  # w ∝ 1/(w σ²) from (.5, .5)
-    for max_iter, expected in [
-        (0, [0.5, 0.5]),
-        (1, [high, 1 - high]),
-        (2, [0.5, 0.5]),
-        (1001, [high, 1 - high]),
-    ]:
+    for max_iter, expected in [(0, [0.5, 0.5]), (1, [high, 1 - high]), (2, [0.5, 0.5]), (1001, [high, 1 - high])]:
         np.testing.assert_allclose(risk_parity_notebook(cov, max_iter=max_iter), expected, atol=1e-6)
     np.testing.assert_allclose(risk_parity_notebook(cov), [0.5, 0.5], atol=1e-6)
     assert np.abs(risk_contributions(risk_parity_notebook(cov), cov) - 0.5).max() > 0.19
@@ -272,9 +265,7 @@ def test_minimum_variance_of_singular_matrices() -> None:
 # What they share
 
 
-@pytest.mark.parametrize(
-    "solve", [risk_parity, risk_parity_notebook, minimum_variance, minimum_variance_clipped]
-)
+@pytest.mark.parametrize("solve", [risk_parity, risk_parity_notebook, minimum_variance, minimum_variance_clipped])
 def test_one_asset_and_bad_covariances(solve: Any) -> None:
     np.testing.assert_array_equal(solve([[0.04]]), [1.0])
     for cov, message in [

@@ -69,9 +69,7 @@ def test_rows_are_loaded_in_bulk(sample: Panel, monkeypatch: pytest.MonkeyPatch)
     assert rows["loaded"] == (len(sample.sessions) + 1) * len(sample.symbols)
 
 
-def test_weights_are_computed_on_rebalance_sessions_only(
-    sample: Panel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_are_computed_on_rebalance_sessions_only(sample: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
 
     def counted(returns: Any, *rules: Any) -> Any:

@@ -93,10 +93,7 @@ def test_workers_that_die_again_and_again_are_given_up() -> None:
 
 
 def test_an_error_ends_the_others_at_once() -> None:
-    with (
-        pytest.raises(InputError, match="job=1 is no job: give another"),
-        open_workers(fails, None, 2) as pool,
-    ):
+    with pytest.raises(InputError, match="job=1 is no job: give another"), open_workers(fails, None, 2) as pool:
         list(pool.perform({0: 0, 1: 1}))
     assert not multiprocessing.active_children()  # though the other job takes a minute
 
@@ -142,10 +139,7 @@ def wait_for(what: Callable[[], Any], seconds: float) -> Any:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to look for processes in")
 @pytest.mark.parametrize("command", ["ladder", "audit", "sweep"])
 def test_no_child_outlives_a_killed_parent(command: str, tmp_path: Path) -> None:
-    more = {
-        "sweep": ["--grid", "target_vol=0.05:0.30:0.01"],
-        "audit": ["--end", "2011-12-31", "--cuts", "400"],
-    }
+    more = {"sweep": ["--grid", "target_vol=0.05:0.30:0.01"], "audit": ["--end", "2011-12-31", "--cuts", "400"]}
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "run.py"), command, "--workers", "2", *more.get(command, [])],
         cwd=tmp_path,

@@ -53,9 +53,7 @@ def test_values_are_the_served_ones_adjusted(yahoo: Yahoo) -> None:
     frames = read_yahoo("SPY,TLT,GLD")
     assert list(frames) == ["SPY", "TLT", "GLD"]
     for symbol, frame in frames.items():
-        pd.testing.assert_frame_equal(
-            frame, by_hand(yahoo.tables[symbol]), check_exact=True, check_freq=False
-        )
+        pd.testing.assert_frame_equal(frame, by_hand(yahoo.tables[symbol]), check_exact=True, check_freq=False)
     ratio = frames["SPY"]["close"] / yahoo.tables["SPY"]["close"]
     assert ratio.iloc[-1] == 1.0
     assert ratio.iloc[0] < 0.97
@@ -115,19 +113,12 @@ def test_nothing_is_printed(yahoo: Yahoo, capfd: pytest.CaptureFixture[str]) -> 
     ("symbol", "zone", "last", "close"),
     [
         ("SPY", "America/New_York", "2024-06-28", "2024-06-28 20:00"),
-        (
-            "SPY",
-            "America/New_York",
-            "2024-07-03",
-            "2024-07-03 17:00",
-        ),  # closes early, the day before a holiday
+        ("SPY", "America/New_York", "2024-07-03", "2024-07-03 17:00"),  # closes early, the day before a holiday
         ("7203.T", "Asia/Tokyo", "2024-06-28", "2024-06-28 06:00"),
         ("EURUSD=X", "Europe/London", "2024-06-28", "2024-06-29 00:00"),
     ],
 )
-def test_a_bar_counts_once_its_session_is_over(
-    yahoo: Yahoo, symbol: str, zone: str, last: str, close: str
-) -> None:
+def test_a_bar_counts_once_its_session_is_over(yahoo: Yahoo, symbol: str, zone: str, last: str, close: str) -> None:
     yahoo.tables[symbol] = bars(last=last)
     yahoo.timezones[symbol] = zone
     over = pd.Timestamp(close, tz="UTC")
@@ -170,28 +161,20 @@ def test_a_passing_fault_is_waited_out(yahoo: Yahoo, fault: str) -> None:
     assert yahoo.asked().count("GLD") == 1 or fault == "429"  # only what failed is asked for again
 
 
-@pytest.mark.parametrize(
-    "fault", [fault for fault in PASSING if fault != "429"]
-)  # that is everybody's: see below
+@pytest.mark.parametrize("fault", [fault for fault in PASSING if fault != "429"])  # that is everybody's: see below
 def test_attempts_are_bounded_and_the_symbol_is_named(yahoo: Yahoo, fault: str) -> None:
     yahoo.always["SPY"] = fault
     waits: list[float] = []
-    fetched, faults = fetch_yahoo(
-        ["GLD", "SPY"], timeout=0.3, waits=(1.0, 3.0, 9.0), sleep=waits.append, now=AFTER
-    )
+    fetched, faults = fetch_yahoo(["GLD", "SPY"], timeout=0.3, waits=(1.0, 3.0, 9.0), sleep=waits.append, now=AFTER)
     assert list(fetched) == ["GLD"]
     assert waits == [1.0, 3.0, 9.0]
-    assert re.search(
-        rf"no bars of SPY \({PASSING[fault]}.*\): .*(try again|check the network)", str(refusal(faults))
-    )
+    assert re.search(rf"no bars of SPY \({PASSING[fault]}.*\): .*(try again|check the network)", str(refusal(faults)))
 
 
 def test_where_everything_stalls_the_wait_is_short(yahoo: Yahoo) -> None:
     yahoo.always = dict.fromkeys(yahoo.tables, "stall")
     waits: list[float] = []
-    _, faults = fetch_yahoo(
-        ["SPY", "TLT", "GLD"], timeout=0.2, waits=(1.0, 3.0), sleep=waits.append, now=AFTER
-    )
+    _, faults = fetch_yahoo(["SPY", "TLT", "GLD"], timeout=0.2, waits=(1.0, 3.0), sleep=waits.append, now=AFTER)
     assert waits == [1.0]
     assert len(yahoo.charts) <= 4  # two symbols an attempt, not each for its own timeout
     assert "SPY, TLT, GLD (no answer in 0.2 seconds): check the network" in str(refusal(faults))
@@ -199,9 +182,7 @@ def test_where_everything_stalls_the_wait_is_short(yahoo: Yahoo) -> None:
 
 def test_too_many_requests_for_one_spares_the_others(yahoo: Yahoo) -> None:
     yahoo.always = dict.fromkeys(yahoo.tables, "429")
-    with pytest.raises(
-        ValueError, match=r"SPY, TLT, GLD \(HTTP 429, too many requests\): try again later"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"SPY, TLT, GLD \(HTTP 429, too many requests\): try again later") as caught:
         read_yahoo("SPY,TLT,GLD")
     assert str(caught.value).count("\n") == 0
     assert len(yahoo.charts) == 4 * 2  # the first symbol, twice an attempt
@@ -212,9 +193,7 @@ def test_no_network(yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     _, faults = fetch_yahoo(["SPY", "TLT"], sleep=waits.append)
     assert len(waits) == 1
-    assert re.search(
-        r"SPY, TLT \(no connection: .*\): check the network, or use offline", str(refusal(faults))
-    )
+    assert re.search(r"SPY, TLT \(no connection: .*\): check the network, or use offline", str(refusal(faults)))
 
 
 def test_one_bad_symbol_among_eight_is_named(yahoo: Yahoo) -> None:
@@ -255,9 +234,7 @@ def test_rows_without_a_close_are_no_bars_and_other_holes_are_refused(yahoo: Yah
 
 
 @pytest.mark.parametrize(("field", "side"), [("open", "high"), ("close", "low")])
-def test_the_range_is_widened_a_little_or_refused(
-    yahoo: Yahoo, tmp_path: Path, field: str, side: str
-) -> None:
+def test_the_range_is_widened_a_little_or_refused(yahoo: Yahoo, tmp_path: Path, field: str, side: str) -> None:
     table = yahoo.tables["GLD"]
     day = table.index[40]
     sign = 1.0 if side == "high" else -1.0
@@ -296,10 +273,7 @@ def test_backtest_on_yahoo_is_the_backtest_on_the_same_prices_as_csv(
     flags = ["--symbols", "SPY,TLT,GLD", *QUICK]
     real = ["--source", "yahoo", "--cache-dir", "cache", *flags]
     assert main([*real, "--csv", "y.csv", "--json", "y.json"]) == 0
-    assert (
-        main(["--source", "csv", "--data-dir", str(folder), *flags, "--csv", "c.csv", "--json", "c.json"])
-        == 0
-    )
+    assert main(["--source", "csv", "--data-dir", str(folder), *flags, "--csv", "c.csv", "--json", "c.json"]) == 0
     yahoos, files = (json.loads(Path(name).read_text()) for name in ("y.json", "c.json"))
     assert yahoos["data"]["sha256"] == files["data"]["sha256"]
     assert yahoos["base"] == files["base"]
@@ -311,9 +285,7 @@ def test_backtest_on_yahoo_is_the_backtest_on_the_same_prices_as_csv(
     assert main([*real, "--offline", "--csv", "", "--json", "o.json"]) == 0
     assert yahoo.charts == []
     again = json.loads(Path("o.json").read_text())
-    assert again["data"]["warnings"][0].startswith(
-        "offline: prices are from the cache: SPY, TLT, GLD up to 2024-06-28"
-    )
+    assert again["data"]["warnings"][0].startswith("offline: prices are from the cache: SPY, TLT, GLD up to 2024-06-28")
     assert again["base"] == yahoos["base"]
 
 
@@ -323,9 +295,7 @@ def test_as_a_program_with_cookie_and_crumb(yahoo: Yahoo, tmp_path: Path) -> Non
         capture_output=True, text=True, check=False, cwd=tmp_path, env=os.environ | {"HOME": str(tmp_path)},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"SPY +2024-01-02 +2024-06-28 +124 +0 +20\d\d-\d\d-\d\d \d\d:\d\d +0 h", done.stdout), (
-        done.stdout
-    )
+    assert re.search(r"SPY +2024-01-02 +2024-06-28 +124 +0 +20\d\d-\d\d-\d\d \d\d:\d\d +0 h", done.stdout), done.stdout
     assert yahoo.paths["/v1/test/getcrumb"] >= 1
     assert set(yahoo.crumbs) == {CRUMB}
     assert {path.name for path in tmp_path.iterdir()} == {"cache"}

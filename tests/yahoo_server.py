@@ -25,9 +25,7 @@ STALL = 30.0
 """Seconds a stalled answer takes: longer than any timeout that a test sets."""
 
 
-def bars(
-    first: str = "2024-01-02", last: str = "2024-06-28", seed: int = 1, price: float = 100.0
-) -> pd.DataFrame:
+def bars(first: str = "2024-01-02", last: str = "2024-06-28", seed: int = 1, price: float = 100.0) -> pd.DataFrame:
     """Raw bars on XNYS sessions as Yahoo would serve them: open high low close volume adj_close dividend split."""
     sessions = exchange_calendars.get_calendar("XNYS", start="2020-01-01", end="2027-12-31").sessions
     sessions = sessions[(sessions >= first) & (sessions <= last)]
@@ -156,15 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.yahoo.paths[parts.path] += 1
         if parts.path == "/v1/test/getcrumb":
             if COOKIE not in self.headers.get("Cookie", ""):
-                self._send(
-                    401, b'{"finance":{"error":{"code":"Unauthorized","description":"Invalid Cookie"}}}'
-                )
+                self._send(401, b'{"finance":{"error":{"code":"Unauthorized","description":"Invalid Cookie"}}}')
             else:
                 self._send(200, CRUMB.encode(), "text/plain")
         elif parts.path == "/consent":
-            self._send(
-                200, b'<form><input name="csrfToken" value="t"><input name="sessionId" value="s"></form>'
-            )
+            self._send(200, b'<form><input name="csrfToken" value="t"><input name="sessionId" value="s"></form>')
         elif parts.path.startswith("/v8/finance/chart/"):
             self._chart(unquote(parts.path.rsplit("/", 1)[1]), parts.query)
         else:  # the address from which the cookie comes answers 404, as fc.yahoo.com does
@@ -185,9 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
             fault = fault or "404"
         if fault is None:
             if query.get("crumb") not in (None, CRUMB):
-                self._send(
-                    401, b'{"finance":{"error":{"code":"Unauthorized","description":"Invalid Crumb"}}}'
-                )
+                self._send(401, b'{"finance":{"error":{"code":"Unauthorized","description":"Invalid Crumb"}}}')
                 return
             self._json(self.yahoo.chart(symbol, query))
         elif fault == "404":
@@ -204,12 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             meta = {"currency": "USD", "symbol": symbol, "instrumentType": "EQUITY", "validRanges": ["1d", "max"],
                     "exchangeTimezoneName": "America/New_York", "regularMarketTime": 1}  # fmt: skip
             self._json(
-                {
-                    "chart": {
-                        "result": [{"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}}],
-                        "error": None,
-                    }
-                }
+                {"chart": {"result": [{"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}}], "error": None}}
             )
         elif fault == "nothing":
             self._json({"chart": {"result": [], "error": None}})
@@ -227,9 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, content: Any, status: int = 200) -> None:
         self._send(status, json.dumps(content).encode())
 
-    def _send(
-        self, status: int, body: bytes, kind: str = "application/json", length: int | None = None
-    ) -> None:
+    def _send(self, status: int, body: bytes, kind: str = "application/json", length: int | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body) if length is None else length))
@@ -258,9 +243,7 @@ def serve(tables: dict[str, pd.DataFrame]) -> Iterator[Yahoo]:
 
 
 @contextmanager
-def in_place_of_yahoo(
-    tables: dict[str, pd.DataFrame], patch: pytest.MonkeyPatch, folder: Path
-) -> Iterator[Yahoo]:
+def in_place_of_yahoo(tables: dict[str, pd.DataFrame], patch: pytest.MonkeyPatch, folder: Path) -> Iterator[Yahoo]:
     """A running server to which yfinance goes, with its own small caches in `folder`, and no seconds waited."""
     from riskoverlay.feeds import cache, yahoo
 

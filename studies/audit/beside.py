@@ -1,7 +1,5 @@
 """What is looked for beside the cuts: crashes, runs that do not repeat, modes of Cerebro, and where the bars start."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -35,10 +33,7 @@ def repeat(auditor: Auditor) -> list[Dependence]:
 
 def modes(auditor: Auditor) -> list[Dependence]:
     """Whether Cerebro's modes do the same."""
-    for name, mode in (
-        ("runonce=False", {"runonce": False}),
-        ("preload=False", {"runonce": False, "preload": False}),
-    ):
+    for name, mode in (("runonce=False", {"runonce": False}), ("preload=False", {"runonce": False, "preload": False})):
         found = difference(
             auditor.base, record(auditor.setup, auditor.panel, auditor.feeds, **mode), tolerance=TOLERANCE
         )
@@ -52,9 +47,7 @@ def warm_up(auditor: Auditor) -> list[Dependence]:
     n = len(auditor.days)
     tail = n // 3
     for start in (1, n // 3):
-        late = record(
-            auditor.setup, auditor.panel.between(auditor.panel.sessions[start], None), auditor.feeds
-        )
+        late = record(auditor.setup, auditor.panel.between(auditor.panel.sessions[start], None), auditor.feeds)
         if late.error is not None or auditor.base.error is not None:
             continue
         found = _indicators(auditor, late, tail) or _weights(auditor, late, tail)

@@ -1,7 +1,5 @@
 """What the audit looks at: our own strategy with a config, or a strategy, sizer and analyzers from files."""
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import re
@@ -95,9 +93,7 @@ class FromFile:
             ]  # fmt: skip
             there = f"one of {', '.join(known)}" if known else f"a file with a class of bt.{base.__name__}"
             what = "is no" if found is not None else "has no"
-            raise InputError(
-                f"{self.path}: {self.name} {what} {base.__name__.lower()} there", f"give {there}"
-            )
+            raise InputError(f"{self.path}: {self.name} {what} {base.__name__.lower()} there", f"give {there}")
         known = list(found.params._getkeys())  # type: ignore[attr-defined]
         for name, value in self.arguments:
             if name not in known:  # backtrader says nothing where there is no `__init__` to say it
@@ -162,9 +158,7 @@ def parse_reference(text: str) -> FromFile:
     """
     shape = re.fullmatch(r"(?P<path>.+?\.py):(?P<name>[^\W\d]\w*)(?::(?P<arguments>.*))?", text, re.DOTALL)
     if shape is None:
-        raise InputError(
-            f"{text!r} does not name a class", "give FILE.py:Class or FILE.py:Class:name=value,..."
-        )
+        raise InputError(f"{text!r} does not name a class", "give FILE.py:Class or FILE.py:Class:name=value,...")
     path = shape["path"]
     if not Path(path).is_file():
         raise MissingFileError(f"{path} does not exist", "give a Python file")
@@ -172,9 +166,7 @@ def parse_reference(text: str) -> FromFile:
 
 
 def _arguments(text: str) -> tuple[tuple[str, Any], ...]:
-    wrong = InputError(
-        f"arguments {text!r} are not readable", "give name=value,... with numbers or quoted text"
-    )
+    wrong = InputError(f"arguments {text!r} are not readable", "give name=value,... with numbers or quoted text")
     try:
         call = ast.parse(f"dict({text}\n)", mode="eval").body
         if not isinstance(call, ast.Call) or call.args or not isinstance(call.func, ast.Name):

@@ -1,7 +1,5 @@
 """Changed bars: a panel whose bars after a session did not happen, or happened otherwise."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

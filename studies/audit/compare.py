@@ -1,7 +1,5 @@
 """Where two tapes part."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -169,8 +167,6 @@ def _late_difference(one: Tape, two: Tape, until: float, tolerance: float) -> Di
         if (a is None and number in one.refused) or (b is None and number in two.refused):
             continue
         if a is None or b is None or values_differ(a, b, tolerance):
-            texts = [
-                "nothing" if fill is None else f"filled {fill[3]:g} at {fill[4]:.10g}" for fill in (a, b)
-            ]
+            texts = ["nothing" if fill is None else f"filled {fill[3]:g} at {fill[4]:.10g}" for fill in (a, b)]
             found.append(Difference(known[0], "fill", known[1], known[2], texts[0], texts[1]))
     return min(found, key=lambda each: each.day, default=None)

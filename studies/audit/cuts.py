@@ -1,7 +1,5 @@
 """Cut after a session, change the bars that come, and compare what was done by then."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,9 +73,7 @@ class Auditor:
         if count >= most:
             return list(range(most))
         numbers = {int(day): at for at, day in enumerate(self.days)}
-        ordered = sorted(
-            {numbers[int(event.day)] for event in self.base.orders() if int(event.day) in numbers}
-        )
+        ordered = sorted({numbers[int(event.day)] for event in self.base.orders() if int(event.day) in numbers})
         wanted: list[int] = []
         for some, steps in ((self._before_made_up_bars(), (0,)), (ordered, (0, -1, 1))):
             if some:
@@ -97,9 +93,7 @@ class Auditor:
         before = set()
         for feed, bars in self.base.bars.items():
             closes = (
-                dict(zip(self.days, self.panel.frames[feed]["close"], strict=True))
-                if feed in self.panel.frames
-                else {}
+                dict(zip(self.days, self.panel.frames[feed]["close"], strict=True)) if feed in self.panel.frames else {}
             )
             for day, close in zip(bars[:, 0], bars[:, LINES.index("close")], strict=True):
                 if closes.get(day) != close:
@@ -178,20 +172,13 @@ class Auditor:
         -------
         Difference or None
         """
-        tape = record(
-            self.setup, changed_inside(self.panel, at, change, close=close), self.feeds, self.days[at + 1]
-        )
+        tape = record(self.setup, changed_inside(self.panel, at, change, close=close), self.feeds, self.days[at + 1])
         early = difference(without_bars(self.base), without_bars(tape), self.days[at], TOLERANCE, late=False)
         if early is not None:
             return early
-        today = [
-            [event for event in run.events if int(event.day) == int(self.days[at])]
-            for run in (self.base, tape)
-        ]
+        today = [[event for event in run.events if int(event.day) == int(self.days[at])] for run in (self.base, tape)]
         if close:
-            one, two = (
-                [event for event in events if event.kind in ("notice", "account")] for events in today
-            )
+            one, two = ([event for event in events if event.kind in ("notice", "account")] for events in today)
             if first_apart(one, two, tolerance=TOLERANCE) is not None:
                 return None  # orders of before were filled inside this bar: what follows rightly differs
         when = "close" if close else "open"
@@ -230,12 +217,9 @@ class Auditor:
             return numbers.get(min(finding.date for finding in (*ahead, *found)), 0)
 
         clean = max(
-            (numbers[cut.date] for cut in done if cut.finding is None and numbers[cut.date] < first()),
-            default=-1,
+            (numbers[cut.date] for cut in done if cut.finding is None and numbers[cut.date] < first()), default=-1
         )
-        ordered = sorted(
-            {numbers[d] for d in map(self.day_date, (e.day for e in self.base.orders())) if d in numbers}
-        )
+        ordered = sorted({numbers[d] for d in map(self.day_date, (e.day for e in self.base.orders())) if d in numbers})
         low, candidates = 0, [at for at in ordered if at < first()]
         high = len(candidates)
         while low < high and budget > 0:

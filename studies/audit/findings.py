@@ -1,7 +1,5 @@
 """What an audit finds."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any

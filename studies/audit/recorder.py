@@ -1,7 +1,5 @@
 """How a run is put on tape."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Callable
@@ -74,9 +72,7 @@ class _Recorder(bt.Cerebro):
     def number(self, order: Any) -> int:
         return self.numbers.setdefault(order.ref, len(self.numbers) + 1)
 
-    def write(
-        self, kind: str, strategy: str, data: Any, values: tuple[Value, ...], same_bar: bool = False
-    ) -> None:
+    def write(self, kind: str, strategy: str, data: Any, values: tuple[Value, ...], same_bar: bool = False) -> None:
         feed = "" if data is None else str(data._name)
         when = "open" if self.open_phase else "close"
         day = self.day() if self.open_phase else self.now
@@ -128,9 +124,7 @@ class _Recorder(bt.Cerebro):
             weights = getattr(strategy, "base_weights", None)
             if weights is not None and weights is not self.weights.get(id(strategy)):
                 self.weights[id(strategy)] = weights
-                self.write(
-                    "weights", self.name_of(strategy), None, tuple(float(weight) for weight in weights)
-                )
+                self.write("weights", self.name_of(strategy), None, tuple(float(weight) for weight in weights))
 
     def _runonce(self, runstrats: list[Any]) -> None:
         super()._runonce(runstrats)
@@ -149,13 +143,7 @@ class _Recorder(bt.Cerebro):
         raise _Stop  # what analyzers make of a run in their `stop` decides nothing any more
 
 
-def record(
-    setup: Setup,
-    panel: Panel,
-    feeds: Feeds,
-    until: float = math.inf,
-    **mode: Any,
-) -> Tape:
+def record(setup: Setup, panel: Panel, feeds: Feeds, until: float = math.inf, **mode: Any) -> Tape:
     """Run, and write down what happened in the sessions before `until`.
 
     Parameters

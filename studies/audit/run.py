@@ -1,7 +1,5 @@
 """The look-ahead audit: does a strategy decide the same when the future is another?"""
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -134,8 +132,7 @@ def _raise_what_no_audit_is_about(base: Tape, files: tuple[str, ...] | None) -> 
         first = (str(error).splitlines() or [""])[0]
         where = f"{', '.join(Path(file).name for file in files)}: " if files else ""
         raise StrategyError(
-            f"{where}the run does not start ({type(error).__name__}: {first})",
-            "correct the strategy or its arguments",
+            f"{where}the run does not start ({type(error).__name__}: {first})", "correct the strategy or its arguments"
         ) from error
 
 

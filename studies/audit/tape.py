@@ -1,7 +1,5 @@
 """A run on tape: every bar, weight, order, fill and account value, in the order in which they happened."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import NamedTuple
 

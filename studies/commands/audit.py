@@ -1,23 +1,12 @@
 """`riskoverlay audit`: does a strategy read the future?"""
 
-from __future__ import annotations
-
 import argparse
 
 from riskoverlay.errors import InputError
 
 from ..audit import AuditResult, Ours, Theirs, audit, audit_summary, parse_reference
 from ..workbench.outputs import write_json
-from .flags import (
-    Output,
-    add_outputs,
-    add_parameters,
-    add_workers,
-    check_outputs,
-    config_of,
-    panel_of,
-    write_outputs,
-)
+from .flags import Output, add_parameters, add_workers, config_of, panel_of, write_outputs
 from .screen import Screen
 
 __all__ = ["add_flags", "run"]
@@ -27,28 +16,21 @@ OUTPUTS = (Output("json", "every cut and finding"),)
 
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
-    add_parameters(command)
+    add_parameters(command, OUTPUTS)
     group = command.add_argument_group("audit")
     group.add_argument(
         "--strategy",
         metavar="FILE:CLASS[:KWARGS]",
         help="a strategy of your own, e.g. mine.py:Mine:period=20 (default: RiskParityBlend). The file is run",
     )
+    group.add_argument("--sizer", metavar="FILE:CLASS[:KWARGS]", help="its sizer (default: the strategy's own)")
     group.add_argument(
-        "--sizer", metavar="FILE:CLASS[:KWARGS]", help="its sizer (default: the strategy's own)"
-    )
-    group.add_argument(
-        "--analyzer",
-        metavar="FILE:CLASS[:KWARGS]",
-        action="append",
-        default=[],
-        help="its analyzers, one a flag",
+        "--analyzer", metavar="FILE:CLASS[:KWARGS]", action="append", default=[], help="its analyzers, one a flag"
     )
     group.add_argument(
         "--cuts", type=int, default=50, metavar="N", help="sessions to change the future after (default 50)"
     )
     add_workers(group)
-    add_outputs(command, OUTPUTS)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> int:
@@ -59,19 +41,14 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     options : argparse.Namespace
     screen : Screen
     """
-    config = config_of(options)
-    check_outputs(options, OUTPUTS)
+    config = config_of(options, OUTPUTS)
     analyzers = tuple(parse_reference(text) for text in options.analyzer)
     sizer = parse_reference(options.sizer) if options.sizer else None
     strategy = parse_reference(options.strategy) if options.strategy else None
     if strategy is None and (sizer or analyzers):
         raise InputError("--sizer and --analyzer belong to --strategy", "give one, or neither of them")
     panel = panel_of(options, config, screen)
-    setup = (
-        Ours(config, panel.rates)
-        if strategy is None
-        else Theirs(config, strategy, sizer, analyzers, panel.rates)
-    )
+    setup = Ours(config, panel.rates) if strategy is None else Theirs(config, strategy, sizer, analyzers, panel.rates)
     with screen.progress("audit", min(max(options.cuts, 1), len(panel.sessions) - 1)) as advance:
         result = audit(setup, panel, cuts=options.cuts, workers=options.workers, advance=advance)
     if not result.orders and result.clean:
@@ -79,11 +56,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             f"no order was sent in {result.sessions} sessions", "give more history, there is nothing to audit"
         )
     _show(screen, result)
-    about = {
-        "strategy": options.strategy or "RiskParityBlend",
-        "sizer": options.sizer,
-        "analyzers": options.analyzer,
-    }
+    about = {"strategy": options.strategy or "RiskParityBlend", "sizer": options.sizer, "analyzers": options.analyzer}
     content = {**about, **audit_summary(result), "config": config, "sha256": panel.sha256}
     write_outputs(options, screen, {"json": lambda path: write_json(path, content)})
     return 0 if result.clean else 1

@@ -1,7 +1,5 @@
 """`riskoverlay backtest`: base and dynamic portfolio through a broker."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +12,7 @@ from ..report import check_report, write_report
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import Backtest, Run, backtest
 from ..workbench.summaries import backtest_summary, series_frame
-from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, panel_of, write_outputs
+from .flags import Output, add_parameters, config_of, panel_of, write_outputs
 from .screen import Screen
 
 __all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
@@ -26,9 +24,7 @@ OUTPUTS = (
     Output("csv", "daily series", SERIES),
     Output("json", "summary", SUMMARY),
     Output(
-        "html",
-        "report: one page with charts, tables and trades that needs no network",
-        check=lambda _: check_report(),
+        "html", "report: one page with charts, tables and trades that needs no network", check=lambda _: check_report()
     ),
     Output("png", "picture of four panels that fits a slide (or .svg, .pdf)", check=check_picture),
 )
@@ -36,12 +32,9 @@ OUTPUTS = (
 
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
-    add_parameters(command)
-    add_outputs(command, OUTPUTS)
+    add_parameters(command, OUTPUTS)
     command.add_argument(
-        "--confidence",
-        action="store_true",
-        help="bootstrap intervals of Sharpe ratio, return and max drawdown",
+        "--confidence", action="store_true", help="bootstrap intervals of Sharpe ratio, return and max drawdown"
     )
     group = command.add_argument_group("screen")
     group.add_argument("--quiet", action="store_true", help="print nothing but notes and errors")
@@ -58,8 +51,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     options : argparse.Namespace
     screen : Screen
     """
-    config = config_of(options)
-    check_outputs(options, OUTPUTS)
+    config = config_of(options, OUTPUTS)
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
     panel = panel_of(options, config, screen)

@@ -1,20 +1,10 @@
 """`riskoverlay check`: what is wrong or odd with the prices of any source."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import (
-    DEFAULT_SYMBOLS,
-    Cache,
-    Finding,
-    PriceSelection,
-    check_symbols,
-    load_raw,
-    quality,
-)
+from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Finding, PriceSelection, check_symbols, load_raw, quality
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.calendars import check_calendar
 from riskoverlay.feeds.quality import errors, findings_table
@@ -22,7 +12,7 @@ from riskoverlay.feeds.sources import widening
 
 from ..workbench.outputs import write_json
 from ..workbench.parameters import Config, values_of
-from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, open_cache, write_outputs
+from .flags import Output, add_parameters, config_of, open_cache, write_outputs
 from .screen import SYNTHETIC, Screen
 
 __all__ = ["add_flags", "run"]
@@ -32,11 +22,10 @@ OUTPUTS = (Output("json", "every finding with its dates"),)
 
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
-    add_parameters(command, ("prices",))
+    add_parameters(command, OUTPUTS, ("prices",))
     command.add_argument(
         "--calendar", metavar="NAME", help="exchange calendar of all symbols (default: by the symbol; XNYS)"
     )
-    add_outputs(command, OUTPUTS)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> int:
@@ -48,8 +37,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     screen : Screen
     """
     calendar = getattr(options, "calendar", None)
-    config = config_of(options)
-    check_outputs(options, OUTPUTS)
+    config = config_of(options, OUTPUTS)
     if calendar:
         check_calendar(calendar)
     symbols = check_symbols(config["symbols"] or DEFAULT_SYMBOLS)
@@ -61,9 +49,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     if config["source"] == "sample":
         screen.line(SYNTHETIC, style="yellow")
     if findings:
-        cells = [
-            [one.symbol, one.check, one.severity, str(len(one.dates) or ""), one.text] for one in findings
-        ]
+        cells = [[one.symbol, one.check, one.severity, str(len(one.dates) or ""), one.text] for one in findings]
         titles = ["symbol", "check", "severity", "dates", "finding"]
         screen.table(titles, cells, left=["check", "severity", "finding"], fold=True)
     wrong = len(errors(findings))
@@ -74,13 +60,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     return 1 if wrong else 0
 
 
-def _read(
-    config: Config, symbols: tuple[str, ...], cache: Cache
-) -> tuple[dict[str, Raw], list[Finding], list[str]]:
+def _read(config: Config, symbols: tuple[str, ...], cache: Cache) -> tuple[dict[str, Raw], list[Finding], list[str]]:
     """Bars as the source gives them; files that no check can look at, as findings; and notes."""
-    selection = {
-        name: value for name, value in values_of(config, PriceSelection).items() if name != "symbols"
-    }
+    selection = {name: value for name, value in values_of(config, PriceSelection).items() if name != "symbols"}
     raw: dict[str, Raw] = {}
     findings: list[Finding] = []
     notes: list[str] = []

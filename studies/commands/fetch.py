@@ -1,7 +1,5 @@
 """`riskoverlay fetch`: fill the cache of real prices, and show what is in it."""
 
-from __future__ import annotations
-
 import argparse
 
 from riskoverlay.feeds import DEFAULT_SYMBOLS, check_symbols

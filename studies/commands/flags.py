@@ -1,7 +1,5 @@
 """Flags that several commands have: parameters, prices, tries, output files."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,15 +29,40 @@ __all__ = [
     "write_outputs",
 ]
 
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a command can write.
+
+    Attributes
+    ----------
+    kind : str
+        Its flag without the dashes.
+    help : str
+    default : str or None
+        Its name unless another is given; None: it is not written.
+    check : callable or None
+        Called with the name before a long run; raises if it could not be written after it.
+    """
+
+    kind: str
+    help: str
+    default: str | None = None
+    check: Callable[[str], None] | None = None
+
+
 # -- parameters --------------------------------------------------------------------------------------------------------
 
 
-def add_parameters(command: argparse.ArgumentParser, groups: Iterable[str] = GROUPS) -> None:
-    """The flags of all parameters, or of some groups only, and those of the prices' cache.
+def add_parameters(
+    command: argparse.ArgumentParser, outputs: Iterable[Output] = (), groups: Iterable[str] = GROUPS
+) -> None:
+    """The flags of all parameters, or of some groups only, those of the prices' cache, and those of output files.
 
     Parameters
     ----------
     command : argparse.ArgumentParser
+    outputs : iterable of Output
     groups : iterable of str
         Some of `GROUPS`.
     """
@@ -47,13 +70,12 @@ def add_parameters(command: argparse.ArgumentParser, groups: Iterable[str] = GRO
         group = command.add_argument_group(title)
         if title == "prices":
             group.add_argument(
-                "--config",
-                metavar="FILE",
-                help="run again with the config of a summary file; other flags override it",
+                "--config", metavar="FILE", help="run again with the config of a summary file; other flags override it"
             )
             add_cache(group)
         for about in shown_parameters(*GROUPS[title]).values():
             group.add_argument(about.flag, default=argparse.SUPPRESS, help=_help(about), **_kind(about))
+    add_outputs(command, outputs)
 
 
 def _help(about: Parameter) -> str:
@@ -71,12 +93,13 @@ def _kind(about: Parameter) -> dict[str, Any]:
     return {"metavar": type(about.default).__name__.upper()}
 
 
-def config_of(options: argparse.Namespace) -> Config:
-    """The configuration that the flags ask for.
+def config_of(options: argparse.Namespace, outputs: Iterable[Output] = ()) -> Config:
+    """The configuration that the flags ask for; and whether what is to be written can be, before a long run.
 
     Parameters
     ----------
     options : argparse.Namespace
+    outputs : iterable of Output
 
     Returns
     -------
@@ -85,8 +108,9 @@ def config_of(options: argparse.Namespace) -> Config:
     Raises
     ------
     InputError, MissingFileError
-        A config file or a value that cannot be read.
+        A config file or a value that cannot be read; and as `check_outputs`.
     """
+    check_outputs(options, outputs)
     config = read_config(options.config) if options.config else make_config()
     given = {name: getattr(options, name) for name in PARAMETERS if hasattr(options, name)}
     return config | {
@@ -112,9 +136,7 @@ def add_workers(command: Any, what: str = "processes") -> None:
 def add_cache(group: Any) -> None:
     """How real prices are kept; none of it changes a result, so none of it is in the config."""
     group.add_argument(
-        "--cache-dir",
-        metavar="DIR",
-        help="folder that keeps Yahoo's prices (default: the user's cache folder)",
+        "--cache-dir", metavar="DIR", help="folder that keeps Yahoo's prices (default: the user's cache folder)"
     )
     group.add_argument("--refresh", action="store_true", help="fetch from Yahoo what the cache has, too")
     group.add_argument("--offline", action="store_true", help="prices of the cache only, whatever their age")
@@ -166,27 +188,6 @@ def panel_of(options: argparse.Namespace, config: Config, screen: Screen) -> Pan
 # -- output files ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Output:
-    """A file that a command can write.
-
-    Attributes
-    ----------
-    kind : str
-        Its flag without the dashes.
-    help : str
-    default : str or None
-        Its name unless another is given; None: it is not written.
-    check : callable or None
-        Called with the name before a long run; raises if it could not be written after it.
-    """
-
-    kind: str
-    help: str
-    default: str | None = None
-    check: Callable[[str], None] | None = None
-
-
 def add_outputs(command: argparse.ArgumentParser, outputs: Iterable[Output]) -> None:
     """The flags of output files.
 
@@ -220,16 +221,12 @@ def check_outputs(options: argparse.Namespace, outputs: Iterable[Output]) -> Non
         if not name:
             continue
         if not Path(name).parent.is_dir():
-            raise InputError(
-                f"{name} cannot be written", f"folder {Path(name).parent} does not exist, create it first"
-            )
+            raise InputError(f"{name} cannot be written", f"folder {Path(name).parent} does not exist, create it first")
         if one.check is not None:
             one.check(name)
 
 
-def write_outputs(
-    options: argparse.Namespace, screen: Screen, writers: Mapping[str, Callable[[str], None]]
-) -> None:
+def write_outputs(options: argparse.Namespace, screen: Screen, writers: Mapping[str, Callable[[str], None]]) -> None:
     """Write the files that were asked for, and announce them.
 
     Parameters

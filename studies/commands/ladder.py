@@ -1,7 +1,5 @@
 """`riskoverlay ladder`: from the notebook's paper result to the account, one difference at a time."""
 
-from __future__ import annotations
-
 import argparse
 
 from ..ladder import (
@@ -19,16 +17,7 @@ from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, write_report
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import backtest
-from .flags import (
-    Output,
-    add_outputs,
-    add_parameters,
-    add_workers,
-    check_outputs,
-    config_of,
-    panel_of,
-    write_outputs,
-)
+from .flags import Output, add_parameters, add_workers, config_of, panel_of, write_outputs
 from .screen import Screen
 
 __all__ = ["add_flags", "run"]
@@ -43,9 +32,8 @@ OUTPUTS = (
 
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
-    add_parameters(command)
+    add_parameters(command, OUTPUTS)
     add_workers(command)
-    add_outputs(command, OUTPUTS)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -56,8 +44,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     options : argparse.Namespace
     screen : Screen
     """
-    config = config_of(options)
-    check_outputs(options, OUTPUTS)
+    config = config_of(options, OUTPUTS)
     panel = panel_of(options, config, screen)
     with screen.progress("ladder", len(RUNGS)) as advance:
         result = ladder(panel, config, workers=options.workers, advance=advance)
@@ -90,7 +77,5 @@ def _show(screen: Screen, result: Ladder) -> None:
             percent = (f"{100 * s[key]:.2f}" for key in ("ann_ret", "ann_vol", "max_drawdown"))
             rows.append([label, name, f"{s['sharpe']:.2f}", signed(change), *percent])
     screen.table(["rung", "", "Sharpe", "change", "return", "vol", "max dd"], rows, dim_under=True)
-    screen.line(
-        "Return, volatility and maximum drawdown in per cent; change is of Sharpe, from the rung above."
-    )
+    screen.line("Return, volatility and maximum drawdown in per cent; change is of Sharpe, from the rung above.")
     screen.line(conclusion(result))

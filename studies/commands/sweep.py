@@ -1,7 +1,5 @@
 """`riskoverlay sweep`: many parameters, one judgement."""
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from pathlib import Path
@@ -24,7 +22,7 @@ from ..sweep import (
 )
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import backtest
-from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, panel_of, write_outputs
+from .flags import Output, add_parameters, config_of, panel_of, write_outputs
 from .screen import Screen
 from .tries import add_tries, tries_of
 
@@ -47,25 +45,16 @@ OUTPUTS = (
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_tries(command)
-    add_parameters(command)
-    command.add_argument(
-        "--search", default="grid", choices=SEARCHES, help="all points, or what TPE proposes"
-    )
+    add_parameters(command, OUTPUTS)
+    command.add_argument("--search", default="grid", choices=SEARCHES, help="all points, or what TPE proposes")
     command.add_argument("--trials", type=int, metavar="N", help="tries of a search")
+    command.add_argument("--sweep-seed", type=int, default=0, metavar="N", help="seed of a search (default 0)")
     command.add_argument(
-        "--sweep-seed", type=int, default=0, metavar="N", help="seed of a search (default 0)"
-    )
-    command.add_argument(
-        "--batch",
-        type=int,
-        default=BATCH,
-        metavar="N",
-        help=f"points a search asks for at once (default {BATCH})",
+        "--batch", type=int, default=BATCH, metavar="N", help=f"points a search asks for at once (default {BATCH})"
     )
     command.add_argument(
         "--storage", default="sweep.db", metavar="FILE|URL", help="SQLite file or database (default sweep.db)"
     )
-    add_outputs(command, OUTPUTS)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -76,18 +65,12 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     options : argparse.Namespace
     screen : Screen
     """
-    config = config_of(options)
+    config = config_of(options, OUTPUTS)
     dimensions, where = tries_of(options)
-    check_outputs(options, OUTPUTS)
     require("arch", "sweep", "a confidence interval")
     total = number_of_tries(dimensions, options.search, options.trials)
     panel = panel_of(options, config, screen)
-    search = {
-        "search": options.search,
-        "trials": options.trials,
-        "seed": options.sweep_seed,
-        "batch": options.batch,
-    }
+    search = {"search": options.search, "trials": options.trials, "seed": options.sweep_seed, "batch": options.batch}
     with screen.progress("sweep", total) as advance:
         result = sweep(panel, config, dimensions, **search, **where, advance=advance)
     judged = judge(result)

@@ -1,7 +1,5 @@
 """Flags that `sweep` and `walkforward` share: what is tried, and where."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 
@@ -20,9 +18,7 @@ def add_tries(command: argparse.ArgumentParser) -> None:
         "--grid", action="append", required=True, metavar="NAME=VALUES",
         help="a parameter and its values, a,b,c or low:high:step; once for each",
     )  # fmt: skip
-    group.add_argument(
-        "--criterion", default="sharpe", choices=CRITERIA, help="what is best (default sharpe)"
-    )
+    group.add_argument("--criterion", default="sharpe", choices=CRITERIA, help="what is best (default sharpe)")
     group.add_argument("--study", default="sweep", metavar="NAME", help="name in the storage (default sweep)")
     add_workers(group)
     group.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that runs the tries")
@@ -50,6 +46,4 @@ def tries_of(options: argparse.Namespace) -> tuple[list[Dimension], dict[str, An
     """
     dimensions = [parse_dimension(text) for text in options.grid]
     require("optuna", "sweep", "a sweep")
-    return dimensions, {
-        name: getattr(options, name) for name in ("criterion", "storage", "study", "workers", "dask")
-    }
+    return dimensions, {name: getattr(options, name) for name in ("criterion", "storage", "study", "workers", "dask")}

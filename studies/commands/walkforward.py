@@ -1,14 +1,12 @@
 """`riskoverlay walkforward`: choose on the past, trade the next months, in one account."""
 
-from __future__ import annotations
-
 import argparse
 
 from ..pictures import check_picture, draw_walk
 from ..sweep import number_of_tries
 from ..walkforward import choice_rows, walk_frame, walk_in_words, walk_rows, walk_summary, walkforward
 from ..workbench.outputs import write_file, write_json
-from .flags import Output, add_outputs, add_parameters, check_outputs, config_of, panel_of, write_outputs
+from .flags import Output, add_parameters, config_of, panel_of, write_outputs
 from .screen import Screen
 from .tries import add_tries, tries_of
 
@@ -24,16 +22,11 @@ OUTPUTS = (
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_tries(command)
-    add_parameters(command)
+    add_parameters(command, OUTPUTS)
     command.add_argument("--train", type=int, default=36, metavar="MONTHS", help="to choose on (default 36)")
     command.add_argument("--test", type=int, default=12, metavar="MONTHS", help="to trade (default 12)")
-    command.add_argument(
-        "--expanding", action="store_true", help="choose on all of the past, not on a rolling window"
-    )
-    command.add_argument(
-        "--storage", metavar="FILE|URL", help="share the tries of a sweep (default: none kept)"
-    )
-    add_outputs(command, OUTPUTS)
+    command.add_argument("--expanding", action="store_true", help="choose on all of the past, not on a rolling window")
+    command.add_argument("--storage", metavar="FILE|URL", help="share the tries of a sweep (default: none kept)")
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -44,9 +37,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     options : argparse.Namespace
     screen : Screen
     """
-    config = config_of(options)
+    config = config_of(options, OUTPUTS)
     dimensions, where = tries_of(options)
-    check_outputs(options, OUTPUTS)
     total = number_of_tries(dimensions, "grid", None)
     panel = panel_of(options, config, screen)
     windows = {"train": options.train, "test": options.test, "expanding": options.expanding}

@@ -6,8 +6,6 @@ References
 .. [2] Politis, White (2004), Automatic block-length selection for the dependent bootstrap.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ References
 .. [1] Bailey, Borwein, López de Prado, Zhu (2017), The probability of backtest overfitting.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from itertools import combinations

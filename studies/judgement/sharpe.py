@@ -9,8 +9,6 @@ References
 .. [2] Bailey, López de Prado (2014), The deflated Sharpe ratio.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,11 +106,7 @@ def probabilistic_sharpe(
 
 
 def minimum_track_record(
-    sharpe: float,
-    benchmark: float = 0.0,
-    skewness: float = 0.0,
-    kurtosis: float = 3.0,
-    level: float = 0.95,
+    sharpe: float, benchmark: float = 0.0, skewness: float = 0.0, kurtosis: float = 3.0, level: float = 0.95
 ) -> float:
     """Sessions after which a Sharpe ratio is above a benchmark with some probability ([1]_, eq. 12).
 
@@ -161,9 +155,7 @@ def expected_maximum(n: int) -> float:
         raise InputError("is not a number of trials", "give a whole number >= 1", "n", n)
     if n == 1:
         return 0.0
-    return float(
-        (1.0 - np.euler_gamma) * ndtri(1.0 - 1.0 / n) + np.euler_gamma * ndtri(1.0 - 1.0 / (n * math.e))
-    )
+    return float((1.0 - np.euler_gamma) * ndtri(1.0 - 1.0 / n) + np.euler_gamma * ndtri(1.0 - 1.0 / (n * math.e)))
 
 
 @dataclass(frozen=True)
@@ -236,8 +228,5 @@ def as_columns(returns: npt.ArrayLike) -> Floats:
     return r
 
 
-SCORES: dict[str, Callable[[npt.ArrayLike], Floats]] = {
-    "sharpe": session_sharpe,
-    "return": annualized_returns,
-}
+SCORES: dict[str, Callable[[npt.ArrayLike], Floats]] = {"sharpe": session_sharpe, "return": annualized_returns}
 """What may be chosen by: (n_sessions, n_columns) -> (n_columns,), more is better."""

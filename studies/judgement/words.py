@@ -1,7 +1,5 @@
 """Intervals as a table, and as what a file holds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,9 +26,7 @@ def interval_rows(intervals: Mapping[str, Mapping[str, Interval]]) -> tuple[list
     for leg, name in (("base", "base"), ("dynamic", "dynamic"), ("difference", "dynamic − base")):
         found = intervals[leg]
         cells = [(found["sharpe"], 1, 2), (found["ann_ret"], 100, 1), (found["max_drawdown"], 100, 1)]
-        rows.append(
-            [name, *(f"{k * i.estimate:.{d}f} [{k * i.low:.{d}f}, {k * i.high:.{d}f}]" for i, k, d in cells)]
-        )
+        rows.append([name, *(f"{k * i.estimate:.{d}f} [{k * i.low:.{d}f}, {k * i.high:.{d}f}]" for i, k, d in cells)])
     level = intervals["dynamic"]["sharpe"].level
     return [f"{100 * level:g} % intervals", "Sharpe", "return %", "max drawdown %"], rows
 

@@ -1,7 +1,5 @@
 """The reality ladder: from the notebook's paper result to the broker's account, one difference at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -91,9 +89,7 @@ class Ladder:
         return [float("nan"), *(b - a for a, b in pairwise(sharpes))]
 
 
-def run_rung(
-    panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: tuple[str, ...] = LEGS
-) -> list[Leg]:
+def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: tuple[str, ...] = LEGS) -> list[Leg]:
     """The portfolios asked for, on one rung.
 
     Parameters
@@ -120,10 +116,7 @@ def run_rung(
         runs = [simulate(panel, config | UNLEVERED if leg == "base" else config) for leg in legs]
         return [Leg(run.returns, run.statistics) for run in runs]
     paper = paper_backtest(
-        panel.closes,
-        WeightRules.of(settings),
-        LeverageRules.of(settings),
-        **{name: settings[name] for name in REAL},
+        panel.closes, WeightRules.of(settings), LeverageRules.of(settings), **{name: settings[name] for name in REAL}
     )
     returns = {"base": paper.base_returns, "dynamic": paper.dynamic_returns}
     return [Leg(pd.Series(returns[leg], paper.sessions), statistics(returns[leg])) for leg in legs]
@@ -135,11 +128,7 @@ def _climb(panel: Panel, job: Job) -> list[Leg]:
 
 
 def ladder(
-    panel: Panel,
-    config: Config,
-    *,
-    workers: int | None = None,
-    advance: Callable[[int], None] | None = None,
+    panel: Panel, config: Config, *, workers: int | None = None, advance: Callable[[int], None] | None = None
 ) -> Ladder:
     """Climb down from paper to account.
 
@@ -173,9 +162,7 @@ def ladder(
     for rung in changing:
         settings = rung_settings(config, rung)
         jobs += (
-            [(rung.id, settings, True, (leg,)) for leg in LEGS]
-            if rung.broker
-            else [(rung.id, settings, False, LEGS)]
+            [(rung.id, settings, True, (leg,)) for leg in LEGS] if rung.broker else [(rung.id, settings, False, LEGS)]
         )
     # The account as the user wants it first, so that a wrong value is found at once; then what trades every session.
     jobs.sort(key=lambda job: (job[0] != changing[-1].id, not job[2]))

@@ -1,7 +1,5 @@
 """The rungs: what stands between the notebook's paper result and the broker's account."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What is said of a ladder: sentences, tables, and what its files hold."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -68,9 +66,7 @@ def costs_in_words(config: Config) -> str:
     if config["commission_min"]:
         commission += f" (at least {config['commission_min']:g})"
     rate = config["borrow_rate"]
-    loan = (
-        f"{100 * rate:g} %" if isinstance(rate, float) else rate if isinstance(rate, str) else "a dated rate"
-    )
+    loan = f"{100 * rate:g} %" if isinstance(rate, float) else rate if isinstance(rate, str) else "a dated rate"
     return f"commission {commission}, slippage {config['slippage_bps']:g} bps, loans at {loan} a year"
 
 

@@ -1,7 +1,5 @@
 """What every picture is drawn on: a figure of matplotlib's that needs no screen, and the colours."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +58,7 @@ def check_picture(path: str | Path) -> None:
     """
     require("matplotlib", "plot", "drawing a picture")
     if Path(path).suffix.lower() not in ENDINGS:
-        raise InputError(
-            f"{path} does not end as a picture does", f"give a name that ends in {', '.join(ENDINGS)}"
-        )
+        raise InputError(f"{path} does not end as a picture does", f"give a name that ends in {', '.join(ENDINGS)}")
 
 
 def save(figure: Any, path: str | Path) -> None:

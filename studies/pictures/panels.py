@@ -1,7 +1,5 @@
 """Four panels that fit a slide."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A sweep and a walk-forward as pictures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +127,7 @@ def _head(figure: Any, title: str, below: str, synthetic: bool) -> None:
     figure.text(0.015, 0.965, title, size=15, weight="bold", color=INK, va="top")
     figure.text(0.015, 0.895, below, size=10.5, color=GREY, va="top")
     if synthetic:
-        figure.text(
-            0.985, 0.965, "SYNTHETIC MARKET", size=10, weight="bold", color=VERMILION, va="top", ha="right"
-        )
+        figure.text(0.985, 0.965, "SYNTHETIC MARKET", size=10, weight="bold", color=VERMILION, va="top", ha="right")
 
 
 def _plain(axes: Any) -> None:

@@ -1,7 +1,5 @@
 """The ladder as a picture: the Sharpe ratio falling, rung by rung, from paper to account."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any
@@ -66,9 +64,7 @@ def _panel(axes: Any, result: Ladder, leg: str, room: float) -> None:
     for row in range(1, last, 2):
         axes.axhspan(row - 0.5, row + 0.5, color=BAND, zorder=-2)
     if not all(map(math.isfinite, sharpes)):
-        axes.text(
-            0.5, 0.5, "no volatility, no Sharpe ratio", transform=axes.transAxes, ha="center", color=GREY
-        )
+        axes.text(0.5, 0.5, "no volatility, no Sharpe ratio", transform=axes.transAxes, ha="center", color=GREY)
         return
     axes.plot([sharpes[0]] * 2, [0.36, last + 0.36], color=PAPER, lw=1, ls=(0, (2, 3)), zorder=-1)
     bars = waterfall_bars(sharpes)

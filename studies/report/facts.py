@@ -1,7 +1,5 @@
 """What the report shows and no analyzer gives: series of the sessions that count, shares of risk, volatility."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ Three kinds of value are filled in by the page: {"css": name} a colour of the st
 that several charts use, {"dtype", "bdata"} a packed array.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,14 +130,7 @@ def shared_arrays(result: Backtest) -> dict[str, Any]:
 
 def charts(result: Backtest) -> list[Chart]:
     """All charts of a backtest, in the order of the page."""
-    return [
-        _equity(result),
-        _drawdown(result),
-        _leverage(result),
-        _volatility(result),
-        *_areas(result),
-        _costs(result),
-    ]
+    return [_equity(result), _drawdown(result), _leverage(result), _volatility(result), *_areas(result), _costs(result)]
 
 
 def _equity(result: Backtest) -> Chart:
@@ -164,12 +155,7 @@ def _drawdown(result: Backtest) -> Chart:
     data = [
         _line("base", drawdowns(result.base), "--base", ".1%"),
         _line(
-            "dynamic",
-            drawdowns(result.dynamic),
-            "--dynamic",
-            ".1%",
-            fill="tozeroy",
-            fillcolor=_css("--dynamic-soft"),
+            "dynamic", drawdowns(result.dynamic), "--dynamic", ".1%", fill="tozeroy", fillcolor=_css("--dynamic-soft")
         ),
     ]
     levels = (
@@ -194,20 +180,12 @@ def _drawdown(result: Backtest) -> Chart:
 
 def _leverage(result: Backtest) -> Chart:
     config, table = result.config, result.dynamic.exposure.loc[counted(result.dynamic)]
-    brake = {
-        "line": {"color": _css("--brake"), "width": 1.5, "shape": "hv"},
-        "fill": "tozeroy",
-        "yaxis": "y2",
-    }
+    brake = {"line": {"color": _css("--brake"), "width": 1.5, "shape": "hv"}, "fill": "tozeroy", "yaxis": "y2"}
     data = [
         _line("volatility part", table["volatility_part"], "--volatility", ".2f", dash="dot"),
         _line("target", table["target_leverage"], "--target", ".2f", width=1),
-        _line(
-            "held", table["leverage"].where(table.index >= result.dynamic.first), "--dynamic", ".2f", width=2
-        ),
-        _line("brake part", table["brake_part"], "--brake", ".2f")
-        | brake
-        | {"fillcolor": _css("--brake-soft")},
+        _line("held", table["leverage"].where(table.index >= result.dynamic.first), "--dynamic", ".2f", width=2),
+        _line("brake part", table["brake_part"], "--brake", ".2f") | brake | {"fillcolor": _css("--brake-soft")},
     ]
     bounds = [
         {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y,
@@ -222,12 +200,7 @@ def _leverage(result: Backtest) -> Chart:
         data=data,
         layout={
             "yaxis": {"domain": [0.34, 1], "rangemode": "tozero", "tickformat": ".1f"},
-            "yaxis2": {
-                "domain": [0, 0.22],
-                "range": [0, 1.05],
-                "tickvals": [0, 0.5, 1],
-                "tickformat": ".1f",
-            },
+            "yaxis2": {"domain": [0, 0.22], "range": [0, 1.05], "tickvals": [0, 0.5, 1], "tickformat": ".1f"},
             "xaxis": {"anchor": "y2"},
             "shapes": bounds,
         },
@@ -254,11 +227,7 @@ def _volatility(result: Backtest) -> Chart:
         note=f"Of the last {config['vol_lookback']} daily returns, a year. The overlay aims at the dashed line; the "
         "brake and the bounds of leverage may keep it away.",
         data=data,
-        layout={
-            "yaxis": {"tickformat": ".0%", "rangemode": "tozero"},
-            "shapes": [shape],
-            "annotations": [note],
-        },
+        layout={"yaxis": {"tickformat": ".0%", "rangemode": "tozero"}, "shapes": [shape], "annotations": [note]},
         legend=[("dynamic", "--dynamic", [1]), ("base", "--base", [0])],
         fit=("yaxis",),
     )
@@ -305,9 +274,7 @@ def _stack(id: str, title: str, note: str, table: pd.DataFrame, named: Sequence[
         note=note,
         data=data,
         layout={"yaxis": {"tickformat": ".0%", "range": [low, max(top, 1.0)]}},
-        legend=[
-            (str(name), colour, [i]) for i, (name, colour) in enumerate(zip(table, colours, strict=True))
-        ],
+        legend=[(str(name), colour, [i]) for i, (name, colour) in enumerate(zip(table, colours, strict=True))],
     )
 
 

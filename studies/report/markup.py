@@ -1,7 +1,5 @@
 """Text into HTML: everything that was not written in this folder passes through here."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import html

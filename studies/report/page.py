@@ -1,7 +1,5 @@
 """The page: sections in order, style, script and data in one file."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ from .tables import (
     worst_drawdowns_tables,
 )
 
-__all__ = ["check_report", "report_html", "write_report"]
+__all__ = ["SweepStory", "check_report", "report_html", "write_report"]
 
 HERE = Path(__file__).parent
 
@@ -63,11 +61,7 @@ class SweepStory:
 
 
 def write_report(
-    path: str | Path,
-    result: Backtest,
-    *,
-    ladder: Mapping[str, Any] | None = None,
-    sweep: SweepStory | None = None,
+    path: str | Path, result: Backtest, *, ladder: Mapping[str, Any] | None = None, sweep: SweepStory | None = None
 ) -> None:
     """Write the page as `write_file` does.
 
@@ -88,9 +82,7 @@ def write_report(
     write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 
-def report_html(
-    result: Backtest, *, ladder: Mapping[str, Any] | None = None, sweep: SweepStory | None = None
-) -> str:
+def report_html(result: Backtest, *, ladder: Mapping[str, Any] | None = None, sweep: SweepStory | None = None) -> str:
     """The report of a backtest: HTML that needs no other file and asks the network for nothing.
 
     Parameters
@@ -159,13 +151,7 @@ def _asset(name: str) -> str:
 
 
 def _for_script(chart: Chart) -> dict[str, Any]:
-    return {
-        "id": chart.id,
-        "data": chart.data,
-        "layout": chart.layout,
-        "timed": chart.timed,
-        "fit": chart.fit,
-    }
+    return {"id": chart.id, "data": chart.data, "layout": chart.layout, "timed": chart.timed, "fit": chart.fit}
 
 
 def _title(result: Backtest) -> str:
@@ -233,11 +219,7 @@ def _sections(
     sections = [
         ("figures", "Figures", headline(result)),
         ("time", "Over time", _spans() + "".join(_figure(drawn[key]) for key in over_time)),
-        (
-            "costs",
-            "Costs",
-            _figure(drawn["costs"]) + _folded("Costs of both accounts", costs_by_year(result)),
-        ),
+        ("costs", "Costs", _figure(drawn["costs"]) + _folded("Costs of both accounts", costs_by_year(result))),
         ("monthly", "Monthly returns", monthly(result)),
         ("drawdowns", "Worst drawdowns", worst_drawdowns_tables(result)),
     ]
@@ -251,11 +233,7 @@ def _sections(
         ("trades", "Trades", _trades(result)),
         ("truth", "What is synthetic", _truth(result)),
         ("data", "Data and versions", data(result)),
-        (
-            "config",
-            "Configuration",
-            '<p class="soft">Marked: not the default.</p>' + configuration(result.config),
-        ),
+        ("config", "Configuration", '<p class="soft">Marked: not the default.</p>' + configuration(result.config)),
     ]
 
 
@@ -301,9 +279,7 @@ def _folded(title: str, content: str) -> str:
 def _trades(result: Backtest) -> str:
     symbols = "".join(f'<option value="{escape(s)}">{escape(s)}</option>' for s in result.panel.symbols)
     head = ("date", "side", "symbol", "shares", "price", "value", "commission", "slippage")
-    titles = "".join(
-        f'<th scope="col"{" class=text" if i < 3 else ""}>{title}</th>' for i, title in enumerate(head)
-    )
+    titles = "".join(f'<th scope="col"{" class=text" if i < 3 else ""}>{title}</th>' for i, title in enumerate(head))
     return (
         '<form id="trade-filter"><select name="account" aria-label="account"><option>dynamic</option>'
         "<option>base</option></select>"

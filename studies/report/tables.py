@@ -1,7 +1,5 @@
 """The tables of the page, as HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -92,11 +90,7 @@ def _heat(name: str, months: pd.DataFrame) -> str:
     rows = []
     for year, values in zip(months.index, months.to_numpy(), strict=True):
         rows.append(
-            [
-                cell(str(year), tag="th"),
-                *(_warm(value) for value in values[:-1]),
-                _per_cent(values[-1], "total"),
-            ]
+            [cell(str(year), tag="th"), *(_warm(value) for value in values[:-1]), _per_cent(values[-1], "total")]
         )
     return table(["", *MONTHS, "year"], rows, kind="heat", caption=f"Monthly returns of {name}, per cent")
 
@@ -130,10 +124,7 @@ def _falls(name: str, run: Run) -> str:
         for i, fall in enumerate(run.drawdown["worst"])
     ]
     return table(
-        ["peak", "trough", "recovered", "depth", "sessions"],
-        rows,
-        kind="falls",
-        caption=f"Worst drawdowns of {name}",
+        ["peak", "trough", "recovered", "depth", "sessions"], rows, kind="falls", caption=f"Worst drawdowns of {name}"
     )
 
 
@@ -170,11 +161,7 @@ def rungs_table(rungs: Sequence[Mapping[str, Any]]) -> str:
         ]
         change = rung["dynamic"]["sharpe"] - before["dynamic"]["sharpe"] if i else None
         rows.append(
-            [
-                cell(escape(rung["what"]), tag="th"),
-                *figures,
-                cell(number(change, "ratio", signed=True), kind="soft"),
-            ]
+            [cell(escape(rung["what"]), tag="th"), *figures, cell(number(change, "ratio", signed=True), kind="soft")]
         )
     head = ["", "base return", "base Sharpe", "dynamic return", "dynamic Sharpe", "change"]
     return table(head, rows, kind="wide")
@@ -183,9 +170,7 @@ def rungs_table(rungs: Sequence[Mapping[str, Any]]) -> str:
 def trade_columns(result: Backtest) -> dict[str, dict[str, Any]]:
     """The fills of both accounts as packed columns; `symbol` counts in the panel's symbols."""
     place = {symbol: i for i, symbol in enumerate(result.panel.symbols)}
-    return {
-        name: _columns(run.fills, place) for name, run in (("dynamic", result.dynamic), ("base", result.base))
-    }
+    return {name: _columns(run.fills, place) for name, run in (("dynamic", result.dynamic), ("base", result.base))}
 
 
 def _columns(fills: Sequence[Mapping[str, Any]], place: Mapping[str, int]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The best of a sweep, judged."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

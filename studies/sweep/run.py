@@ -1,7 +1,5 @@
 """Many runs: tries of parameters, kept by Optuna as they finish."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -126,11 +124,7 @@ def sweep(
                     if advance is not None:
                         advance(1)
     except KeyboardInterrupt:
-        where = (
-            f"they are kept in {kept.name}, the same command goes on from there"
-            if storage
-            else "none is kept"
-        )
+        where = f"they are kept in {kept.name}, the same command goes on from there" if storage else "none is kept"
         raise KeyboardInterrupt(f"interrupted after {done} of {total} tries: {where}") from None
     finished = tuple(tries[number] for number in sorted(tries) if number < total)
     found = Sweep(config, panel, tuple(dimensions), search, criterion, finished)

@@ -1,7 +1,5 @@
 """Which parameters are tried: dimensions given as text, every point of their grid, or points that TPE proposes."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -16,16 +14,7 @@ from riskoverlay.feeds import PriceSelection
 
 from ..workbench.parameters import PARAMETERS, make_config, parse_value, shown_parameters
 
-__all__ = [
-    "MOST",
-    "Dimension",
-    "Params",
-    "check_dimensions",
-    "distributions",
-    "grid",
-    "parse_dimension",
-    "propose",
-]
+__all__ = ["MOST", "Dimension", "Params", "check_dimensions", "distributions", "grid", "parse_dimension", "propose"]
 
 MOST = 100_000
 """Points beyond which a grid is taken for a slip of the keyboard."""
@@ -156,9 +145,7 @@ def grid(dimensions: Sequence[Dimension]) -> list[Params]:
 
 def size(dimensions: Sequence[Dimension]) -> float:
     """Number of points, inf with a dimension that has bounds only."""
-    return math.prod(
-        math.inf if dimension.values is None else len(dimension.values) for dimension in dimensions
-    )
+    return math.prod(math.inf if dimension.values is None else len(dimension.values) for dimension in dimensions)
 
 
 # -- Optuna ------------------------------------------------------------------------------------------------------------
@@ -180,11 +167,7 @@ def distributions(dimensions: Sequence[Dimension]) -> dict[str, Any]:
 
 
 def propose(
-    dimensions: Sequence[Dimension],
-    history: Sequence[tuple[Params, float | None]],
-    *,
-    count: int,
-    seed: int,
+    dimensions: Sequence[Dimension], history: Sequence[tuple[Params, float | None]], *, count: int, seed: int
 ) -> list[Params]:
     """The next points of the tree-structured Parzen estimator: a pure function of history and seed.
 
@@ -213,9 +196,7 @@ def propose(
     for params, value in history:
         if value is not None:
             study.add_trial(
-                optuna.trial.create_trial(
-                    params=_to_optuna(dimensions, params), distributions=asked, value=value
-                )
+                optuna.trial.create_trial(params=_to_optuna(dimensions, params), distributions=asked, value=value)
             )
     seen = {_key(params) for params, _ in history}
     points: list[Params] = []
@@ -260,6 +241,5 @@ def _to_optuna(dimensions: Sequence[Dimension], params: Params) -> Params:
 
 def _from_optuna(dimensions: Sequence[Dimension], params: Params) -> Params:
     return {
-        d.name: d.values[params[d.name]] if d.numeric and d.values is not None else params[d.name]
-        for d in dimensions
+        d.name: d.values[params[d.name]] if d.numeric and d.values is not None else params[d.name] for d in dimensions
     }

@@ -1,7 +1,5 @@
 """What is kept of a sweep while it runs: finished tries, by Optuna, in a file or a database."""
 
-from __future__ import annotations
-
 import base64
 import datetime as dt
 import hashlib
@@ -68,8 +66,7 @@ class StudyStorage:
         if known is None:
             if self._study.trials:
                 raise InputError(
-                    f"study={study!r} in {self.name} was not made by a sweep",
-                    "give another --study or --storage",
+                    f"study={study!r} in {self.name} was not made by a sweep", "give another --study or --storage"
                 )
             for name, value in (("sweep", identity), ("format", FORMAT), ("versions", versions())):
                 self._study.set_user_attr(name, value)
@@ -104,8 +101,7 @@ class StudyStorage:
             if "try" in attrs and trial.state.is_finished():
                 returns = np.frombuffer(base64.b64decode(attrs.get("returns", "")), dtype="<f8")
                 found.setdefault(
-                    attrs["try"],
-                    Try(attrs["try"], dict(trial.params), returns.astype(float), attrs.get("reason")),
+                    attrs["try"], Try(attrs["try"], dict(trial.params), returns.astype(float), attrs.get("reason"))
                 )
         return found
 
@@ -156,15 +152,8 @@ def _open_study(optuna: Any, storage: str | None, study: str) -> tuple[str, Any]
             name = name.removeprefix("sqlite:///")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return name, optuna.create_study(
-                storage=url, study_name=study, direction="maximize", load_if_exists=True
-            )
-    except (
-        sqlalchemy.exc.SQLAlchemyError,
-        optuna.exceptions.OptunaError,
-        RuntimeError,
-        ImportError,
-    ) as error:
+            return name, optuna.create_study(storage=url, study_name=study, direction="maximize", load_if_exists=True)
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError, ImportError) as error:
         cause = error.__cause__ or error
         line = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
         raise InputError(

@@ -1,7 +1,5 @@
 """One try of a sweep, and all of them."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What is said of a sweep: sentences, tables, and what its files hold."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,9 +64,7 @@ def _luck(judged: Judged) -> Iterator[str]:
             f"probability of {100 * d.probability:.0f} % (deflated Sharpe ratio); more than nothing, "
             f"{100 * d.zero:.0f} %."
         )
-    needed = (
-        f"{d.needed / 252:.1f} years of record would" if np.isfinite(d.needed) else "no record would show it"
-    )
+    needed = f"{d.needed / 252:.1f} years of record would" if np.isfinite(d.needed) else "no record would show it"
     yield (
         f"To be 95 % sure that it is more than luck, {needed}; there are {d.sessions / 252:.1f} "
         "(minimum track record length)."

@@ -1,7 +1,5 @@
 """One account whose parameters change by a plan."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,10 +81,7 @@ def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:
     (ran,) = cerebro.run()
     daily = ran.analyzers.DailySeries.get_analysis()
     series = pd.Series(daily["returns"], pd.DatetimeIndex(daily["dates"], name="date"))
-    return Account(
-        returns=series[series.index > plan[0][0]],
-        costs=ran.analyzers.TradingCosts.get_analysis(),
-    )
+    return Account(returns=series[series.index > plan[0][0]], costs=ran.analyzers.TradingCosts.get_analysis())
 
 
 class _PlannedBlend(RiskParityBlend):

@@ -1,7 +1,5 @@
 """When to choose and when to trade, and what to choose."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Walk-forward: choose on the past, trade the next months, move on; one account from the first window to the last."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,8 +109,7 @@ def walkforward(
     found = windows(sessions, train=train, test=test, expanding=expanding)
     choices = [choose(returns, window, criterion) for window in found]
     plan = [
-        (sessions[window.begin - 1], tries.good[chosen].params)
-        for window, chosen in zip(found, choices, strict=True)
+        (sessions[window.begin - 1], tries.good[chosen].params) for window, chosen in zip(found, choices, strict=True)
     ]
     traded = returns[found[0].begin :]
     worth = [statistics(column)[CRITERIA[criterion]] for column in traded.T]

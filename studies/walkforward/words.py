@@ -1,7 +1,5 @@
 """What is said of a walk-forward: sentences, tables, and what its files hold."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -19,17 +17,14 @@ __all__ = ["choice_rows", "walk_frame", "walk_in_words", "walk_rows", "walk_summ
 def walk_in_words(walk: Walk) -> list[str]:
     """What the choosing was worth, in a few sentences."""
     legs = walk.legs
-    own, winner, unchosen = (
-        legs[name]["sharpe"] for name in ("walk_forward", "in_sample_winner", "unchosen")
-    )
+    own, winner, unchosen = (legs[name]["sharpe"] for name in ("walk_forward", "in_sample_winner", "unchosen"))
     distinct = len(set(walk.choices))
     lines = [
         f"Choosing {len(walk.windows)} times from {len(walk.sweep.good)} tries ({distinct} of them were ever chosen) "
         f"and trading what was chosen gave a Sharpe ratio of {own:.2f}. "
         f"The best try in hindsight, {params_in_words(walk.sweep.good[walk.winner].params)}, shows {winner:.2f}; "
         f"the difference, {winner - own:+.2f}, is what hindsight adds.",
-        f"The parameters as given, nothing chosen, made {unchosen:.2f}: "
-        f"choosing was worth {own - unchosen:+.2f}.",
+        f"The parameters as given, nothing chosen, made {unchosen:.2f}: choosing was worth {own - unchosen:+.2f}.",
     ]
     if walk.sweep.panel.synthetic:
         lines.append("The market is synthetic: none of this happened.")

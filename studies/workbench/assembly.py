@@ -1,7 +1,5 @@
 """One way to put a Cerebro together: feeds, account, strategies with their sizers, analyzers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,9 +83,7 @@ def set_up(
     """
     terms = with_dated_rates(values_of(config, AccountTerms), rates or {})
     open_account(cerebro, **values_of(config, ExecutionTerms), **terms, **account)
-    for (strategy, parameters), sizer in (
-        ((our_strategy(config), our_sizer(config)),) if pairs is None else pairs
-    ):
+    for (strategy, parameters), sizer in ((our_strategy(config), our_sizer(config)),) if pairs is None else pairs:
         at = cerebro.addstrategy(strategy, **parameters)
         if sizer is not None:
             cerebro.addsizer_byidx(at, sizer[0], **sizer[1])

@@ -1,7 +1,5 @@
 """A Dask cluster as the place for jobs."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -45,9 +43,7 @@ def _given(shared: Any) -> Any:
 def _perform_there(work: Callable[[Any, Any], Any], source: str, shared: Any, job: Any) -> Any:
     if source_hash() != source:
         address = distributed.get_worker().address
-        raise InputError(
-            f"dask worker {address} has another version of riskoverlay", "give it the same version"
-        )
+        raise InputError(f"dask worker {address} has another version of riskoverlay", "give it the same version")
     with _one_at_a_time, silenced():
         return work(shared, job)
 

@@ -1,7 +1,5 @@
 """How output files are written: whole, or not at all."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable
@@ -67,6 +65,4 @@ def write_file(path: str | Path, write: Callable[[Path], Any]) -> None:
     except IsADirectoryError:
         raise InputError(f"{path} is a folder", "give a file name") from None
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror})", "give a file in a folder that can"
-        ) from None
+        raise InputError(f"{path} cannot be written ({error.strerror})", "give a file in a folder that can") from None

@@ -1,7 +1,5 @@
 """Every parameter of the application, from the rules that declare them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from reprlib import repr as shortened
 from typing import Any
@@ -9,14 +7,7 @@ from typing import Any
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import PriceSelection
 from riskoverlay.rules import Parameter, Rules, check_names
-from riskoverlay.strategies import (
-    AccountTerms,
-    ExecutionTerms,
-    LeverageRules,
-    SizingRules,
-    TradingRules,
-    WeightRules,
-)
+from riskoverlay.strategies import AccountTerms, ExecutionTerms, LeverageRules, SizingRules, TradingRules, WeightRules
 
 from .rates import parse_rate, spread
 
@@ -135,7 +126,5 @@ def _of_right_type(about: Parameter, value: Any) -> Any:
     else:
         right = default is None or isinstance(value, str)
     if not right:
-        raise InputError(
-            f"{about.name}={shortened(value)} is of the wrong type", f"give one like {default!r}"
-        )
+        raise InputError(f"{about.name}={shortened(value)} is of the wrong type", f"give one like {default!r}")
     return value

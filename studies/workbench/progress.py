@@ -1,7 +1,5 @@
 """Says how far a run through Cerebro is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import backtrader as bt

@@ -1,7 +1,5 @@
 """Dated interest rates from an expression: `irx+0.015` is the 13-week Treasury bill rate of each day plus 1.5 %."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,9 +103,7 @@ def read_rates(
         return {}, []
     beside = data_dir is not None and (Path(data_dir) / f"{IRX}.{source}").is_file()
     first, last = sessions[0] - _BEFORE, sessions[-1]
-    raw, notes = load_raw(
-        source if beside else "yahoo", [IRX], first, last, data_dir if beside else None, cache=cache
-    )
+    raw, notes = load_raw(source if beside else "yahoo", [IRX], first, last, data_dir if beside else None, cache=cache)
     bars = raw[IRX].bars
     close = pd.to_numeric(bars["close"], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     irx = pd.Series(close / 100.0, pd.DatetimeIndex(bars.index).tz_localize(None).normalize()).dropna()
@@ -150,8 +146,6 @@ def with_dated_rates(values: Mapping[str, Any], rates: Mapping[str, pd.Series]) 
         if added is None:
             raise InputError("is unreadable", "give a number as 0.05, or irx+0.015", name, value)
         if "irx" not in rates:
-            raise InputError(
-                "needs dated rates", "read the bars by load_panel, or give Panel.rates", name, value
-            )
+            raise InputError("needs dated rates", "read the bars by load_panel, or give Panel.rates", name, value)
         out[name] = (rates["irx"] + added).clip(lower=0.0)
     return out

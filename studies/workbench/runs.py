@@ -1,7 +1,5 @@
 """Base and dynamic portfolio, both through Cerebro and the same kind of account."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -118,9 +116,7 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
     return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates else panel
 
 
-def simulate(
-    panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None, **account: Any
-) -> Run:
+def simulate(panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None, **account: Any) -> Run:
     """One run through Cerebro.
 
     Parameters

@@ -1,7 +1,5 @@
 """What the files of a backtest hold, what makes them again, and what an older file means."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import date
@@ -185,8 +183,7 @@ def check_format(number: Any, what: str) -> int:
         raise InputError(f"{what} has format {number!r}", "give a file written by a run")
     if number > FORMAT:
         raise InputError(
-            f"{what} has format {number}, and this program knows none above {FORMAT}",
-            "give it a newer riskoverlay",
+            f"{what} has format {number}, and this program knows none above {FORMAT}", "give it a newer riskoverlay"
         )
     return number
 
@@ -239,9 +236,7 @@ def read_config(path: str | Path) -> Config:
     except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise InputError(f"config {path} is not JSON ({error})", cure) from None
     if isinstance(content, dict) and isinstance(content.get("config"), dict):
-        content = with_older_meanings(
-            content["config"], check_format(content.get("format"), f"config {path}")
-        )
+        content = with_older_meanings(content["config"], check_format(content.get("format"), f"config {path}"))
     if not isinstance(content, dict):
         raise InputError(f"config {path} holds no parameters", cure)
     try:

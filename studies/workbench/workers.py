@@ -1,7 +1,5 @@
 """Where jobs are run: in this process, in several on this machine, or on a Dask cluster."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal
