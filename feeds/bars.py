@@ -130,7 +130,8 @@ class PanelFeed(bt.feeds.PandasData):
                 columns.append(column.to_numpy(np.float64)[kept])
         return columns
 
-    # Cerebro calls the following for each bar of each feed; stock backtrader's are most of an empty run.
+    # Cerebro calls the following for each bar of each feed; stock backtrader's are most of an empty run, and cost a
+    # quarter of a default one (medians of eleven alternating pairs).
 
     def __len__(self) -> int:
         length: int = self._dates.lencount
@@ -165,6 +166,8 @@ class PanelFeed(bt.feeds.PandasData):
         for line in self.lines.lines:
             line._idx += size
             line.lencount += size
+
+    # A tick that is stored would outlive its bar here, since moving on does not clear it.
 
     def _tick_nullify(self) -> None:
         if self._filters:
