@@ -270,7 +270,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
             self._alive[order.ref] = order
 
     def clear(self) -> None:
-        """Forget the session's notifications: backtrader would keep every one for ever, and nothing reads them (17 %)."""
+        """Forget the session's notifications: backtrader would keep every one for ever, unread (17 % of a run)."""
         self._orderspending: list[Any] = []
         self._tradespending: list[Any] = []
 

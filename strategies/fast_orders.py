@@ -1,7 +1,7 @@
 """The speed of orders: what backtrader's broker does, with fewer look-ups. Every trick for it is in this file.
 
-Gains are of a whole default run (8 feeds, 4,006 sessions, 3,158 orders), medians of eleven alternating pairs. That nothing
-else changes is tested against `BackBroker`, order by order.
+Gains are of a whole default run (8 feeds, 4,006 sessions, 3,158 orders), medians of eleven alternating pairs. That
+nothing else changes is tested against `BackBroker`, order by order.
 """
 
 from typing import Any
