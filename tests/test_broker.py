@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,9 @@ import pandas as pd
 import pytest
 from markets import frame
 
+from riskoverlay.feeds import PanelFeed
 from riskoverlay.strategies import PORTFOLIO_MARGIN, DatedRate, MarginAccount, MarginBroker, debit_balance, open_account
+from riskoverlay.strategies.fast_orders import FastOrders
 
 
 class Script(bt.Strategy):
@@ -285,3 +288,57 @@ def test_account_defaults_are_regulation_t() -> None:
     assert (account.p.initial_margin, account.p.maintenance_margin) == (0.5, 0.25)
     assert account.max_leverage == 2.0
     assert MarginBroker().account.p.borrow_rate == account.p.borrow_rate
+
+
+# -- speed -------------------------------------------------------------------------------------------------------------
+
+
+class Sends(bt.Strategy):
+    """Orders of every kind by the number of the session, and what is heard of them."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+        self.refs: dict[int, int] = {}
+
+    def next(self) -> None:
+        close, at = self.data.close[0], len(self)
+        kinds = (bt.Order.Market, bt.Order.Close, bt.Order.Limit, bt.Order.Stop, bt.Order.StopLimit, bt.Order.StopTrail)
+        kind = kinds[at % len(kinds)]
+        send = self.buy if at % 4 < 2 else self.sell
+        trail = {"trailamount": 0.5} if kind == bt.Order.StopTrail else {}
+        expires = self.data.datetime.date(0) + dt.timedelta(days=4)
+        send(size=1 + at % 5, exectype=kind, price=close * (1.0 + 0.004 * (at % 3 - 1)), valid=expires, **trail)
+        if at % 7 == 0:
+            self.buy_bracket(size=2, price=close * 0.99, stopprice=close * 0.95, limitprice=close * 1.02)
+        if at % 11 == 0 and self.broker.pending:
+            self.cancel(self.broker.pending[0])
+
+    def notify_order(self, order: Any) -> None:
+        number = self.refs.setdefault(order.ref, len(self.refs))
+        done = order.executed
+        self.heard.append((len(self), number, order.getstatusname(), done.size, done.price, done.comm, done.pnl))
+
+
+def heard_of(broker: Any) -> tuple[list[tuple[Any, ...]], list[float]]:
+    """What a strategy hears of its orders, and the account's value at each close."""
+    rng = np.random.default_rng(5)
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame(100 * np.exp(np.cumsum(rng.normal(0, 0.01, 300)))), name="A"))
+    cerebro.broker = broker
+    broker.set_cash(1e6)
+    broker.setcommission(commission=0.001)
+    cerebro.addstrategy(Sends)
+    cerebro.addanalyzer(bt.analyzers.TimeReturn, _name="returns")
+    (strategy,) = cerebro.run()
+    return strategy.heard, list(strategy.analyzers.returns.get_analysis().values())
+
+
+def test_fast_orders_are_backtraders_orders() -> None:
+    stock, fast = heard_of(bt.brokers.BackBroker()), heard_of(FastOrders())
+    assert {event[2] for event in stock[0]} >= {"Submitted", "Accepted", "Completed", "Canceled", "Expired"}
+    assert fast == stock
+    silent = heard_of(FastOrders(acknowledge=False))
+    assert silent[1] == stock[1]
+    assert {event[2] for event in silent[0]} == {"Completed", "Canceled", "Expired"}
+    kept = [event[3:] for event in stock[0] if event[2] == "Completed"]
+    assert [event[3:] for event in silent[0] if event[2] == "Completed"] == kept
