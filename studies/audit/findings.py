@@ -77,12 +77,15 @@ class AuditResult:
         First those of the cuts, each session once and the earliest first; then warm-up, mode, repeat, crash.
     sessions, orders : int
         Of the run on the whole panel.
+    traceback : str
+        Of the error that ended that run, for whoever wrote what raised it; "" if it came to its end.
     """
 
     cuts: tuple[Cut, ...]
     findings: tuple[Dependence, ...]
     sessions: int
     orders: int
+    traceback: str = ""
 
     @property
     def clean(self) -> bool:

@@ -92,7 +92,8 @@ def audit(
     auditor = Auditor(setup, panel, feeds, tuple(changes), seed, base)
 
     def result(done: Sequence[Cut], findings: Sequence[Dependence]) -> AuditResult:
-        return AuditResult(tuple(done), tuple(findings), len(panel.sessions), len(base.orders()))
+        text = "".join(traceback.format_exception(base.error)) if base.error is not None else ""
+        return AuditResult(tuple(done), tuple(findings), len(panel.sessions), len(base.orders()), text)
 
     findings = crash(auditor)
     again = repeat(auditor)

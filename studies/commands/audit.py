@@ -1,6 +1,7 @@
 """`riskoverlay audit`: does a strategy read the future?"""
 
 import argparse
+import sys
 
 from riskoverlay.errors import InputError
 
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
             f"no order was sent in {result.sessions} sessions", "give more history, there is nothing to audit"
         )
     _show(screen, result)
+    print(result.traceback, end="", file=sys.stderr)
     about = {"strategy": options.strategy or "RiskParityBlend", "sizer": options.sizer, "analyzers": options.analyzer}
     content = {**about, **audit_summary(result), "config": config, "sha256": panel.sha256}
     write_outputs(options, screen, {"json": lambda path: write_json(path, content)})
