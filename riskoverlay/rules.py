@@ -200,9 +200,10 @@ def _check(one: Field[Any], value: Any) -> None:
         return
     default: Any = one.default
     kind = type(default)
+    problem = "is unknown" if about.choices else f"is not {about.bounds}"
     if kind is bool:
         right = value in (True, False)
-        default_cure = "give True or False"
+        problem, default_cure = "is neither", "give True or False"
     elif kind is int or (about.optional and not about.choices):
         right = isinstance(value, Integral) and about.holds(value)
         default_cure = f"give a whole number {about.bounds}"
@@ -210,5 +211,4 @@ def _check(one: Field[Any], value: Any) -> None:
         right = about.holds(value)
         default_cure = f"give one of {', '.join(about.choices)}" if about.choices else f"give a number {about.bounds}"
     if not right:
-        problem = about.problem or ("is unknown" if about.choices else f"is not {about.bounds}")
-        raise InputError(problem, about.cure or default_cure, one.name, value)
+        raise InputError(about.problem or problem, about.cure or default_cure, one.name, value)

@@ -64,7 +64,7 @@ BEYOND: list[tuple[type[Rules], str, Any, str]] = [
     (LeverageRules, "lev_max", 0.1, "lev_min=0.3 is above lev_max=0.1: give lev_min <= lev_max"),
     (SizingRules, "allocation", 1.1, "allocation=1.1 is not a part of the account"),
     (SizingRules, "slots", 0, "slots=0 is not a count: give a whole number >= 1"),
-    (SizingRules, "whole_shares", "yes", "whole_shares='yes' is not : give True or False"),
+    (SizingRules, "whole_shares", "yes", "whole_shares='yes' is neither: give True or False"),
     (ExecutionTerms, "cash", 0.0, "cash=0.0 is not an opening balance: give money > 0"),
     (ExecutionTerms, "slippage_bps", 1e4, "slippage_bps=10000.0 is not a cost"),
     (AccountTerms, "commission_min", -1.0, "commission_min=-1.0 is not a cost: give a number >= 0"),
