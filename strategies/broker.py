@@ -132,7 +132,7 @@ class MarginBroker(FastOrders):
             order = self.submitted.popleft()
             if self._take_children(order) is None:
                 continue
-            price = order.created.price
+            price = order.data.open[0] if self.p.coo else order.created.price  # at the open nobody knows the close
             held = positions.get(order.data, self.positions[order.data].size)
             change = (abs(held + order.size) - abs(held)) * price
             if change > 0 and (gross + change) * self.account.terms.initial_margin > equity * (1 + 1e-9):
@@ -257,8 +257,9 @@ class MarginBroker(FastOrders):
         return first if first > self._session else max([clock[0] for clock in self._clocks])
 
     def _fill_pending(self) -> None:
-        for _ in range(len(self.pending)):
-            order = self.pending.popleft()
+        # The mark ends the round: what is filled or expires takes its siblings out of the queue.
+        self.pending.append(None)
+        while (order := self.pending.popleft()) is not None:
             if order.expire():
                 self.notify(order)
                 self._ococheck(order)

@@ -177,6 +177,19 @@ class MarginAccount(bt.CommInfoBase):
         rate = self._borrow if balance > 0.0 else self._idle
         return balance * rate.between(start, end)
 
+    def getsize(self, price: float, cash: float) -> int:
+        """Shares that some money buys: backtrader's, which `order_target_value` asks for, multiplies by the leverage.
+
+        Parameters
+        ----------
+        price, cash : float
+
+        Returns
+        -------
+        int
+        """
+        return int(cash // price)
+
     def get_credit_interest(self, data: Any, pos: Any, dt: dt.datetime) -> float:
         """Backtrader's hook, called for every open position before the session's fills: its part of the interest.
 

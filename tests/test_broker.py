@@ -310,6 +310,9 @@ class Sends(bt.Strategy):
         send(size=1 + at % 5, exectype=kind, price=close * (1.0 + 0.004 * (at % 3 - 1)), valid=expires, **trail)
         if at % 7 == 0:
             self.buy_bracket(size=2, price=close * 0.99, stopprice=close * 0.95, limitprice=close * 1.02)
+        if at % 13 == 0:
+            leader = self.buy(size=3, exectype=bt.Order.Limit, price=close * 0.995, valid=expires)
+            self.sell(size=3, exectype=bt.Order.Stop, price=close * 0.99, oco=leader)
         if at % 11 == 0 and self.broker.pending:
             self.cancel(self.broker.pending[0])
 
@@ -319,14 +322,15 @@ class Sends(bt.Strategy):
         self.heard.append((len(self), number, order.getstatusname(), done.size, done.price, done.comm, done.pnl))
 
 
-def heard_of(broker: Any) -> tuple[list[tuple[Any, ...]], list[float]]:
+def heard_of(broker: Any, commission: float | None = 0.001) -> tuple[list[tuple[Any, ...]], list[float]]:
     """What a strategy hears of its orders, and the account's value at each close."""
     rng = np.random.default_rng(5)
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(PanelFeed(dataname=frame(100 * np.exp(np.cumsum(rng.normal(0, 0.01, 300)))), name="A"))
     cerebro.broker = broker
     broker.set_cash(1e6)
-    broker.setcommission(commission=0.001)
+    if commission is not None:
+        broker.setcommission(commission=commission)
     cerebro.addstrategy(Sends)
     cerebro.addanalyzer(bt.analyzers.TimeReturn, _name="returns")
     (strategy,) = cerebro.run()
@@ -342,3 +346,44 @@ def test_fast_orders_are_backtraders_orders() -> None:
     assert {event[2] for event in silent[0]} == {"Completed", "Canceled", "Expired"}
     kept = [event[3:] for event in stock[0] if event[2] == "Completed"]
     assert [event[3:] for event in silent[0] if event[2] == "Completed"] == kept
+
+
+# -- beside other strategies' orders -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [{}, {"coc": True}, {"slip_perc": 0.001, "slip_out": True}])
+def test_brackets_and_oco_are_backtraders_where_money_is_not_short(mode: dict[str, Any]) -> None:
+    """Stopped out, leader filled or expired, parent expired: each takes orders out of the queue in use."""
+    terms = MarginAccount(commission_bps=10.0, borrow_rate=0.0, cash_rate=0.0)  # type: ignore[call-arg]
+    ours = MarginBroker(account=terms, **mode)  # type: ignore[call-arg]
+    stock, margin = heard_of(bt.brokers.BackBroker(**mode), commission=0.001), heard_of(ours, commission=None)
+    assert [event[:3] for event in margin[0]] == [event[:3] for event in stock[0]]
+    np.testing.assert_allclose(
+        [event[3:] for event in margin[0]], [event[3:] for event in stock[0]], rtol=1e-9, atol=1e-9
+    )
+    np.testing.assert_allclose(margin[1], stock[1], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("broker", ["margin", "stock"])
+def test_a_target_is_what_it_says(broker: str) -> None:
+    """order_target_percent(0.2) every bar: what is held is a fifth at the close that decided, to a share."""
+    rng = np.random.default_rng(8)
+    apart: list[float] = []
+
+    class Fifth(bt.Strategy):
+        wanted: tuple[float, float] | None = None
+
+        def next(self) -> None:
+            if self.wanted is not None:
+                money, close = self.wanted
+                apart.append(abs(self.position.size * close - money) / close)
+            self.wanted = (0.2 * self.broker.getvalue(), self.data.close[0])
+            self.order_target_percent(target=0.2)
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame(100 * np.exp(np.cumsum(rng.normal(0, 0.01, 1_000)))), name="A"))
+    open_account(cerebro, cash=1e6, broker=broker)
+    cerebro.addstrategy(Fifth)
+    cerebro.run()
+    assert len(apart) == 999
+    assert max(apart) <= 1.0
