@@ -387,3 +387,32 @@ def test_a_target_is_what_it_says(broker: str) -> None:
     cerebro.run()
     assert len(apart) == 999
     assert max(apart) <= 1.0
+
+
+@pytest.mark.parametrize("size", [1_500, 1_990, 2_010, 2_500])
+def test_an_order_at_the_open_is_accepted_by_the_open(size: int) -> None:
+    """With cheat-on-open nobody knows the bar's close yet: whatever it is, the answer is the same."""
+
+    class AtOpen(bt.Strategy):
+        heard: list[str]
+
+        def __init__(self) -> None:
+            self.heard = []
+
+        def next_open(self) -> None:
+            if len(self) == 3:
+                self.buy(size=size)
+
+        def notify_order(self, order: Any) -> None:
+            self.heard.append(order.getstatusname())
+
+    answers = []
+    for close in (50.0, 100.0, 200.0):
+        cerebro = bt.Cerebro(stdstats=False, cheat_on_open=True)
+        cerebro.adddata(PanelFeed(dataname=frame([100.0, 100.0, close, close], opens=[100.0] * 4), name="A"))
+        open_account(cerebro, cash=100_000.0, commission_bps=0.0, slippage_bps=0.0).set_coo(True)
+        cerebro.addstrategy(AtOpen)
+        (strategy,) = cerebro.run()
+        answers.append(strategy.heard[:2])
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][1] == ("Accepted" if size <= 2_000 else "Margin")  # twice the equity, at the open
