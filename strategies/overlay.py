@@ -168,7 +168,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
             Another name, a value out of bounds, a `vol_lookback` above `memory`.
         """
         check_names(parameters, (*LeverageRules.described(), "whole_shares"))
-        values = {**dict(self.p._getitems()), **parameters}
+        values = {**vars(self._rules), **vars(self._sizing), **parameters}
         rules, sizing = LeverageRules.of(values), SizingRules.of(values)
         if rules.vol_lookback > self._volatility.memory:
             raise InputError(
