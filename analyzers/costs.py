@@ -59,12 +59,12 @@ class TradingCosts(LedgerReader):
     params = (("periods", PERIODS),)
 
     def check(self) -> None:
-        """Refuse a parameter that makes no sense: InputError."""
+        """Refuse a parameter that makes no sense: InputError, as `LedgerReader.check`."""
         if not self.p.periods > 0:
             raise InputError("is not positive", "give the sessions in a year, such as 252", "periods", self.p.periods)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
-        """The analysis, from the ledger of the run."""
+        """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         kinds = {"commission": ledger.commission, "slippage": ledger.slippage, "interest": ledger.interest}
         costs = {kind: float(paid.sum()) for kind, paid in kinds.items()}
         traded = float(ledger.traded.sum())
@@ -80,7 +80,7 @@ class TradingCosts(LedgerReader):
             "traded": traded,
             "turnover": whole,
             "turnover_annual": annual,
-            "orders": _count(ledger),
+            "orders": _count_orders(ledger),
             "by_year": {
                 str(year): {kind: float(paid[years == year].sum()) for kind, paid in kinds.items()}
                 for year in sorted(set(years.tolist()))
@@ -94,7 +94,7 @@ class TradingCosts(LedgerReader):
         }
 
 
-def _count(ledger: Ledger) -> dict[str, int]:
+def _count_orders(ledger: Ledger) -> dict[str, int]:
     orders = ledger.orders.values()
     ends = {name: sum(status in those for status, _, _ in orders) for name, those in _ENDS.items()}
     partial = sum(some and status != bt.Order.Completed for status, some, _ in orders)

@@ -35,13 +35,13 @@ class MaxDrawdown(LedgerReader):
     params = (("first", None), ("worst", 5))
 
     def check(self) -> None:
-        """Refuse a parameter that makes no sense: InputError."""
+        """Refuse a parameter that makes no sense: InputError, as `LedgerReader.check`."""
         if not (isinstance(self.p.worst, int) and self.p.worst >= 1):
             raise InputError("is not a positive whole number", "give how many drawdowns to list", "worst", self.p.worst)
         parse_first(self.p.first)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
-        """The analysis, from the ledger of the run."""
+        """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         i = first_index(ledger.dates, parse_first(self.p.first))
         before = ledger.fund[i - 1] if i else ledger.start_fund
         # The value before the first session stands at the date of the session before, if there is one.

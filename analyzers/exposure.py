@@ -49,12 +49,12 @@ class Exposure(LedgerReader):
         self._weights.append(self._last)  # one object for all sessions that have the same
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
-        """The analysis, from the ledger of the run."""
+        """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         n, symbols = len(ledger), ledger.symbols
         equity = np.where(ledger.value > 0.0, ledger.value, np.nan)[:, None]
         account, own = ledger.account_values / equity, ledger.own_values / equity
-        aims = _rows(self._aims, n, len(_AIMS), "leverage and its parts")
-        weights = _rows(self._weights, n, len(symbols), "base_weights")
+        aims = _table(self._aims, n, len(_AIMS), "leverage and its parts")
+        weights = _table(self._weights, n, len(symbols), "base_weights")
         self._aims, self._weights, self._last = [], [], ()
         return {
             "symbols": symbols,
@@ -70,7 +70,7 @@ class Exposure(LedgerReader):
         }
 
 
-def _rows(rows: Sequence[Sequence[Any]], n: int, width: int, name: str) -> npt.NDArray[np.float64]:
+def _table(rows: Sequence[Sequence[Any]], n: int, width: int, name: str) -> npt.NDArray[np.float64]:
     """Array (n, width) of the rows, None as nan; nan too for no row: a slave has no `next`."""
     table = np.full((n, width), np.nan)
     for i, row in enumerate(rows[:n]):

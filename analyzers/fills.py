@@ -20,7 +20,7 @@ class Fills(LedgerReader):
     """
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
-        """The analysis, from the ledger of the run."""
+        """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         executed = session_dates([fill.executed for fill in ledger.fills], ledger.timezone)
         return {
             "fills": [

@@ -30,7 +30,30 @@ Ints = npt.NDArray[np.int64]
 
 
 class Fill(NamedTuple):
-    """One execution of an own order; `session`, `feed`: indices, `interest`: hidden in the fee by int2pnl."""
+    """One execution of an own order.
+
+    Attributes
+    ----------
+    session, feed : int
+        Indices.
+    size : float
+        Signed.
+    price : float
+    reference : float
+        What the price is measured against: `reference_price`.
+    commission : float
+        Money.
+    interest : float
+        Money that int2pnl has hidden in the fee, taken out of `commission`.
+    executed : float
+        backtrader's day number of the price.
+    at_close : bool
+        Whether it `cheats_on_close`.
+    kind : str
+        Order type, such as "Market".
+    margin_call : bool
+        Whether the broker sent the order.
+    """
 
     session: int
     feed: int
@@ -46,7 +69,16 @@ class Fill(NamedTuple):
 
 
 def ledger_of(strategy: bt.Strategy) -> "Ledger":
-    """The strategy's ledger, opened by the first analyzer that asks for it."""
+    """The strategy's ledger, opened by the first analyzer that asks for it.
+
+    Parameters
+    ----------
+    strategy : bt.Strategy
+
+    Returns
+    -------
+    Ledger
+    """
     for analyzer in strategy._slave_analyzers:
         if isinstance(analyzer, Ledger):
             return analyzer
@@ -55,7 +87,16 @@ def ledger_of(strategy: bt.Strategy) -> "Ledger":
 
 
 def symbols_of(datas: Sequence[Any]) -> list[str]:
-    """Names of feeds: `_name`, or data0, data1, ...; a name that was taken gets the feed's index."""
+    """Names of feeds: `_name`, or data0, data1, ...; a name that was taken gets the feed's index.
+
+    Parameters
+    ----------
+    datas : sequence of feeds
+
+    Returns
+    -------
+    list of str
+    """
     names: list[str] = []
     for i, data in enumerate(datas):
         name = data._name or f"data{i}"
@@ -151,7 +192,7 @@ class Ledger(bt.Analyzer):
         self.fills: list[Fill] = []
         # by reference: last status, whether anything was filled, whether a margin call sent it
         self.orders: dict[int, tuple[int, bool, bool]] = {}
-        self._when: list[float] = []
+        self._times: list[float] = []
         self._value: list[float] = []
         self._fund: list[float] = []
         self._shares: list[float] = []
@@ -171,10 +212,10 @@ class Ledger(bt.Analyzer):
         self.paid = np.array([1.0 if info.stocklike else 0.0 for info in infos])  # futures are not paid for
         self.start_value, self.start_fund = float(broker.getvalue()), float(broker.fundvalue)
         self.start_shares = float(broker.fundshares)
-        self._start_credit = self._charged()
+        self._start_credit = self._interest_so_far()
         self._sizes = (0.0,) * len(self.datas)
         self._lines: list[Any] = [None] * len(self.datas)
-        self._unborn = list(range(len(self.datas)))
+        self._not_begun = list(range(len(self.datas)))
 
     def notify_order(self, order: bt.Order) -> None:
         """Record status and fills of an own order.
@@ -187,14 +228,14 @@ class Ledger(bt.Analyzer):
         self.orders[order.ref] = (order.status, bool(order.executed.size), called)
         for bit in order.executed.iterpending():
             if bit is not None:
-                self._book(order, bit)
+                self._record_fill(order, bit)
 
-    def _book(self, order: bt.Order, bit: Any) -> None:
+    def _record_fill(self, order: bt.Order, bit: Any) -> None:
         held = order.data if order.data._compensate is None else order.data._compensate
         feed, at_close = self._feeds[id(held)], cheats_on_close(order, self._broker)
         interest = interest_in_fee(order, bit, self._broker)
         fill = Fill(
-            session=len(self._when),
+            session=len(self._times),
             feed=feed,
             size=float(bit.size),
             price=float(bit.price),
@@ -219,13 +260,13 @@ class Ledger(bt.Analyzer):
         cash, value, fundvalue, shares : float
             As backtrader gives them.
         """
-        if self._unborn:
-            self._admit()
-        self._when.append(self._clock[0])
+        if self._not_begun:
+            self._look_for_first_bars()
+        self._times.append(self._clock[0])
         self._value.append(value)
         self._fund.append(fundvalue)
         self._shares.append(shares)
-        self._credit.append(self._charged())
+        self._credit.append(self._interest_so_far())
         self._close.extend([np.nan if line is None else line[0] for line in self._lines])
         held = self._positions
         if held is None:
@@ -234,13 +275,13 @@ class Ledger(bt.Analyzer):
             self._account.extend([held[data].size if data in held else 0.0 for data in self.datas])
         self._own.append(self._sizes)
 
-    def _admit(self) -> None:
-        """Reads no line of a feed without bars: preloaded, its [0] would be a bar of the future."""
-        for i in [i for i in self._unborn if len(self.datas[i])]:
+    def _look_for_first_bars(self) -> None:
+        """No line of a feed without bars is read before: preloaded, its [0] would be a bar of the future."""
+        for i in [i for i in self._not_begun if len(self.datas[i])]:
             self._lines[i] = self.datas[i].lines.close
-            self._unborn.remove(i)
+            self._not_begun.remove(i)
 
-    def _charged(self) -> float:
+    def _interest_so_far(self) -> float:
         """Interest that the account has been charged so far and that no closing order has taken over."""
         credit = getattr(self._broker, "d_credit", None)
         return float(sum(credit.values())) if credit else 0.0
@@ -248,12 +289,12 @@ class Ledger(bt.Analyzer):
     # What follows is for the time after the last bar.
 
     def __len__(self) -> int:
-        return len(self._when)
+        return len(self._times)
 
     @cached_property
     def dates(self) -> list[date]:
         """Dates of the sessions."""
-        return session_dates(self._when, self.timezone)
+        return session_dates(self._times, self.timezone)
 
     @property
     def timezone(self) -> tzinfo | None:
@@ -280,12 +321,12 @@ class Ledger(bt.Analyzer):
     @cached_property
     def closes(self) -> Floats:
         """Closes, shape (T, n)."""
-        return self._table(self._close)
+        return self._by_feed(self._close)
 
     @cached_property
     def account_sizes(self) -> Floats:
         """The account's positions at each close, shape (T, n)."""
-        return self._table(self._account)
+        return self._by_feed(self._account)
 
     @cached_property
     def account_values(self) -> Floats:
@@ -295,7 +336,7 @@ class Ledger(bt.Analyzer):
     @cached_property
     def own_sizes(self) -> Floats:
         """Own positions at each close, shape (T, n)."""
-        return self._table(self._own)
+        return self._by_feed(self._own)
 
     @cached_property
     def own_values(self) -> Floats:
@@ -304,7 +345,7 @@ class Ledger(bt.Analyzer):
 
     @cached_property
     def carried_values(self) -> Floats:
-        """Own positions carried overnight into each session, at the closes before it.
+        """Value of own positions carried overnight into each session, at the closes before it, shape (T, n), money.
 
         A fill that cheats on close is booked a session late: it was held that night, or not any more.
         """
@@ -328,49 +369,56 @@ class Ledger(bt.Analyzer):
     @cached_property
     def commission(self) -> Floats:
         """Own commission per session, shape (T,), money."""
-        return self._sum([fill.commission for fill in self.fills])
+        return self._by_session([fill.commission for fill in self.fills])
 
     @cached_property
     def slippage(self) -> Floats:
         """Own slippage per session, shape (T,), money."""
-        return self._sum([f.size * (f.price - f.reference) * self.units[f.feed] for f in self.fills])
+        return self._by_session([f.size * (f.price - f.reference) * self.units[f.feed] for f in self.fills])
 
     @cached_property
     def traded(self) -> Floats:
         """Value of own fills per session, both sides, shape (T,), money."""
-        return self._sum([abs(f.size) * f.price * self.units[f.feed] for f in self.fills])
+        return self._by_session([abs(f.size) * f.price * self.units[f.feed] for f in self.fills])
 
     @cached_property
     def gross_profit(self) -> Floats:
-        """Per session, before all costs: what was carried by the change of its close, what was filled from
-        its reference price to the close. A fill at the last close (cheat on close) so earns the whole
-        change since."""
+        """Own profit per session before all costs, shape (T,), money.
+
+        What was carried earns the change of its close; what was filled, from its reference price to the close. A fill
+        at the last close (cheat on close) so earns the whole change since.
+        """
         closes = self.closes
         fresh = [
             f.size * (closes[t, f.feed] - f.reference) * self.units[f.feed]
             for f, t in zip(self.fills, self.fill_sessions, strict=True)
         ]
-        return carried_profit(self.own_sizes, closes, self.units) + self._sum(fresh)
+        return carried_profit(self.own_sizes, closes, self.units) + self._by_session(fresh)
 
     @cached_property
     def interest(self) -> Floats:
-        """Interest of the account per session: paid positive, received negative."""
+        """Interest of the account per session, shape (T,), money: paid positive, received negative."""
         total = np.diff(np.concatenate(([self._start_credit], self._credit)))
         for ledger in self.all():  # what closing orders took over, whosesoever they were
-            moved = ledger._sum([fill.interest for fill in ledger.fills])
+            moved = ledger._by_session([fill.interest for fill in ledger.fills])
             n = min(len(moved), len(total))
             total[:n] += moved[:n]
         return total
 
     def all(self) -> list["Ledger"]:
-        """The ledgers of all strategies in this Cerebro that have one, in its order."""
+        """The ledgers of all strategies in this Cerebro that have one, in its order.
+
+        Returns
+        -------
+        list of Ledger
+        """
         slaves = [a for s in self.strategy.cerebro.runningstrats for a in s._slave_analyzers]
         return [a for a in slaves if isinstance(a, Ledger)]
 
-    def _table(self, rows: npt.ArrayLike) -> Floats:
+    def _by_feed(self, rows: npt.ArrayLike) -> Floats:
         return np.array(rows, dtype=float).reshape(len(self), len(self.datas))
 
-    def _sum(self, amounts: Sequence[float]) -> Floats:
+    def _by_session(self, amounts: Sequence[float]) -> Floats:
         n = len(self)
         return per_session(amounts, self.fill_sessions, n)[:n]
 
@@ -400,7 +448,12 @@ class LedgerReader(bt.Analyzer):
             self._ledger = None
 
     def check(self) -> None:
-        """Refuse a parameter that makes no sense: InputError."""
+        """Refuse a parameter that makes no sense; for the subclass.
+
+        Raises
+        ------
+        InputError
+        """
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
         """What `get_analysis()` gives.

@@ -14,8 +14,12 @@ __all__ = ["DrawdownBrake", "Leverage", "plot"]
 class Leverage(bt.Observer):
     """Gross leverage of the account at each close, and the leverage that the sizer wants.
 
-    Lines: `held`, value of all positions, shorts counted like longs, over equity; `target`,
-    `getsizer().leverage`, nan where the sizer has none.
+    Attributes
+    ----------
+    held : line
+        Value of all positions, shorts counted like longs, over equity.
+    target : line
+        `getsizer().leverage`; nan where the sizer has none.
     """
 
     lines: Any = ("held", "target")
@@ -35,8 +39,12 @@ class Leverage(bt.Observer):
 class DrawdownBrake(bt.Observer):
     """Drawdown of the fund value (deposits are not performance), and what the sizer's brake makes of it.
 
-    Lines: `drawdown`, 0 or a negative fraction of the peak since the start; `brake`,
-    `getsizer().brake_part` in [0, 1], 1 is off, nan where the sizer has none.
+    Attributes
+    ----------
+    drawdown : line
+        0 or a negative fraction of the peak since the start.
+    brake : line
+        `getsizer().brake_part` in [0, 1], 1 is off; nan where the sizer has none.
     """
 
     lines: Any = ("drawdown", "brake")
@@ -102,8 +110,10 @@ def plot(
     from backtrader import plot as drawing  # it asks for Tk when it is first imported
 
     class Silent(drawing.Plot):
+        """backtrader's plotter, without a window."""
+
         def show(self) -> None:
-            """There is nobody to show it to."""
+            """Open none."""
 
     pyplot.switch_backend("Agg")
     try:

@@ -14,8 +14,9 @@ Floats = npt.NDArray[np.float64]
 
 
 class StrategyProfit(LedgerReader):
-    """Profit of one strategy among several: its own fills, marked to the close, after its own commission
-    and slippage.
+    """Profit of one strategy among several.
+
+    From its own fills, marked to the close, after its own commission and slippage.
 
     The account's interest is shared out session by session, by what each strategy carried into the session:
     on a loan in proportion to own gross longs; without one (a fee on shorts) to own gross shorts; interest
@@ -34,10 +35,10 @@ class StrategyProfit(LedgerReader):
     """
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
-        """The analysis, from the ledger of the run."""
+        """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         interest = _own_interest(ledger)
         profit = ledger.gross_profit - ledger.commission - ledger.slippage - interest
-        long, short = _sides(ledger.own_values)
+        long, short = _longs_and_shorts(ledger.own_values)
         return {
             "strategy": type(self.strategy).__name__,
             "gross_profit": float(ledger.gross_profit.sum()),
@@ -56,20 +57,20 @@ class StrategyProfit(LedgerReader):
 
 def _own_interest(ledger: Ledger) -> Floats:
     n, ledgers = len(ledger), ledger.all()
-    values = [_of_length(one.carried_values, n) for one in ledgers]
+    values = [_cut_or_continued(one.carried_values, n) for one in ledgers]
     if len(ledgers) < len(ledger.strategy.cerebro.runningstrats):
         values.append(ledger.carried_account_values - np.sum(values, axis=0))
-    sides = [_sides(v) for v in values]
+    sides = [_longs_and_shorts(v) for v in values]
     longs, shorts = np.array([s[0] for s in sides]), np.array([s[1] for s in sides])
     equity = np.concatenate(([ledger.start_value], ledger.value))[:-1]
     shared: Floats = share_interest(ledger.interest, equity, longs, shorts)[ledgers.index(ledger)]
     return shared
 
 
-def _sides(values: Floats) -> tuple[Floats, Floats]:
+def _longs_and_shorts(values: Floats) -> tuple[Floats, Floats]:
     return np.maximum(values, 0.0).sum(axis=1), np.maximum(-values, 0.0).sum(axis=1)
 
 
-def _of_length(rows: Floats, n: int) -> Floats:
+def _cut_or_continued(rows: Floats, n: int) -> Floats:
     """A run stopped in mid-session leaves later strategies a session short: they hold what they held."""
     return rows[:n] if len(rows) >= n else np.vstack([rows, np.repeat(rows[-1:], n - len(rows), axis=0)])

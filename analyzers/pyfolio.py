@@ -14,7 +14,7 @@ from .statistics import simple_returns
 
 __all__ = ["PortfolioReturns"]
 
-_TRANSACTION = ["amount", "price", "symbol", "sid", "txn_dollars"]
+_COLUMNS = ["amount", "price", "symbol", "sid", "txn_dollars"]
 
 
 class PortfolioReturns(LedgerReader):
@@ -36,14 +36,14 @@ class PortfolioReturns(LedgerReader):
     params = (("tz", "UTC"),)
 
     def check(self) -> None:
-        """Refuse a parameter that makes no sense: InputError."""
+        """Refuse a parameter that makes no sense: InputError, as `LedgerReader.check`."""
         try:
             pd.DatetimeIndex([]).tz_localize(self.p.tz)
         except Exception as error:  # the kind depends on the time zone library behind pandas
             raise InputError("is not a time zone", "give one such as 'UTC', or None", "tz", self.p.tz) from error
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
-        """The analysis, from the ledger of the run."""
+        """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         values = ledger.account_values
         equity = np.where(ledger.value > 0.0, ledger.value, np.nan)
         return {
@@ -52,16 +52,28 @@ class PortfolioReturns(LedgerReader):
             "positions": dict(zip(ledger.symbols, values.T.tolist(), strict=True)),
             "cash": (ledger.value - values.sum(axis=1)).tolist(),
             "gross_lev": (np.abs(values).sum(axis=1) / equity).tolist(),
-            "transactions": [deal for one in ledger.all() for deal in _deals(one)],
+            "transactions": [deal for one in ledger.all() for deal in _transactions(one)],
         }
 
     def get_pf_items(self) -> tuple[pd.Series, pd.DataFrame, pd.DataFrame, pd.Series]:
-        """Returns, positions (one column an asset, and cash), transactions, gross leverage; dates in `tz`."""
+        """What pyfolio's and QuantStats' functions take, dates in `tz`.
+
+        Returns
+        -------
+        returns : Series
+            Fractions per session.
+        positions : DataFrame
+            Money, a column for each asset, and cash.
+        transactions : DataFrame
+            By date; amount, price, symbol, sid, txn_dollars.
+        gross_lev : Series
+            Fraction of equity.
+        """
         got = self.rets
         days = self._index(got["dates"])
         positions = pd.DataFrame({**got["positions"], "cash": got["cash"]}, index=days)
         deals = sorted(got["transactions"], key=lambda deal: deal["date"])
-        transactions = pd.DataFrame(deals, columns=["date", *_TRANSACTION])[_TRANSACTION]
+        transactions = pd.DataFrame(deals, columns=["date", *_COLUMNS])[_COLUMNS]
         transactions.index = self._index([deal["date"] for deal in deals])
         return (
             pd.Series(got["returns"], index=days, name="return", dtype=float),
@@ -74,7 +86,7 @@ class PortfolioReturns(LedgerReader):
         return pd.DatetimeIndex(pd.to_datetime(list(dates)), name="date").tz_localize(self.p.tz)
 
 
-def _deals(ledger: Ledger) -> list[dict[str, Any]]:
+def _transactions(ledger: Ledger) -> list[dict[str, Any]]:
     return [
         {
             "date": ledger.dates[session],

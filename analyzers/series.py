@@ -34,11 +34,11 @@ class DailySeries(LedgerReader):
     params = (("first", None),)
 
     def check(self) -> None:
-        """Refuse a parameter that makes no sense: InputError."""
+        """Refuse a parameter that makes no sense: InputError, as `LedgerReader.check`."""
         parse_first(self.p.first)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
-        """The analysis, from the ledger of the run."""
+        """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         i = first_index(ledger.dates, parse_first(self.p.first))
         bought = ledger.account_values * ledger.paid
         longs = np.maximum(bought, 0.0).sum(axis=1)

@@ -34,7 +34,7 @@ class AnnualizedSharpe(LedgerReader):
     params = (("risk_free", 0.0), ("periods", PERIODS), ("first", None))
 
     def check(self) -> None:
-        """Refuse a parameter that makes no sense: InputError."""
+        """Refuse a parameter that makes no sense: InputError, as `LedgerReader.check`."""
         if not isfinite(self.p.risk_free):
             raise InputError("is not a number", "give an annual fraction such as 0.02", "risk_free", self.p.risk_free)
         if not (isfinite(self.p.periods) and self.p.periods > 0):
@@ -42,7 +42,7 @@ class AnnualizedSharpe(LedgerReader):
         parse_first(self.p.first)
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
-        """The analysis, from the ledger of the run."""
+        """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         begin = first_index(ledger.dates, parse_first(self.p.first))
         returns = simple_returns(ledger.fund, ledger.start_fund)[begin:]
         return {

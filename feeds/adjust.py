@@ -24,9 +24,7 @@ class Raw(NamedTuple):
     """
 
     name: str
-    """What errors call them: a file, or a vendor and a symbol."""
     bars: pd.DataFrame
-    """Dates in the index; open high low close volume, and perhaps adj_close and dividend (cash a share, ex-date)."""
 
 
 def adjust(frame: pd.DataFrame, name: str) -> pd.DataFrame:

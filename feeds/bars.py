@@ -34,7 +34,8 @@ def day_numbers(index: pd.DatetimeIndex) -> npt.NDArray[np.float64]:
 class _Tick:
     """A `tick_*` attribute read off the current bar: on a whole bar, the bar is the tick.
 
-    It has no `__set__`, so that what stock backtrader stores while replaying takes precedence.
+    Strategies may read it, and the stock broker reads four for each pending order on each bar. It has no `__set__`, so
+    that what stock backtrader stores while replaying takes precedence.
     """
 
     def __init__(self, line: str) -> None:
@@ -63,6 +64,11 @@ class PanelFeed(bt.feeds.PandasData):
         Those of `PandasData`.
     """
 
+    # The number in a comment says how many times as long an empty run takes without what stands below it: 8 feeds of
+    # 4006 sessions, medians of 9 to 15 alternating runs. PandasData takes 22 times as long.
+
+    # Found at once. Stored anew for each bar, as stock backtrader does: 4.4. Left out, so that the broker's `getattr`
+    # fails each time: 1.3 for a run with an order pending in each feed.
     tick_open, tick_high, tick_low, tick_close = _Tick("open"), _Tick("high"), _Tick("low"), _Tick("close")
     tick_volume, tick_openinterest, tick_last = _Tick("volume"), _Tick("openinterest"), _Tick("close")
 
@@ -71,7 +77,8 @@ class PanelFeed(bt.feeds.PandasData):
     def __init__(self) -> None:
         super().__init__()
         self._dates = self.lines.datetime
-        # `data.close` is found at once; stock backtrader finds it through two failed look-ups, for each use.
+        # `data.close` is found at once, stock backtrader's after two failed look-ups: 1.25 for a run that reads every
+        # close once, 1 for an empty one.
         self.__dict__.update(zip(self.getlinealiases(), self.lines.lines, strict=True))
         frame = self.p.dataname
         if self.p.datetime is None and self._timeframe >= bt.TimeFrame.Days and frame.index.tz is not None:
@@ -84,6 +91,7 @@ class PanelFeed(bt.feeds.PandasData):
 
     def preload(self) -> None:
         """Fill every line at once, where nothing may change a bar on its way in."""
+        # All rows at once: 17.
         columns = None if self._one_by_one() else self._columns()
         if columns is None:
             super().preload()
@@ -133,12 +141,20 @@ class PanelFeed(bt.feeds.PandasData):
     # Cerebro calls the following for each bar of each feed; stock backtrader's are most of an empty run, and cost a
     # quarter of a default one (medians of eleven alternating pairs).
 
+    # No calls down to a line: 1.07.
     def __len__(self) -> int:
         length: int = self._dates.lencount
         return length
 
+    # No calls down to the line of dates: 1.5.
     def advance_peek(self) -> float:
-        """The date number of the next bar, inf after the last."""
+        """The date number of the next bar.
+
+        Returns
+        -------
+        float
+            inf after the last.
+        """
         if not self._filled:
             peeked: float = super().advance_peek()
             return peeked
@@ -148,6 +164,7 @@ class PanelFeed(bt.feeds.PandasData):
             return following
         return float("inf")
 
+    # No calls down to each line: 2.2; with the ticks that stock backtrader stores on the way: 5.
     def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
         """Move on; on a filled feed that is only counting.
 

@@ -62,7 +62,12 @@ class Cached:
 
 
 def user_folder() -> Path:
-    """The user's own cache folder, by the platform's custom."""
+    """The user's own cache folder, by the platform's custom.
+
+    Returns
+    -------
+    Path
+    """
     return platformdirs.user_cache_path("riskoverlay")
 
 
@@ -106,7 +111,16 @@ class Cache:
             raise InputError("is not a folder", "give one", "cache_dir", str(self.folder))
 
     def path(self, symbol: str) -> Path:
-        """The file of a symbol, always directly in the folder."""
+        """The file of a symbol, always directly in the folder.
+
+        Parameters
+        ----------
+        symbol : str
+
+        Returns
+        -------
+        Path
+        """
         return Path(self.folder) / file_name(symbol)
 
     def bars(
@@ -138,7 +152,7 @@ class Cache:
         """
         names = check_symbols(symbols)
         now = self.now()
-        held, damaged = self._held(names)
+        held, damaged = self._read_all(names)
         if self.offline:
             self._refuse_offline(names, held, damaged)
             self._report(names)
@@ -147,7 +161,7 @@ class Cache:
         self._report([name for name in names if name not in wanted])
         fetched, faults = self._fetched(wanted, now)
         notes = [f"{error.said} and was fetched anew" for error in damaged.values()]
-        notes += self._keep(fetched)
+        notes += self._write_all(fetched)
         lost = {symbol: fault for symbol, fault in faults.items() if symbol not in held}
         if lost:
             refused = refusal(lost)
@@ -206,7 +220,7 @@ class Cache:
 
     # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _held(self, names: Sequence[str]) -> tuple[dict[str, Cached], dict[str, InputError]]:
+    def _read_all(self, names: Sequence[str]) -> tuple[dict[str, Cached], dict[str, InputError]]:
         """What the files hold; and for those that are damaged, the error that says so."""
         held: dict[str, Cached] = {}
         damaged: dict[str, InputError] = {}
@@ -223,8 +237,8 @@ class Cache:
     def _refuse_offline(
         self, names: Sequence[str], held: Mapping[str, Cached], damaged: Mapping[str, InputError]
     ) -> None:
-        for error in damaged.values():
-            raise error
+        if damaged:
+            raise next(iter(damaged.values()))
         missing = [symbol for symbol in names if symbol not in held]
         if missing:
             raise InputError(f"{', '.join(missing)}: not in the cache {self.folder}", "fetch it first, without offline")
@@ -237,7 +251,7 @@ class Cache:
         found, faults = fetch_yahoo(wanted, answered=lambda symbol: self._report([symbol]), now=now)
         return {symbol: Cached(symbol, bars, now) for symbol, bars in found.items()}, faults
 
-    def _keep(self, fetched: Mapping[str, Cached]) -> list[str]:
+    def _write_all(self, fetched: Mapping[str, Cached]) -> list[str]:
         """Write the files; a folder that cannot be written costs a sentence, not the run."""
         for cached in fetched.values():
             try:

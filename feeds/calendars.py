@@ -24,7 +24,17 @@ _DAY = pd.Timedelta(days=1)
 
 
 def calendar_of(symbol: str) -> str:
-    """The calendar by Yahoo's way of writing symbols: 7203.T, VOD.L, EURUSD=X (weekdays), BTC-USD (every day); XNYS."""
+    """The calendar by Yahoo's way of writing symbols: 7203.T, VOD.L, EURUSD=X (weekdays), BTC-USD (every day).
+
+    Parameters
+    ----------
+    symbol : str
+
+    Returns
+    -------
+    str
+        A name of exchange_calendars; XNYS where the symbol says nothing else.
+    """
     name = symbol.upper()
     if name.endswith("=X"):
         return "24/5"
@@ -34,7 +44,16 @@ def calendar_of(symbol: str) -> str:
 
 
 def check_calendar(calendar: str) -> None:
-    """InputError if exchange_calendars has no calendar of that name."""
+    """Refuse a name that exchange_calendars has no calendar of.
+
+    Parameters
+    ----------
+    calendar : str
+
+    Raises
+    ------
+    InputError
+    """
     if calendar not in _KNOWN:
         raise InputError("is unknown", "give a name of exchange_calendars, as XNYS, XLON or 24/7", "calendar", calendar)
 

@@ -113,7 +113,12 @@ class Panel:
         return replace(self, frames={symbol: self.frames[symbol] for symbol in chosen})
 
     def feeds(self) -> list[PanelFeed]:
-        """A new backtrader feed for each symbol, named for it."""
+        """A new backtrader feed for each symbol, named for it.
+
+        Returns
+        -------
+        list of PanelFeed
+        """
         return [
             PanelFeed(dataname=frame, name=symbol)  # type: ignore[call-arg]  # backtrader `params`
             for symbol, frame in self.frames.items()

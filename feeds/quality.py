@@ -10,12 +10,11 @@ import pandas as pd
 
 from .adjust import Raw
 from .calendars import calendar_of, exchange_sessions
-from .rows import FIELDS, check_numbers, check_ranges, repeated, step_back
+from .rows import FIELDS, Flags, check_numbers, check_ranges, repeated, step_back
 
 __all__ = ["CHECKS", "Finding", "check_bars", "errors", "findings_table", "quality", "sentences"]
 
 Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 CHECKS = (
     "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend",
@@ -133,12 +132,30 @@ def check_bars(
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Those that stop a run."""
+    """Those that stop a run.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+
+    Returns
+    -------
+    list of Finding
+    """
     return [finding for finding in findings if finding.severity == "error"]
 
 
 def sentences(findings: Iterable[Finding]) -> list[str]:
-    """One sentence for each distinct text, with all symbols it is true of."""
+    """One sentence for each distinct text, with all symbols it is true of.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+
+    Returns
+    -------
+    list of str
+    """
     who: dict[str, list[str]] = {}
     for finding in findings:
         who.setdefault(finding.text, []).append(finding.symbol)
@@ -146,7 +163,17 @@ def sentences(findings: Iterable[Finding]) -> list[str]:
 
 
 def findings_table(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """The findings as plain dictionaries, for JSON."""
+    """The findings as plain dictionaries, for JSON.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+
+    Returns
+    -------
+    list of dict
+        One a finding, its attributes by name.
+    """
     return [{**asdict(finding), "dates": list(finding.dates)} for finding in findings]
 
 

@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["FIELDS", "PRICES", "RowCheck", "check_numbers", "check_ranges", "repeated", "step_back"]
+__all__ = ["FIELDS", "Flags", "RowCheck", "check_numbers", "check_ranges", "repeated", "step_back"]
 
 FIELDS = ("open", "high", "low", "close", "volume")
-PRICES = FIELDS[:4]
 
 _ROUNDING = 1e-6
 """Adjusted prices carry the rounding of the adjusted close: six decimals, or the vendor's single precision."""
@@ -37,12 +36,32 @@ class RowCheck(NamedTuple):
 
 
 def repeated(dates: pd.DatetimeIndex) -> Flags:
-    """Rows whose date was there before, anywhere."""
+    """Rows whose date was there before, anywhere.
+
+    Parameters
+    ----------
+    dates : DatetimeIndex of shape (n_rows,)
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        True where it was.
+    """
     return np.asarray(dates.duplicated())
 
 
 def step_back(dates: pd.DatetimeIndex) -> Flags:
-    """Rows whose date is before that of the row above."""
+    """Rows whose date is before that of the row above.
+
+    Parameters
+    ----------
+    dates : DatetimeIndex of shape (n_rows,)
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        True where it is.
+    """
     return np.r_[False, np.diff(dates.asi8) < 0][: len(dates)]
 
 

@@ -101,7 +101,7 @@ def load(
     found = quality(seen, widened=widened)
     wrong = sentences(errors(found))
     if wrong:
-        raise InputError(f"{wrong[0]}", "correct or remove the rows, or choose another window")
+        raise InputError(wrong[0], "correct or remove the rows, or choose another window")
     return replace(align(frames, source=source), warnings=(*notes, *sentences(found)))
 
 
@@ -153,7 +153,17 @@ def load_raw(
 
 
 def widening(source: str) -> float:
-    """The fraction by which an open or close of this source may lie outside low..high: see `prepared`."""
+    """By how much an open or close may lie outside low..high: see `prepared`.
+
+    Parameters
+    ----------
+    source : str
+
+    Returns
+    -------
+    float
+        A fraction of the price.
+    """
     return WIDENED if source == "yahoo" else 0.0
 
 

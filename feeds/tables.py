@@ -17,7 +17,16 @@ EXTRA = ("adj_close", "dividend")
 
 
 def field_name(label: object) -> str:
-    """A column label as our fields are spelt: "Adj Close" is adj_close."""
+    """A column label as our fields are spelt: "Adj Close" is adj_close.
+
+    Parameters
+    ----------
+    label : object
+
+    Returns
+    -------
+    str
+    """
     return str(label).strip().lower().replace(" ", "_")
 
 
@@ -76,8 +85,8 @@ def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, nam
     if symbols is None:
         try:
             wanted = check_symbols(list(parts))
-        except ValueError as error:
-            raise InputError(f"{name}", f"{error}") from None
+        except InputError as error:
+            raise InputError(f"{name}: {error.said}", error.cure) from None
     else:
         wanted = check_symbols(symbols)
     for symbol in wanted:

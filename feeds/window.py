@@ -67,7 +67,17 @@ def between(frame: pd.DataFrame, start: object, end: object, name: str) -> pd.Da
 
 
 def span(index: pd.Index) -> str:
-    """First and last date of an index, for messages."""
+    """First and last date of an index, for messages.
+
+    Parameters
+    ----------
+    index : DatetimeIndex
+        Not empty.
+
+    Returns
+    -------
+    str
+    """
     return f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}"
 
 

@@ -259,5 +259,11 @@ def _download(symbols: list[str], start: pd.Timestamp | None, session: object) -
 
 
 def utc_now() -> pd.Timestamp:
-    """The time, tz-aware."""
+    """The time now.
+
+    Returns
+    -------
+    Timestamp
+        UTC, tz-aware.
+    """
     return pd.Timestamp.now(tz="UTC")

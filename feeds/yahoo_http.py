@@ -36,9 +36,7 @@ class Fault:
 
     reason: str
     passing: bool
-    """A later attempt may succeed: too many requests, the server's errors, the network."""
     silent: bool = False
-    """There was no answer at all."""
 
 
 class YahooSession(requests.Session):  # type: ignore[type-arg]  # no generic in older versions
@@ -72,6 +70,11 @@ class YahooSession(requests.Session):  # type: ignore[type-arg]  # no generic in
         Returns
         -------
         Response
+
+        Raises
+        ------
+        RequestException
+            No answer.
         """
         parts = urlsplit(url)
         host, symbol = parts.netloc, _symbol(parts.path)
@@ -100,7 +103,17 @@ class YahooSession(requests.Session):  # type: ignore[type-arg]  # no generic in
         return answer
 
     def fault(self, symbol: str) -> Fault:
-        """Why the last answer about `symbol` (upper case) gave no bars."""
+        """Why the last answer about a symbol gave no bars.
+
+        Parameters
+        ----------
+        symbol : str
+            Upper case.
+
+        Returns
+        -------
+        Fault
+        """
         last = self._last.get(symbol)
         if last is None:
             return Fault("no answer", passing=True, silent=True)

@@ -192,6 +192,32 @@ def test_lines_are_filled_without_reading_rows(frames: Any, monkeypatch: pytest.
     assert len(engine.run()[0].tape) == 2 * len(frames["SPY"])
 
 
+@pytest.mark.parametrize("runonce", [True, False])
+@pytest.mark.parametrize("slow", ["__len__", "advance_peek", "advance", "_tick_nullify", "_tick_fill"])
+def test_a_filled_feed_needs_nothing_of_stock_backtrader_for_a_bar(
+    frames: Any, monkeypatch: pytest.MonkeyPatch, slow: str, runonce: bool
+) -> None:
+    def refuse(self: Any, *arguments: Any, **options: Any) -> None:
+        raise AssertionError(f"called stock backtrader's {slow}")
+
+    expected = tape(PanelFeed, frames, runonce=runonce)
+    monkeypatch.setattr(bt.feeds.PandasData, slow, refuse)
+    assert_same(tape(PanelFeed, frames, runonce=runonce), expected)
+
+
+def test_lines_and_ticks_are_found_at_the_first_look(frames: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first look-up fails, Python asks `__getattr__`."""
+
+    def refuse(self: Any, name: str) -> Any:
+        if name in LINES or name.startswith("tick_"):
+            raise AssertionError(f"looked twice for {name}")
+        return getattr(self.lines, name)
+
+    expected = tape(PanelFeed, frames)
+    monkeypatch.setattr(bt.feeds.PandasData, "__getattr__", refuse)
+    assert_same(tape(PanelFeed, frames), expected)
+
+
 def test_columns_found_as_pandas_data_finds_them(frames: Any) -> None:
     odd = frames["SPY"].rename(columns=str.upper).assign(Extra=1.0, VOLUME=7)[["Extra", "VOLUME", "CLOSE", "OPEN"]]
     for arguments in ({}, {"high": "CLOSE", "low": 2, "openinterest": 0}, {"open": None}):
@@ -244,8 +270,11 @@ def test_subclass_with_a_line_of_its_own(frames: Any) -> None:
     assert math.isnan(data.openinterest[0])
 
 
+@pytest.mark.parametrize("settings", [{}, {"runonce": False}, {"preload": False}, {"oldsync": True, "preload": False}])
 @pytest.mark.parametrize("feed", [PanelFeed, bt.feeds.PandasData])
-def test_a_strategy_may_read_the_tick_of_a_whole_bar(feed: Any, frames: dict[str, pd.DataFrame]) -> None:
+def test_a_strategy_may_read_the_tick_of_a_whole_bar(
+    feed: Any, frames: dict[str, pd.DataFrame], settings: dict[str, bool]
+) -> None:
     """`data.tick_close` and kin are the bar's, as stock backtrader keeps them (it has none on the last bar)."""
     read: list[list[bool]] = []
 
@@ -255,7 +284,7 @@ def test_a_strategy_may_read_the_tick_of_a_whole_bar(feed: Any, frames: dict[str
             bars = [getattr(self.data, name)[0] for name in BAR]
             read.append([tick == bar for tick, bar in zip(ticks, bars, strict=True)])
 
-    cerebro = bt.Cerebro(stdstats=False)
+    cerebro = bt.Cerebro(stdstats=False, **settings)
     cerebro.adddata(feed(dataname=frames["SPY"]))
     cerebro.addstrategy(Reads)
     cerebro.run()
