@@ -4,8 +4,9 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["log", "silenced"]
+__all__ = ["log", "name_of", "silenced"]
 
 log = logging.getLogger("riskoverlay")
 """What a run has to say that is no error: a trimmed leverage, an order tried again."""
@@ -35,3 +36,18 @@ def silenced(
             yield
     finally:
         logger.setLevel(before)
+
+
+def name_of(data: Any) -> str:
+    """A feed's name in a message.
+
+    Parameters
+    ----------
+    data : feed
+
+    Returns
+    -------
+    str
+        Its own; data0, data1, ... by its place in Cerebro where it has none.
+    """
+    return str(data._name or f"data{getattr(data, '_id', 1) - 1}")

@@ -9,13 +9,14 @@ import backtrader as bt
 import numpy as np
 
 from riskoverlay.errors import InputError, RiskOverlayError
-from riskoverlay.notes import log
+from riskoverlay.notes import log, name_of
 from riskoverlay.rules import check_names
 
 from .ledger import OwnPosition
 from .overlay import VolTargetDrawdownSizer
 from .rules import TradingRules, WeightRules
 from .schedule import STALE_DAYS, RebalanceSchedule
+from .terms import point_value
 from .weights import blended_weights
 
 __all__ = ["RiskParityBlend"]
@@ -86,7 +87,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self._waits_for = _date(self.p.trade_from)
         self._blend: dict[Any, float] = {}
         self._plan: dict[Any, float] = {}
-        # Size and close of what is held; None: look again.
+        # Money a point, and close, of what is held; None: look again.
         self._holdings: list[tuple[float, Any]] | None = None
         self._alive: dict[int, Any] = {}
         self._withdrawn: set[int] = set()
@@ -126,7 +127,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
     def _find_universe(self) -> list[Any]:
         if self.p.symbols is None:
             return list(self.datas)
-        names = [data._name for data in self.datas]
+        names = [name_of(data) for data in self.datas]
         for symbol in self.p.symbols:
             if symbol not in names:
                 raise InputError(f"symbols: {symbol!r} has no feed", f"add it to Cerebro, or give some of {names}")
@@ -182,7 +183,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         try:
             weights = blended_weights(np.diff(np.log(window), axis=0), rules)
         except RiskOverlayError as error:
-            names = ", ".join(self._universe[i]._name for i in eligible)
+            names = ", ".join(name_of(self._universe[i]) for i in eligible)
             raise type(error)(f"weights of {today} of assets 0 to {len(eligible) - 1}, {names}: {error}") from None
         self._blend = {self._universe[i]: w for i, w in zip(eligible, weights.tolist(), strict=True)}
         self.base_weights = [self._blend.get(data, 0.0) for data in self.datas]
@@ -223,16 +224,17 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
 
     def _proportions(self) -> dict[Any, float]:
         """Holdings as parts of their value, sum 1; empty if nothing is held (leverage has been 0)."""
-        values = {data: self.held(data) * data.close[0] for data in self._universe if self.held(data)}
+        values = {data: self.held(data) * data.close[0] * self._point(data) for data in self._universe if self.held(data)}
         gross = sum(values.values())
         return {data: value / gross for data, value in values.items()}
 
     def _held_leverage(self) -> float:
         """Value of own holdings over the equity that this strategy may use."""
         if self._holdings is None:
-            self._holdings = [(self.held(data), data.close) for data in self._universe if self.held(data)]
+            held = [(self.held(data), data) for data in self._universe if self.held(data)]
+            self._holdings = [(shares * self._point(data), data.close) for shares, data in held]
         capital = self._sizer.capital
-        gross = sum([size * line[0] for size, line in self._holdings])
+        gross = sum([points * line[0] for points, line in self._holdings])
         return gross / capital if capital > 0.0 else math.inf
 
     # -- orders ------------------------------------------------------------------------------------------------------
@@ -262,8 +264,12 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         if hasattr(sizer, "target_size"):
             wanted = sizer.target_size(data, weight)
         else:
-            wanted = weight * self.broker.getvalue() / data.close[0]
+            wanted = weight * self.broker.getvalue() / (data.close[0] * self._point(data))
         return wanted - self.held(data)
+
+    def _point(self, data: Any) -> float:
+        """Money that one point of a feed's price makes on one share or contract."""
+        return point_value(data, self.broker.getcommissioninfo(data))
 
     def _send(self, order: Any) -> None:
         if order is not None:
@@ -295,7 +301,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
                 "%s: order %s of %s %+g came to %s: it is tried again at the next session",
                 dt.date.fromordinal(int(self.datetime[0])),
                 order.ref,
-                order.data._name,
+                name_of(order.data),
                 order.created.size,
                 order.getstatusname(),
             )

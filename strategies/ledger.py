@@ -4,7 +4,22 @@ from typing import Any
 
 import backtrader as bt
 
-__all__ = ["OwnPosition", "PositionLedger"]
+__all__ = ["OwnPosition", "PositionLedger", "held_in"]
+
+
+def held_in(order: Any) -> Any:
+    """The feed whose position an order changes: its own, or the one that the feed's `compensate` has named.
+
+    Parameters
+    ----------
+    order : bt.Order
+
+    Returns
+    -------
+    feed
+    """
+    other = order.data._compensate
+    return order.data if other is None else other
 
 
 class PositionLedger:
@@ -22,7 +37,7 @@ class PositionLedger:
             As `notify_order` gives it.
         """
         for fill in order.executed.iterpending():
-            self.position(order.data).update(fill.size, fill.price)
+            self.position(held_in(order)).update(fill.size, fill.price)
 
     def position(self, data: Any) -> bt.Position:
         """Position of this strategy in a feed.

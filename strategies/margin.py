@@ -98,7 +98,8 @@ class DatedRate:
 def debit_balance(broker: Any) -> float:
     """Money borrowed from a broker of any cash rule: gross long value − equity.
 
-    Short proceeds do not reduce the debit: they are collateral for the shares owed.
+    Short proceeds do not reduce the debit: they are collateral for the shares owed. Contracts are not paid for, so
+    nothing is borrowed for them.
 
     Parameters
     ----------
@@ -109,8 +110,12 @@ def debit_balance(broker: Any) -> float:
     float
         Money; negative: idle cash.
     """
-    long_value = sum(pos.size * data.close[0] for data, pos in broker.positions.items() if pos.size > 0)
-    return long_value - broker.getvalue()
+    longs = [
+        pos.size * data.close[0]
+        for data, pos in broker.positions.items()
+        if pos.size > 0 and broker.getcommissioninfo(data).stocklike
+    ]
+    return float(sum(longs) - broker.getvalue())
 
 
 class MarginAccount(bt.CommInfoBase):
@@ -214,10 +219,17 @@ class MarginAccount(bt.CommInfoBase):
         broker = data._env.broker
         key = (broker, dt, broker.getcash(), len(broker.positions))
         if self._charge[0] != key:
-            longs = [p for p in broker.positions.values() if p.size > 0]
-            cost = sum(p.size * p.price for p in longs)
-            # In backtrader's levered cash, true cash = cash − Σ cost·(1 − 1/leverage): exact at any price.
-            shorts = sum(p.size * d.close[0] for d, p in broker.positions.items() if p.size < 0)
-            debit = cost * (1.0 - 1.0 / self.get_leverage()) - broker.getcash() - shorts
+            cost = 0.0
+            debit = -broker.getcash()
+            for feed, held in broker.positions.items():
+                scheme = broker.getcommissioninfo(feed)
+                if not scheme.stocklike:
+                    debit -= scheme.getvaluesize(held.size, held.price)  # the margin set aside is cash
+                elif held.size > 0:
+                    # In backtrader's levered cash, true cash = cash − Σ cost·(1 − 1/leverage): exact at any price.
+                    cost += held.size * held.price
+                    debit += held.size * held.price * (1.0 - 1.0 / scheme.get_leverage())
+                elif held.size < 0:
+                    debit -= held.size * feed.close[0]
             self._charge = (key, debit / cost)
         return pos.size * pos.price * self.interest(self._charge[1], start, end)

@@ -6,12 +6,13 @@ from typing import Any
 import backtrader as bt
 
 from riskoverlay.errors import InputError
-from riskoverlay.notes import log
+from riskoverlay.notes import log, name_of
 from riskoverlay.rules import check_names
 
-from .ledger import PositionLedger
+from .ledger import PositionLedger, held_in
 from .leverage import RollingVolatility, drawdown_brake, volatility_target
 from .rules import LeverageRules, SizingRules
+from .terms import margin_rate, point_value
 
 __all__ = ["VolTargetDrawdownSizer"]
 
@@ -39,17 +40,21 @@ class VolTargetDrawdownSizer(bt.Sizer):
     the weights that were in force; L = f until so many exist. f is the drawdown brake; the drawdown is that of the
     broker's fund value (equity without deposits and withdrawals), so that every cost counts.
 
-    What a size means, by what the strategy itself holds of the feed:
+    What a size means, by what the strategy itself holds of the feed, its orders under way counted as backtrader will
+    fill them (`close()` and an entry on one bar, two entries on one bar, a limit entry sent again):
 
     - A strategy with `target_weight(data)` (such as `RiskParityBlend`): the shares between what it holds and
-      weight × leverage × allocation × equity / close, if the order goes that way, else 0.
+      weight × leverage × allocation × equity / (close × point), if the order goes that way, else 0.
     - Any other strategy gives directions only. A buy when flat or long brings the holding up to a long slot of
       leverage × allocation × equity × (1 / `slots`); a sell when flat or short, down to a short one. An order against
       a holding closes it, or with `reverse=True` closes it and opens the other side. Unlevered weights are ±1/slots
       while a feed is held, 0 otherwise. Orders with a size (`close()`, `buy(size=...)`) are never asked about.
 
-    Targets beyond what the account may open (1/initial_margin of a `MarginAccount`, else the scheme's leverage) are
-    trimmed in proportion; it is logged once, in numbers, and `trims` counts the sessions.
+    The point is what one point of price makes: 1 for shares, the multiplier of a contract. Sizes are whole numbers
+    unless `whole_shares=False`; an account that is too small for one contract is told so, once.
+
+    Targets beyond what the account may open (`initial_margin` of a `MarginAccount`, the margin of a contract, else the
+    scheme's leverage) are trimmed in proportion; it is logged once, in numbers, and `trims` counts the sessions.
 
     "In force" and "held" mean at the close before the session that earns the return.
 
@@ -110,6 +115,10 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self._start_value = broker.getvalue()
         self._planned = hasattr(strategy, "target_weight")
         self._slot = 1.0 / (self._sizing.slots or len(self._feeds))
+        self._points: dict[Any, float] = {}
+        self._schemes: tuple[Any, ...] = ()
+        self._constant_rate: float | None = None  # where all are shares; the rate of a contract moves with its price
+        self._told_too_small = False
         self.equity = self._peak = 0.0
         self.drawdown = 0.0
         self.leverage = min(max(1.0, self._rules.lev_min), self._rules.lev_max)
@@ -122,8 +131,9 @@ class VolTargetDrawdownSizer(bt.Sizer):
     # -- what is known at a close ----------------------------------------------------------------------------------
 
     def _record(self, order: Any) -> None:
+        point = self.point(held_in(order))
         for fill in order.executed.iterpending():
-            self._cash_flow -= fill.size * fill.price + fill.openedcomm + fill.closedcomm
+            self._cash_flow -= fill.size * fill.price * point + fill.openedcomm + fill.closedcomm
         self._ledger.record(order)
 
     def _observe(self, value: float, fund_value: float) -> None:
@@ -188,7 +198,8 @@ class VolTargetDrawdownSizer(bt.Sizer):
 
     def _sleeve_value(self) -> float:
         """The strategy's share of starting equity plus its own profit after its own commissions and slippage."""
-        held = sum(self._ledger.held(data) * close for data, close in zip(self._feeds, self._closes or (), strict=True))
+        closes = zip(self._feeds, self._closes or (), strict=True)
+        held = sum(self._ledger.held(data) * close * self.point(data) for data, close in closes)
         return self._sizing.allocation * self._start_value + self._cash_flow + held
 
     # -- sizes -----------------------------------------------------------------------------------------------------
@@ -212,8 +223,9 @@ class VolTargetDrawdownSizer(bt.Sizer):
         """
         if self.equity <= 0.0:
             return 0.0
-        limit = self._account_limit()
-        others = self._others_gross() / self.equity
+        rate = self._mean_margin_rate()
+        limit = 1.0 / rate
+        others = self._others_gross(rate) / self.equity
         room = max(0.0, limit - others) / self._sizing.allocation
         if leverage <= room * (1.0 + 1e-9):
             return leverage
@@ -228,22 +240,69 @@ class VolTargetDrawdownSizer(bt.Sizer):
             self.trims += 1
         return room
 
-    def _account_limit(self) -> float:
-        scheme = self.broker.getcommissioninfo(self._feeds[0])
-        return getattr(scheme, "max_leverage", scheme.get_leverage())
+    def point(self, data: Any) -> float:
+        """Money that one point of a feed's price makes on one unit.
 
-    def _others_gross(self) -> float:
-        """Gross value of what other strategies hold in the account, money."""
+        Parameters
+        ----------
+        data : feed
+
+        Returns
+        -------
+        float
+            1 for shares, the multiplier for a contract.
+
+        Raises
+        ------
+        InputError
+            A multiplier that is not positive.
+        """
+        point = self._points.get(data)
+        if point is None:
+            point = self._points[data] = point_value(data, self.broker.getcommissioninfo(data))
+        return point
+
+    def _mean_margin_rate(self) -> float:
+        """Equity that opening the target takes, per unit of its gross value: the feeds' rates, by their weights."""
+        schemes = tuple(getattr(self.broker, "comminfo", {}).items())
+        if schemes != self._schemes:
+            self._schemes = schemes
+            stocks = all(self.broker.getcommissioninfo(data).stocklike for data in self._feeds)
+            self._constant_rate = self._weighted_margin_rate() if stocks else None
+        return self._weighted_margin_rate() if self._constant_rate is None else self._constant_rate
+
+    def _weighted_margin_rate(self) -> float:
+        rates = [self._margin_rate(data) if len(data) else math.nan for data in self._feeds]
+        known = [rate for rate in rates if not math.isnan(rate)]
+        if min(known) == max(known):
+            return known[0]
+        weights = (self.strategy.base_weights if self._planned else None) or [1.0] * len(rates)
+        pairs = [(abs(w), rate) for w, rate in zip(weights, rates, strict=True) if w and not math.isnan(rate)]
+        gross = sum([w for w, _ in pairs])
+        return sum([w * rate for w, rate in pairs]) / gross if gross else max(known)
+
+    def _margin_rate(self, data: Any) -> float:
+        """Equity per unit of value that opening a position takes."""
+        ask = getattr(self.broker, "margin_rate", None)
+        if ask is not None:
+            return float(ask(data, data.close[0]))
+        return margin_rate(data, self.broker.getcommissioninfo(data), data.close[0])
+
+    def _others_gross(self, rate: float) -> float:
+        """Gross value of what other strategies hold in the account, money: by its margin rate against the target's."""
         if len(self.strategy.cerebro.runningstrats) == 1:
             return 0.0
         return sum(
-            abs(position.size - self._ledger.held(data)) * data.close[0]
+            abs(position.size - self._ledger.held(data)) * data.close[0] * self.point(data)
+            * (self._margin_rate(data) / rate)
             for data, position in self.broker.positions.items()
             if position.size or self._ledger.held(data)
-        )
+        )  # fmt: skip
 
     def target_size(self, data: Any, weight: float) -> float:
-        """Shares of an unlevered weight at this close: weight × leverage × allocation × equity / close.
+        """Shares or contracts of an unlevered weight at this close.
+
+        weight × leverage × allocation × equity / (close × point).
 
         Parameters
         ----------
@@ -254,22 +313,58 @@ class VolTargetDrawdownSizer(bt.Sizer):
         Returns
         -------
         float
-            Signed, whole if the rules say so.
+            Signed; an int, if the rules say whole.
         """
         if self._opened is None:
             self._opened = self.affordable(self.leverage)
-        shares = weight * self._opened * self.capital / data.close[0]
-        return float(math.trunc(shares)) if self._sizing.whole_shares else shares
+        point = self.point(data)
+        units = weight * self._opened * self.capital / (data.close[0] * point)
+        if not self._sizing.whole_shares:
+            return units
+        if 0.0 < abs(units) < 1.0 and not self._told_too_small:
+            self._tell_too_small(data, units, data.close[0] * point)
+        return math.trunc(units)
+
+    def _tell_too_small(self, data: Any, units: float, worth: float) -> None:
+        """Say once that the account is too small for a contract."""
+        if not self.broker.getcommissioninfo(data).stocklike:
+            self._told_too_small = True
+            log.warning(
+                "%s: %.2f contracts of %s wanted, none can be held: one is worth %.2f, the account %.2f",
+                self.strategy.datetime.date(0), abs(units), name_of(data), worth, self.equity,
+            )  # fmt: skip
 
     def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:
-        held = self._ledger.held(data)
+        side = 1 if isbuy else -1
+        held = self._held_when_filled(data, side)
         if self._planned:
             goal = self.target_size(data, self.strategy.target_weight(data))
         else:
-            side = 1.0 if isbuy else -1.0
             against = held * side < 0.0
-            goal = 0.0 if against and not self._sizing.reverse else self.target_size(data, side * self._slot)
-        return max(goal - held, 0.0) if isbuy else max(held - goal, 0.0)
+            goal = 0 if against and not self._sizing.reverse else self.target_size(data, side * self._slot)
+        size = max((goal - held) * side, 0)
+        return int(size) if self._sizing.whole_shares and size == int(size) else size
+
+    def _held_when_filled(self, data: Any, side: int) -> float:
+        """Own shares of a feed once the orders under way are filled that an order of this side comes on top of.
+
+        Orders that are filled at the next price in any case count, and of those that wait for a price the entries on
+        the same side. What waits to reduce a holding (a stop, a target, the exits of a bracket) may never be filled.
+        """
+        held = self._ledger.held(data)
+        broker = self.broker
+        waiting = []
+        for order in (*getattr(broker, "pending", ()), *getattr(broker, "submitted", ())):
+            if order.data is data and order.owner is self.strategy and order.parent is None and order.alive():
+                size = order.executed.remsize
+                if order.exectype in (order.Market, order.Close):
+                    held += size
+                elif size * side > 0:
+                    waiting.append(size)
+        for size in waiting:
+            if abs(held + size) > abs(held):
+                held += size
+        return held
 
 
 def _base_return(weights: list[float], before: list[float], now: list[float]) -> float:
