@@ -224,7 +224,9 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
 
     def _proportions(self) -> dict[Any, float]:
         """Holdings as parts of their value, sum 1; empty if nothing is held (leverage has been 0)."""
-        values = {data: self.held(data) * data.close[0] * self._point(data) for data in self._universe if self.held(data)}
+        values = {
+            data: self.held(data) * data.close[0] * self._point(data) for data in self._universe if self.held(data)
+        }
         gross = sum(values.values())
         return {data: value / gross for data, value in values.items()}
 

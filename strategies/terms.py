@@ -140,8 +140,8 @@ def margin_rate(data: Any, scheme: Any, price: float) -> float:
 def terms_of(data: Any, scheme: Any, account: MarginAccount) -> FeedTerms:
     """How a margin account reads the scheme of a feed.
 
-    A `MarginAccount` brings margins of its own. Any other stock-like scheme has 1/leverage for both where it names a
-    leverage, and the account's margins where it does not (backtrader's default is 1).
+    A `MarginAccount` brings margins of its own. Any other stock-like scheme that names a leverage has 1/leverage to
+    open, and no more than that to keep; one that names none (backtrader's default is 1) has the account's margins.
 
     Parameters
     ----------
@@ -173,5 +173,8 @@ def terms_of(data: Any, scheme: Any, account: MarginAccount) -> FeedTerms:
                     f"give {name} to open_account", name, rate,
                 )  # fmt: skip
     elif leverage != 1.0:
-        initial = maintenance = 1.0 / leverage
-    return FeedTerms(scheme, point_value(data, scheme), not scheme.stocklike, initial, maintenance, scheme is not account)
+        initial = 1.0 / leverage
+        maintenance = min(maintenance, initial)
+    return FeedTerms(
+        scheme, point_value(data, scheme), not scheme.stocklike, initial, maintenance, scheme is not account
+    )

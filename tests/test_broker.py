@@ -233,15 +233,6 @@ def test_acknowledge_says_what_strategies_hear() -> None:
     assert values[True] == values[False]
 
 
-def test_a_futures_feed_is_refused_by_name() -> None:
-    cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(bt.feeds.PandasData(dataname=frame([100.0] * 3), name="ES"))
-    open_account(cerebro).setcommission(margin=1_000.0, mult=50.0, name="ES")
-    cerebro.addstrategy(Script, orders=((1, [(0, 1)]),))
-    with pytest.raises(ValueError, match=r"ES.*futures.*stock-like"):
-        cerebro.run()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -366,18 +357,24 @@ def test_brackets_and_oco_are_backtraders_where_money_is_not_short(mode: dict[st
 
 @pytest.mark.parametrize("broker", ["margin", "stock"])
 def test_a_target_is_what_it_says(broker: str) -> None:
-    """order_target_percent(0.2) every bar: what is held is a fifth at the close that decided, to a share."""
+    """order_target_percent(0.2) every bar: what is held is what a fifth was at the close that decided.
+
+    Exactly, as backtrader rounds: the money between is turned into whole shares, so that a purchase stops below the
+    target and a sale above it.
+    """
     rng = np.random.default_rng(8)
     apart: list[float] = []
 
     class Fifth(bt.Strategy):
-        wanted: tuple[float, float] | None = None
+        wanted: tuple[float, float, float] | None = None
 
         def next(self) -> None:
             if self.wanted is not None:
-                money, close = self.wanted
+                money, close, before = self.wanted
+                bought = money > before * close
+                assert self.position.size == (math.floor if bought else math.ceil)(money / close)
                 apart.append(abs(self.position.size * close - money) / close)
-            self.wanted = (0.2 * self.broker.getvalue(), self.data.close[0])
+            self.wanted = (0.2 * self.broker.getvalue(), self.data.close[0], self.position.size)
             self.order_target_percent(target=0.2)
 
     cerebro = bt.Cerebro(stdstats=False)
@@ -416,3 +413,265 @@ def test_an_order_at_the_open_is_accepted_by_the_open(size: int) -> None:
         answers.append(strategy.heard[:2])
     assert answers[0] == answers[1] == answers[2]
     assert answers[0][1] == ("Accepted" if size <= 2_000 else "Margin")  # twice the equity, at the open
+
+
+class Orders(bt.Strategy):
+    """Does what a test says at the first close; keeps what comes of each order, and what is held at each close."""
+
+    params = (("does", None),)
+
+    def __init__(self) -> None:
+        self.answers: dict[int, str] = {}
+        self.held: list[float] = []
+
+    def notify_order(self, order: Any) -> None:
+        self.answers[order.ref] = order.getstatusname()
+
+    def next(self) -> None:
+        self.held.append(self.position.size)
+        if len(self) == 2:
+            self.p.does(self)
+
+
+def ordered(does: Any, closes: Any, **account: Any) -> Orders:
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame(closes), name="A"))
+    open_account(cerebro, **{"cash": 10_000.0, "commission_bps": 0.0, "slippage_bps": 0.0, **account})
+    cerebro.addstrategy(Orders, does=does)
+    (strategy,) = cerebro.run()
+    return strategy  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("margin", [1.0, 0.5])
+@pytest.mark.parametrize(
+    ("closes", "last"), [([100.0, 100, 100, 103, 111, 111], 110.0), ([100.0, 100, 100, 97, 89, 89], 90.0)]
+)
+def test_both_exits_of_a_bracket_need_no_margin(margin: float, closes: list[float], last: float) -> None:
+    """0.95 × what may be opened: its target would be as much again, if its stop were not there."""
+    size = int(95 / margin)
+    strategy = ordered(
+        lambda s: s.buy_bracket(size=size, exectype=bt.Order.Market, stopprice=90.0, limitprice=110.0),
+        closes, initial_margin=margin, maintenance_margin=min(margin, 0.25), borrow_rate=0.0,
+    )  # fmt: skip
+    assert sorted(strategy.answers.values()) == ["Canceled", "Completed", "Completed"]
+    assert strategy.held[2] == size
+    assert strategy.held[-1] == 0
+    assert strategy.broker.getvalue() == pytest.approx(10_000.0 + size * (last - 100.0), abs=size * 1.01)
+
+
+@pytest.mark.parametrize("first", [bt.Order.Stop, bt.Order.Limit])
+def test_both_orders_of_an_oco_exit_need_no_margin(first: int) -> None:
+    """Long with all of the margin: stop and target, sent together a session later, are both accepted."""
+
+    class Exits(Orders):
+        def next(self) -> None:
+            super().next()
+            if len(self) == 4:
+                prices = {bt.Order.Stop: 90.0, bt.Order.Limit: 110.0}
+                leader = self.sell(size=200, exectype=first, price=prices.pop(first))
+                ((kind, price),) = prices.items()
+                self.sell(size=200, exectype=kind, price=price, oco=leader)
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame([100.0] * 6 + [111.0, 111.0]), name="A"))
+    open_account(cerebro, cash=10_000.0, commission_bps=0.0, slippage_bps=0.0, borrow_rate=0.0)
+    cerebro.addstrategy(Exits, does=lambda s: s.buy(size=200))
+    (strategy,) = cerebro.run()
+    assert sorted(strategy.answers.values()) == ["Canceled", "Completed", "Completed"]
+    assert strategy.held[-1] == 0
+
+
+def test_alternative_entries_need_the_margin_of_one() -> None:
+    def entries(strategy: Any) -> None:
+        leader = strategy.buy(size=190, exectype=bt.Order.Stop, price=104.0)
+        strategy.buy(size=190, exectype=bt.Order.Limit, price=96.0, oco=leader)
+
+    strategy = ordered(entries, [100.0, 100.0, 100.0, 95.0, 95.0], borrow_rate=0.0)
+    assert sorted(strategy.answers.values()) == ["Canceled", "Completed"]
+    alone = ordered(lambda s: [s.buy(size=190, exectype=bt.Order.Limit, price=p) for p in (96.0, 95.0)], [100.0] * 4)
+    assert sorted(alone.answers.values()) == ["Accepted", "Margin"]
+
+
+def test_an_exit_that_waits_makes_no_room() -> None:
+    """The stop of a bracket may never be filled: what is bought behind it needs its own margin."""
+
+    def both(strategy: Any) -> None:
+        strategy.buy_bracket(size=150, exectype=bt.Order.Market, stopprice=90.0, limitprice=120.0)
+        strategy.buy(size=100)
+
+    strategy = ordered(both, [100.0] * 5, borrow_rate=0.0)
+    assert sorted(strategy.answers.values()) == ["Accepted", "Accepted", "Completed", "Margin"]
+    swapped = ordered(lambda s: [s.sell(size=150), s.buy(size=100)], [100.0] * 5, borrow_rate=0.0)
+    assert sorted(swapped.answers.values()) == ["Completed", "Completed"]
+
+
+@pytest.mark.parametrize("period", [bt.TimeFrame.Months, bt.TimeFrame.Weeks])
+def test_a_longer_bar_is_no_ended_feed(period: int) -> None:
+    """A market order on monthly bars beside daily ones waits for its month, and fills at its open."""
+    index = pd.bdate_range("2020-01-01", "2020-12-31")
+    days = frame(np.linspace(100.0, 150.0, len(index))).set_axis(index)
+    rule = "ME" if period == bt.TimeFrame.Months else "W-FRI"
+    bars = days.resample(rule).agg({"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"})
+    fills: list[tuple[Any, float]] = []
+
+    class Buys(bt.Strategy):
+        def next(self) -> None:
+            if self.data.datetime.date(0).day == 10:
+                self.buy(self.datas[1], size=1)
+
+        def notify_order(self, order: Any) -> None:
+            if order.status == order.Completed:
+                fills.append((bt.num2date(order.executed.dt).date(), order.executed.price))
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=days, name="D"))
+    cerebro.adddata(PanelFeed(dataname=bars, name="P", timeframe=period))
+    open_account(cerebro, slippage_bps=0.0)
+    cerebro.addstrategy(Buys)
+    cerebro.run()
+    opens = {day.date(): price for day, price in bars["open"].items()}
+    assert len(fills) >= 7
+    assert all(opens[day] == price for day, price in fills)
+
+
+def test_a_delisted_share_is_paid_out_on_the_day() -> None:
+    """At its last close, on the date on which it counts as ended: not before the order was sent."""
+    long, short = frame([100.0] * 40), frame([50.0] * 10)
+
+    class Sells(bt.Strategy):
+        def __init__(self) -> None:
+            self.done: list[tuple[Any, Any, float]] = []
+
+        def next(self) -> None:
+            if len(self) == 2:
+                self.buy(self.datas[1], size=10)
+            if len(self) == 14:
+                self.sell(self.datas[1], size=10)
+
+        def notify_order(self, order: Any) -> None:
+            if order.status == order.Completed:
+                day = bt.num2date(order.executed.dt).date()
+                self.done.append((day, self.datas[0].datetime.date(0), order.executed.price))
+
+    cerebro = bt.Cerebro(stdstats=False)
+    for bars in (long, short):
+        cerebro.adddata(bt.feeds.PandasData(dataname=bars))
+    open_account(cerebro, slippage_bps=0.0)
+    cerebro.addstrategy(Sells)
+    (strategy,) = cerebro.run(runonce=False)
+    assert len(strategy.done) == 2
+    executed, heard, price = strategy.done[1]
+    assert (price, executed) == (50.0, heard)
+    assert 10 < (executed - short.index[-1].date()).days < 14
+
+
+class Arrives(bt.feeds.PandasData):
+    """A live-style feed: the first loads bring nothing yet."""
+
+    def islive(self) -> bool:
+        return True
+
+    def start(self) -> None:
+        super().start()
+        self.waits = 3
+
+    def _load(self) -> bool | None:
+        if self.waits:
+            self.waits -= 1
+            return None
+        return super()._load()  # type: ignore[no-any-return]
+
+
+def test_a_feed_that_has_nothing_at_first() -> None:
+    values = []
+    for broker in (bt.brokers.BackBroker(), MarginBroker()):
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.adddata(Arrives(dataname=frame([100.0, 101.0, 103.0, 102.0])))
+        cerebro.broker = broker
+        cerebro.addstrategy(Script, orders=((1, [(0, 10)]),))
+        (strategy,) = cerebro.run()
+        values.append(strategy.value)
+    assert len(values[0]) == 4
+    if values[0] != values[1]:  # the commission of a `MarginAccount`, 1 bp
+        assert values[1] == pytest.approx([v - 0.101 * (i > 0) for i, v in enumerate(values[0])])
+
+
+# -- settings of the broker --------------------------------------------------------------------------------------------
+
+
+def test_a_feed_has_margins_of_its_own() -> None:
+    """A at 40 %, 2.5 times the equity; B at the account's half."""
+
+    def answers(sizes: tuple[int, int], **of_a: Any) -> list[str]:
+        cerebro = bt.Cerebro(stdstats=False)
+        for name in ("A", "B"):
+            cerebro.adddata(PanelFeed(dataname=frame([100.0] * 4), name=name))
+        broker = open_account(cerebro, cash=10_000.0, commission_bps=0.0, slippage_bps=0.0)
+        if "leverage" in of_a:
+            broker.setcommission(**of_a, name="A")
+        elif of_a:
+            broker.addcommissioninfo(MarginAccount(commission_bps=0.0, **of_a), name="A")
+        cerebro.addstrategy(Script, orders=((1, [(feed, size) for feed, size in enumerate(sizes) if size]),))
+        return cerebro.run()[0].statuses  # type: ignore[no-any-return]
+
+    assert answers((200, 0)) == ["Completed"]
+    assert answers((201, 0)) == ["Margin"]
+    for own in ({"initial_margin": 0.4}, {"leverage": 2.5}):
+        assert answers((250, 0), **own) == ["Completed"]
+        assert answers((251, 0), **own) == ["Margin"]
+        assert answers((0, 201), **own) == ["Margin"]
+        assert answers((125, 100), **own) == ["Completed", "Completed"]
+        assert sorted(answers((125, 101), **own)) == ["Completed", "Margin"]
+    assert answers((101, 0), leverage=1.0, commission=0.0) == ["Completed"]  # backtrader's default: the account's own
+
+
+def test_a_feed_is_called_by_its_own_maintenance() -> None:
+    """At 45 % to keep, 200 of 100 on 10,000 is called at 85 (7,000 of 17,000), not at 75 only."""
+    closes = [100.0, 100.0, 85.0, 85.0, 85.0]
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame(closes), name="A"))
+    broker = open_account(cerebro, cash=10_000.0, commission_bps=0.0, slippage_bps=0.0, borrow_rate=0.0)
+    own = MarginAccount(commission_bps=0.0, borrow_rate=0.0, maintenance_margin=0.45)  # type: ignore[call-arg]
+    broker.addcommissioninfo(own, name="A")
+    cerebro.addstrategy(Script, orders=((1, [(0, 200)]),))
+    (strategy,) = cerebro.run()
+    assert broker.getposition(strategy.datas[0]).size == math.floor(7_000.0 / 0.45 / 85.0)
+
+
+def test_the_account_may_be_replaced() -> None:
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame([100.0] * 40), name="A"))
+    broker = open_account(cerebro, cash=10_000.0, commission_bps=0.0, slippage_bps=0.0)
+    broker.addcommissioninfo(MarginAccount(initial_margin=0.25, borrow_rate=0.10, commission_bps=0.0))  # type: ignore[call-arg]
+    cerebro.addstrategy(Script, orders=((1, [(0, 300)]),))
+    (strategy,) = cerebro.run()
+    assert strategy.statuses == ["Completed"]
+    debit = 20_000.0
+    for before, now in pairwise(strategy.data.p.dataname.index[1:]):
+        debit *= 1.0 + 0.10 * (now - before).days / 365
+    assert broker.d_credit["loan"] == pytest.approx(debit - 20_000.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("setting", ["shortcash", "rate"])
+def test_what_a_margin_account_cannot_have_is_refused_at_start(setting: str) -> None:
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame([100.0] * 4)))
+    broker = open_account(cerebro)
+    if setting == "shortcash":
+        broker.set_shortcash(False)
+        message = "shortcash=False is not a margin account's"
+    else:
+        broker.addcommissioninfo(MarginAccount(borrow_rate=0.09), name="")  # type: ignore[call-arg]
+        message = "borrow_rate=0.09 of feed data0: the loan is the account's.*give borrow_rate to open_account"
+    cerebro.addstrategy(Script)  # sends no order
+    with pytest.raises(ValueError, match=message):
+        cerebro.run()
+
+
+def test_a_feed_may_repeat_the_rate_of_the_account() -> None:
+    for rate in (0.05, 0.07):  # the default, or the account's own
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.adddata(PanelFeed(dataname=frame([100.0] * 4), name="A"))
+        open_account(cerebro, borrow_rate=0.07).addcommissioninfo(MarginAccount(borrow_rate=rate), name="A")  # type: ignore[call-arg]
+        cerebro.addstrategy(Script)
+        cerebro.run()
