@@ -3,8 +3,9 @@
 from array import array
 from collections.abc import Sequence
 from datetime import date, tzinfo
-from functools import cached_property
+from functools import cached_property, partial
 from math import isclose
+from pprint import pprint
 from typing import Any, NamedTuple
 
 import backtrader as bt
@@ -431,7 +432,8 @@ def _shifted(table: Floats) -> Floats:
 class LedgerReader(bt.Analyzer):
     """Base of the analyzers: parameters checked at start, the ledger turned into plain values at stop.
 
-    Nothing but the result outlives the run, so that an analyzer pickles out of an optimisation's process.
+    Nothing but the result outlives the run, so that an analyzer pickles out of an optimisation's process. What is
+    printed of it (`print`, `pprint`, a `WriterFile`) is the `digest`, a line a figure; `get_analysis()` has all of it.
     """
 
     def __init__(self) -> None:
@@ -446,6 +448,41 @@ class LedgerReader(bt.Analyzer):
         if self._ledger is not None:
             self.rets = self.analyse(self._ledger)
             self._ledger = None
+            # The writer asks the strategy, which would give it every session of every series.
+            self.strategy.getwriterinfo = partial(_writer_info, self.strategy)
+
+    def digest(self) -> dict[str, Any]:
+        """The analysis with a few words for each series.
+
+        Returns
+        -------
+        dict
+            The keys of `get_analysis()`.
+        """
+        return _digest(self.get_analysis())
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Write the digest as backtrader writes an analysis.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Of `bt.WriterFile`.
+        """
+        writer = bt.WriterFile(*args, **kwargs)
+        writer.start()
+        writer.writedict({type(self).__name__: self.digest()})
+        writer.stop()
+
+    def pprint(self, *args: Any, **kwargs: Any) -> None:
+        """Pretty-print the digest.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Of `pprint.pprint`.
+        """
+        pprint(self.digest(), *args, **kwargs)
 
     def check(self) -> None:
         """Refuse a parameter that makes no sense; for the subclass.
@@ -467,3 +504,30 @@ class LedgerReader(bt.Analyzer):
         dict
         """
         raise NotImplementedError
+
+
+SHORT = 10
+"""Values of a list that are printed one by one."""
+
+
+def _digest(analysis: dict[str, Any]) -> dict[str, Any]:
+    return {key: _few_words(value) for key, value in analysis.items()}
+
+
+def _few_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _digest(value)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return f"{len(value)} rows of {', '.join(value[0])}"
+    if isinstance(value, (list, tuple, np.ndarray)) and len(value) > SHORT:
+        return f"{len(value)} values, {value[0]} ... {value[-1]}"
+    return value
+
+
+def _writer_info(strategy: Any) -> Any:
+    """What a strategy tells a writer, the digest for the analysis of each of our analyzers."""
+    info = type(strategy).getwriterinfo(strategy)
+    for name, analyzer in strategy.analyzers.getitems():
+        if isinstance(analyzer, LedgerReader):
+            info.Analyzers[name].Analysis = analyzer.digest()
+    return info

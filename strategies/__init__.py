@@ -5,6 +5,7 @@
 if __name__ != "riskoverlay.strategies":
     raise ImportError(f"{__name__} is riskoverlay.strategies: import it by that name")
 
+from .account import *
 from .blend import *
 from .broker import *
 from .ledger import *

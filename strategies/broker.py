@@ -6,17 +6,15 @@ from typing import Any
 import backtrader as bt
 
 from riskoverlay.errors import InputError
-from riskoverlay.rules import check_names
 
 from .clock import ended
 from .fast_orders import FastOrders
 from .ledger import held_in
 from .margin import MarginAccount
-from .rules import ExecutionTerms
 from .schedule import STALE_DAYS
 from .terms import FeedTerms, terms_of
 
-__all__ = ["MarginBroker", "open_account"]
+__all__ = ["MarginBroker"]
 
 
 class MarginBroker(FastOrders):
@@ -65,6 +63,8 @@ class MarginBroker(FastOrders):
     def init(self) -> None:
         """Start a run with an empty book."""
         super().init()
+        self.cash: float
+        self._fundshares: float
         self._fundval: float = self.p.fundstartval
         self._session = 0.0
         self._charged_to = 0
@@ -454,55 +454,3 @@ class MarginBroker(FastOrders):
             order.accept()
             self.notify(order)
             self._fill_at(order, marks[data])
-
-
-def open_account(
-    cerebro: bt.Cerebro,
-    cash: float = ExecutionTerms.cash,
-    *,
-    execution: str = ExecutionTerms.execution,
-    slippage_bps: float = ExecutionTerms.slippage_bps,
-    broker: str = "margin",
-    acknowledge: bool = True,
-    **account: Any,
-) -> Any:
-    """Give a Cerebro a margin account.
-
-    Parameters
-    ----------
-    cerebro : bt.Cerebro
-    cash, execution, slippage_bps
-        See `ExecutionTerms`.
-    broker : {"margin", "stock"}
-        `MarginBroker`, or backtrader's own BackBroker.
-    acknowledge : bool
-        See `MarginBroker`.
-    **account
-        Fields of `AccountTerms`: commission_bps, initial_margin, borrow_rate, ...
-
-    Returns
-    -------
-    broker
-        Cerebro's from now on.
-
-    Raises
-    ------
-    InputError
-        An argument out of its bounds or unknown.
-    """
-    terms = ExecutionTerms(cash, execution, slippage_bps)
-    check_names(account, MarginAccount.params._getkeys())  # type: ignore[attr-defined]
-    scheme = MarginAccount(**account)
-    if broker == "margin":
-        cerebro.broker = MarginBroker(account=scheme, acknowledge=acknowledge)  # type: ignore[call-arg]
-    elif broker == "stock":
-        cerebro.broker = bt.brokers.BackBroker()
-        cerebro.broker.addcommissioninfo(scheme)
-    else:
-        raise InputError("is not known", "give 'margin' or 'stock'", "broker", broker)
-    cerebro.broker.set_cash(terms.cash)
-    cerebro.broker.set_int2pnl(False)
-    cerebro.broker.set_coc(terms.execution == "close")
-    # slip_out: a fill may leave the bar's range. Capped at it, a fill at the close would know the next bar's high.
-    cerebro.broker.set_slippage_perc(terms.slippage_bps / 1e4, slip_out=True)
-    return cerebro.broker

@@ -69,7 +69,7 @@ class PositionLedger:
             Negative when short.
         """
         position = self._positions.get(data)
-        return position.size if position is not None else 0.0
+        return position.size if position is not None else 0
 
 
 class OwnPosition:

@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markets import frame
 
-from riskoverlay.errors import InputError
 from riskoverlay.feeds import PanelFeed
-from riskoverlay.strategies import MarginAccount, MarginBroker, open_account
+from riskoverlay.strategies import MarginAccount, MarginBroker
 
 KINDS = ("Market", "Close", "Limit", "Stop", "StopLimit", "StopTrail", "StopTrailLimit")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from itertools import pairwise
 from typing import Any
 
 import backtrader as bt
@@ -88,7 +89,7 @@ def test_debit_of_shares_beside_contracts(broker: str) -> None:
     cerebro.run()
     debit = 5_000.0
     days = cerebro.datas[0].p.dataname.index
-    for before, now in zip(days[1:-1], days[2:], strict=True):
+    for before, now in pairwise(days[1:]):
         debit *= 1.0 + 0.05 * (now - before).days / 365.0
     assert 10_000.0 - account.getvalue() == pytest.approx(debit - 5_000.0, rel=1e-9)
 
@@ -139,7 +140,7 @@ def test_margin_by_the_price() -> None:
 
 
 def test_a_multiplier_that_is_no_multiplier() -> None:
-    with pytest.raises(ValueError, match="mult=0.0 the contract of feed ES .*multiplier > 0"):
+    with pytest.raises(ValueError, match=r"mult=0.0 the contract of feed ES .*multiplier > 0"):
         script({}, [100.0] * 3, {"margin": 1_000.0, "mult": 0.0})
 
 

@@ -37,3 +37,11 @@ def test_optimise_as_a_program() -> None:
     done = subprocess.run([sys.executable, EXAMPLES / "optimise.py"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(set(done.stdout.splitlines())) == 6
+
+
+def test_futures_borrow_less_and_lever_as_much() -> None:
+    results = example("futures").main()
+    shares, contracts = results["shares"], results["contracts"]
+    assert contracts["interest"] < 0.5 * shares["interest"]
+    assert contracts["largest loan"] < 0.6 * shares["largest loan"]
+    assert contracts["highest leverage"] == pytest.approx(shares["highest leverage"], abs=0.1)

@@ -274,3 +274,135 @@ def test_future_bars_do_not_move_leverage() -> None:
 def test_bad_parameters_are_refused_at_start(params: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run({}, [100.0] * 3, **params)
+
+
+# -- orders under way --------------------------------------------------------------------------------------------------
+
+BROKERS = ("margin", "stock")
+
+
+class Sends(OwnPosition, bt.Strategy):
+    """Calls {bar: function of the strategy}; keeps what is held after each session and the size of each order."""
+
+    params = (("script", ()),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[float] = []
+        self.sizes: list[Any] = []
+
+    def next(self) -> None:
+        self.seen.append(self.held(self.data))
+        act = dict(self.p.script).get(len(self))
+        if act is not None:
+            act(self)
+
+    def notify_order(self, order: Any) -> None:
+        super().notify_order(order)
+        if order.status == order.Submitted:
+            self.sizes.append(order.created.size)
+
+
+def sent(script: dict[int, Any], closes: Any, broker: str = "margin", **params: Any) -> Sends:
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(bt.feeds.PandasData(dataname=frame(closes), name="A"))
+    open_account(cerebro, cash=10_000.0, slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0, broker=broker)
+    cerebro.addstrategy(Sends, script=tuple(script.items()))
+    cerebro.addsizer(VolTargetDrawdownSizer, **{"lev_min": 1.5, "lev_max": 1.5, **params})
+    return cerebro.run()[0]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_close_and_entry_on_one_bar(broker: str) -> None:
+    """The close is counted: what is held afterwards is one slot, not a slot less what was closed, nor twice."""
+    script = {1: lambda s: s.buy(), 4: lambda s: (s.close(), s.sell()), 7: lambda s: (s.close(), s.buy())}
+    strategy = sent(script, [100.0] * 10, broker)
+    assert strategy.seen == [0, 150, 150, 150, -150, -150, -150, 150, 150, 150]
+    assert strategy.sizes == [150, -150, -150, 150, 150]
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_two_entries_on_one_bar_are_one(broker: str) -> None:
+    assert sent({1: lambda s: (s.buy(), s.buy())}, [100.0] * 4, broker).seen[-1] == 150
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_an_entry_sent_again_is_the_same_entry(broker: str) -> None:
+    """A limit order a day, each for what is not under way yet: the fill is one slot."""
+    script = {bar: lambda s: s.buy(exectype=bt.Order.Limit, price=95.0) for bar in range(1, 6)}
+    strategy = sent(script, [100.0] * 6 + [95.0, 95.0, 95.0], broker)
+    assert strategy.sizes == [150]
+    assert strategy.seen[-1] == 150
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_what_waits_to_reduce_is_not_counted(broker: str) -> None:
+    """With a stop under the holding a sell still closes all of it, and a buy adds nothing."""
+
+    def stop(strategy: Any) -> None:
+        strategy.sell(size=150, exectype=bt.Order.Stop, price=50.0)
+
+    script = {1: lambda s: s.buy(), 3: stop, 4: lambda s: s.buy(), 5: lambda s: s.sell()}
+    assert sent(script, [100.0] * 7, broker).seen == [0, 150, 150, 150, 150, 0, 0]
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_the_exits_of_a_bracket_are_not_counted(broker: str) -> None:
+    def bracket(strategy: Any) -> None:
+        strategy.buy_bracket(size=100, exectype=bt.Order.Limit, price=90.0, stopprice=80.0, limitprice=120.0)
+
+    # Below a limit that waits, a short is a short of its own: its slot, no more and no less.
+    assert sent({1: bracket, 2: lambda s: s.sell()}, [100.0] * 4, broker).seen[-1] == -150
+
+
+def test_orders_of_others_are_not_counted() -> None:
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(bt.feeds.PandasData(dataname=frame([100.0] * 4), name="A"))
+    open_account(cerebro, cash=10_000.0, slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
+    for _ in range(2):
+        at = cerebro.addstrategy(Sends, script=((1, lambda s: s.buy()),))
+        cerebro.addsizer_byidx(at, VolTargetDrawdownSizer, lev_min=1.0, lev_max=1.0, allocation=0.5)
+    assert [strategy.seen[-1] for strategy in cerebro.run()] == [50, 50]
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("signal", [bt.SIGNAL_LONGSHORT, bt.SIGNAL_LONG])
+def test_every_reversal_of_a_signal_strategy_is_one_slot(signal: int, broker: str) -> None:
+    """backtrader's own close-and-enter: shares held = ± leverage × equity / close, as at the close that decided."""
+    rng = np.random.default_rng(4)
+    decided: list[tuple[float, float]] = []
+    apart: list[float] = []
+
+    class Crosses(bt.Indicator):
+        lines = ("signal",)
+
+        def __init__(self) -> None:
+            self.lines.signal = bt.ind.SMA(period=5) - bt.ind.SMA(period=20)
+
+    class Signals(bt.SignalStrategy):
+        def notify_order(self, order: Any) -> None:
+            if order.status == order.Completed and self.position.size:
+                leverage_equity, close = decided[-1]
+                apart.append(abs(abs(self.position.size) - leverage_equity / close))
+
+        def next(self) -> None:
+            decided.append((self.getsizer().leverage * self.broker.getvalue(), self.data.close[0]))
+
+    cerebro = bt.Cerebro(stdstats=False)
+    closes = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, 400)))
+    cerebro.adddata(bt.feeds.PandasData(dataname=frame(closes), name="A"))
+    open_account(cerebro, cash=100_000.0, broker=broker)
+    cerebro.signal_strategy(Signals)
+    cerebro.add_signal(signal, Crosses)
+    cerebro.addsizer(VolTargetDrawdownSizer, lev_min=0.3, lev_max=1.8)
+    cerebro.run()
+    assert len(apart) > 10
+    assert max(apart) < 1.0
+
+
+def test_whole_sizes_are_whole_numbers() -> None:
+    """`{:d}` in a user's print takes them."""
+    strategy = sent({1: lambda s: s.buy(), 3: lambda s: s.sell()}, [70.0] * 5)
+    assert strategy.sizes == [214, -214]
+    assert all(isinstance(size, int) for size in (*strategy.sizes, *strategy.seen))
+    assert sent({1: lambda s: s.buy()}, [70.0] * 3, whole_shares=False).seen[-1] == pytest.approx(15_000 / 70)

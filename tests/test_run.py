@@ -189,3 +189,13 @@ def test_as_a_program_in_a_pipe(folder: Path) -> None:
     assert bad.returncode == 2
     assert bad.stderr.count("\n") == 1
     assert "Traceback" not in bad.stderr
+
+
+GRID = ("--grid", "target_vol=0.1,0.12")
+
+
+@pytest.mark.parametrize("command", [["backtest"], ["ladder"], ["sweep", *GRID], ["walkforward", *GRID]])
+def test_contracts_are_refused_by_name(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """They would be bought as shares: nobody has said what a point makes."""
+    assert main([*command, "--source", "yahoo", "--symbols", "SPY,es=F"]) == 2
+    assert re.search(r"symbol es=F is a futures contract, .* in Python: setcommission", capsys.readouterr().err)

@@ -1,6 +1,6 @@
 """Base and dynamic portfolio, both through Cerebro and the same kind of account."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -10,7 +10,7 @@ import pandas as pd
 
 from riskoverlay.analyzers import summary
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import Cache, Panel, PriceSelection, load
+from riskoverlay.feeds import Cache, Panel, PriceSelection, check_symbols, load
 from riskoverlay.strategies import AccountTerms
 
 from .assembly import assemble
@@ -22,6 +22,9 @@ __all__ = ["UNLEVERED", "Backtest", "Run", "backtest", "load_panel", "simulate"]
 
 UNLEVERED = {"lev_min": 1.0, "lev_max": 1.0}
 """The base portfolio: the same strategy, sizer and broker, its leverage bounded to 1."""
+
+FUTURES_SUFFIX = "=F"
+"""Of Yahoo's symbols for futures."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,24 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
     Raises
     ------
     InputError, MissingFileError
-        As `feeds.load`.
+        As `feeds.load`; a symbol of a futures contract.
     """
+    if config["symbols"] is not None:
+        _refuse_contracts(check_symbols(config["symbols"]))
     panel = load(**values_of(config, PriceSelection), cache=cache)
     account = values_of(config, AccountTerms)
     rates, notes = read_rates(account, panel.sessions, config["source"], config["data_dir"], cache)
     return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates else panel
+
+
+def _refuse_contracts(symbols: Sequence[str]) -> None:
+    """No command knows the multiplier and the margin of a contract, and it would be bought as shares."""
+    for name in symbols:
+        if name.upper().endswith(FUTURES_SUFFIX):
+            raise InputError(
+                f"symbol {name} is a futures contract, which the command line and sweeps cannot hold",
+                "hold it in Python: setcommission(margin=..., mult=...), as examples/futures.py does",
+            )
 
 
 def simulate(panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None, **account: Any) -> Run:
