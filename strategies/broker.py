@@ -75,7 +75,7 @@ class MarginBroker(FastOrders):
         self._marks: dict[Any, float] = {}
         self._books: tuple[float, float] | None = None  # amid fills: equity, and what positions must have, at the marks
         self._gross = self._short_value = 0.0
-        self._to_open = self._to_keep = 0.0
+        self._to_open = self._to_keep = self._set_aside = 0.0
         self._owned: dict[tuple[Any, Any], float] = {}
         self._terms: dict[Any, FeedTerms] = {}
         self._own_terms: dict[Any, FeedTerms] = {}  # those of them that are not the account's
@@ -158,6 +158,18 @@ class MarginBroker(FastOrders):
 
     # -- value ---------------------------------------------------------------------------------------------------------
 
+    def get_cash(self) -> float:
+        """Cash that is not set aside as margin of contracts; negative: the loan.
+
+        Returns
+        -------
+        float
+            Money.
+        """
+        return self.cash - self._set_aside
+
+    getcash = get_cash
+
     def _get_value(self, datas: Any = None, lever: bool = False) -> float:
         while self._cash_addition:
             money = self._cash_addition.popleft()
@@ -194,6 +206,7 @@ class MarginBroker(FastOrders):
         self._short_value, self._unrealized = shorts, unrealized
         self._to_open = gross * terms.initial_margin + to_open
         self._to_keep = gross * terms.maintenance_margin + to_keep
+        self._set_aside = margins
         self._valuemkt = self._valuemktlever = longs + shorts + margins
         if self._fundhist:
             self._fundval, value = self._process_fund_history()
