@@ -6,7 +6,6 @@ from ..ladder import (
     RUNGS,
     Ladder,
     conclusion,
-    costs_in_words,
     ladder,
     ladder_frame,
     ladder_summary,
@@ -15,6 +14,7 @@ from ..ladder import (
 )
 from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, write_report
+from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import backtest
 from .flags import Output, add_parameters, add_workers, config_of, panel_of, write_outputs
@@ -74,8 +74,11 @@ def _show(screen: Screen, result: Ladder) -> None:
             (step.what, "dynamic", step.dynamic, dynamic),
         ):
             s = leg.statistics
-            percent = (f"{100 * s[key]:.2f}" for key in ("ann_ret", "ann_vol", "max_drawdown"))
-            rows.append([label, name, f"{s['sharpe']:.2f}", signed(change), *percent])
-    screen.table(["rung", "", "Sharpe", "change", "return", "vol", "max dd"], rows, dim_under=True)
-    screen.line("Return, volatility and maximum drawdown in per cent; change is of Sharpe, from the rung above.")
+            percent = (f"{100 * s[key]:.2f}" for key in ("growth", "ann_vol", "max_drawdown"))
+            rows.append([label, name, f"{s['excess_sharpe']:.2f}", signed(change), *percent, f"{s['sharpe']:.2f}"])
+    screen.table(["rung", "", "Sharpe", "change", "growth", "vol", "max dd", "notebook"], rows, dim_under=True)
+    screen.line(
+        f"Growth, volatility and maximum drawdown in per cent; change is of Sharpe, from the rung above. "
+        f"{risk_free_in_words(result.config)}; notebook: the notebook's ratio, {NOTEBOOK_RATIO}."
+    )
     screen.line(conclusion(result))
