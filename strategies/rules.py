@@ -216,7 +216,9 @@ class AccountTerms(Rules):
     def check(self) -> None:
         """Whether the margins and the day count are in order."""
         if self.day_count not in (360, 365):
-            raise InputError("is no day count", "give 365 (actual/365) or 360 (actual/360)", "day_count", self.day_count)
+            raise InputError(
+                "is no day count", "give 365 (actual/365) or 360 (actual/360)", "day_count", self.day_count
+            )
         if not 0.0 < self.maintenance_margin <= self.initial_margin <= 1.0:
             raise InputError(
                 f"initial_margin={self.initial_margin!r}, maintenance_margin={self.maintenance_margin!r}",

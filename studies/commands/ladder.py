@@ -2,16 +2,7 @@
 
 import argparse
 
-from ..ladder import (
-    RUNGS,
-    Ladder,
-    conclusion,
-    ladder,
-    ladder_frame,
-    ladder_summary,
-    signed,
-    universe_in_words,
-)
+from ..ladder import RUNGS, Ladder, conclusion, ladder, ladder_frame, ladder_summary, signed, universe_in_words
 from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, write_report
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words

@@ -103,7 +103,6 @@ def cscv(returns: npt.ArrayLike, *, blocks: int = 16, criterion: str = "sharpe")
     rank = (outside < own).sum(axis=1) + ((outside == own).sum(axis=1) + 1) / 2
     middle = (r.shape[1] + 1) / 2
 
-
     def annual(worth: Floats) -> Floats:
         return np.expm1(worth * PERIODS) if criterion == "growth" else worth * math.sqrt(PERIODS)
 

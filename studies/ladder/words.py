@@ -11,14 +11,7 @@ import pandas as pd
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .run import LEGS, Ladder
 
-__all__ = [
-    "conclusion",
-    "ladder_frame",
-    "ladder_summary",
-    "signed",
-    "universe_in_words",
-    "waterfall_bars",
-]
+__all__ = ["conclusion", "ladder_frame", "ladder_summary", "signed", "universe_in_words", "waterfall_bars"]
 
 STATISTICS = ("growth", "excess_sharpe", "ann_ret", "ann_vol", "sharpe", "max_drawdown")
 

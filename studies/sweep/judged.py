@@ -8,15 +8,7 @@ import numpy.typing as npt
 
 from riskoverlay.conventions import PERIODS
 
-from ..judgement import (
-    Deflated,
-    Interval,
-    Overfitting,
-    confidence,
-    cscv,
-    deflated_sharpe,
-    session_sharpe,
-)
+from ..judgement import Deflated, Interval, Overfitting, confidence, cscv, deflated_sharpe, session_sharpe
 from ..workbench.runs import UNLEVERED, simulate
 from .tries import Sweep, Try
 

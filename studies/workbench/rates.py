@@ -185,9 +185,7 @@ def _read_bill(
 def _check_reach(irx: pd.Series, sessions: pd.DatetimeIndex) -> None:
     if irx.empty or irx.index[0] > sessions[0]:
         begins = "has no rates" if irx.empty else f"begins on {irx.index[0]:%Y-%m-%d}"
-        raise InputError(
-            f"{IRX} {begins}, the prices on {sessions[0]:%Y-%m-%d}", "give a later start, or a number"
-        )
+        raise InputError(f"{IRX} {begins}, the prices on {sessions[0]:%Y-%m-%d}", "give a later start, or a number")
 
 
 def resolved_rates(values: Mapping[str, Any], rates: Mapping[str, pd.Series]) -> dict[str, Any]:
@@ -208,7 +206,8 @@ def resolved_rates(values: Mapping[str, Any], rates: Mapping[str, pd.Series]) ->
     """
     known = "irx" in rates
     return {
-        name: AUTO_RATES[name][0 if known else 1] if name in AUTO_RATES and isinstance(value, str) and value == AUTO
+        name: AUTO_RATES[name][0 if known else 1]
+        if name in AUTO_RATES and isinstance(value, str) and value == AUTO
         else value
         for name, value in values.items()
     }

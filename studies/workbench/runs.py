@@ -145,9 +145,7 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
         _refuse_contracts(check_symbols(config["symbols"]))
     panel = load(**values_of(config, PriceSelection), cache=cache)
     asked = values_of(config, AccountTerms, StatisticsRules)
-    rates, notes = read_rates(
-        asked, panel.sessions, config["source"], config["data_dir"], cache, seed=config["seed"]
-    )
+    rates, notes = read_rates(asked, panel.sessions, config["source"], config["data_dir"], cache, seed=config["seed"])
     return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates else panel
 
 
