@@ -94,7 +94,7 @@ def load(
     raw, notes = load_raw(source, symbols, first, last, data_dir, seed, cache=cache)
     widened = widening(source)
     frames, seen = {}, {}
-    for symbol, (name, bars) in raw.items():
+    for symbol, (name, bars, _) in raw.items():
         frames[symbol] = between(adjust(prepared(bars, widened), name), first, last, symbol)
         dates = pd.DatetimeIndex(bars.index).tz_localize(None).normalize()
         seen[symbol] = Raw(name, bars[dates.isin(frames[symbol].index)])

@@ -1,6 +1,7 @@
 """`riskoverlay check`: what is wrong or odd with the prices of any source."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from riskoverlay.errors import InputError
@@ -17,7 +18,7 @@ from .screen import SYNTHETIC, Screen
 
 __all__ = ["add_flags", "run"]
 
-OUTPUTS = (Output("json", "every finding with its dates"),)
+OUTPUTS = (Output("json", "every finding with its dates, and how files were read"),)
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -45,9 +46,12 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         raw, findings, notes = _read(config, symbols, cache)
     screen.notes(notes)
     findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
-    rows = sum(len(bars) for _, bars in raw.values())
+    rows = sum(len(one.bars) for one in raw.values())
     if config["source"] == "sample":
         screen.line(SYNTHETIC, style="yellow")
+    layouts = {symbol: one.layout for symbol, one in raw.items() if one.layout is not None}
+    for words, alike in _grouped({symbol: layout.in_words() for symbol, layout in layouts.items()}).items():
+        screen.line(f"{', '.join(alike)}: read as {words}.")
     if findings:
         cells = [[one.symbol, one.check, one.severity, str(len(one.dates) or ""), one.text] for one in findings]
         titles = ["symbol", "check", "severity", "dates", "finding"]
@@ -55,9 +59,18 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     wrong = len(errors(findings))
     screen.line(f"{len(symbols)} symbols, {rows:,} bars: {wrong} errors, {len(findings) - wrong} warnings.")
     content = {"source": config["source"], "symbols": list(symbols), "bars": rows, "errors": wrong,
-               "warnings": len(findings) - wrong, "findings": findings_table(findings)}  # fmt: skip
+               "warnings": len(findings) - wrong, "findings": findings_table(findings),
+               "read": {symbol: asdict(layout) for symbol, layout in layouts.items()}}  # fmt: skip
     write_outputs(options, screen, {"json": lambda path: write_json(path, content)})
     return 1 if wrong else 0
+
+
+def _grouped(words: dict[str, str]) -> dict[str, list[str]]:
+    """Words -> the symbols they are said of."""
+    who: dict[str, list[str]] = {}
+    for symbol, said in words.items():
+        who.setdefault(said, []).append(symbol)
+    return who
 
 
 def _read(config: Config, symbols: tuple[str, ...], cache: Cache) -> tuple[dict[str, Raw], list[Finding], list[str]]:
