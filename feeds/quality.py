@@ -11,15 +11,29 @@ import pandas as pd
 from .adjust import Raw
 from .calendars import calendar_of, exchange_sessions
 from .rows import FIELDS, Flags, check_numbers, check_ranges, repeated, step_back
+from .spacing import irregular
 
-__all__ = ["CHECKS", "Finding", "check_bars", "errors", "findings_table", "quality", "sentences"]
+__all__ = [
+    "CHECKS",
+    "UNADJUSTED",
+    "Finding",
+    "check_bars",
+    "errors",
+    "findings_table",
+    "quality",
+    "sentences",
+    "spacing",
+]
 
 Floats = npt.NDArray[np.float64]
 
 CHECKS = (
-    "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend",
+    "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend", "spacing",
 )  # fmt: skip
 """In the order in which they are made."""
+
+UNADJUSTED = "there are dividends, but no adj_close: prices are taken as adjusted"
+"""What is found of bars with dividends and nothing by which prices are adjusted for them."""
 
 # Thresholds, set so that sixteen years of eight large ETFs give one finding, and each fault below gives its own.
 _STALE = 5  # closes in a row that are the same
@@ -74,6 +88,31 @@ def quality(raw: Mapping[str, Raw], *, calendar: str | None = None, widened: flo
     found: list[Finding] = []
     for symbol, one in raw.items():
         found += check_bars(one.bars, symbol, calendar=calendar or calendar_of(symbol), widened=widened)
+    return found
+
+
+def spacing(raw: Mapping[str, Raw], *, calendar: str | None = None) -> list[Finding]:
+    """An error for each symbol whose bars are not daily, or have large holes: `irregular` says when.
+
+    Parameters
+    ----------
+    raw : mapping
+        symbol -> Raw.
+    calendar : str, optional
+        Default: each symbol's own (`calendar_of`).
+
+    Returns
+    -------
+    list of Finding
+        Apart from `quality`, as it is of a panel's common sessions that `load` asks this.
+    """
+    found = []
+    for symbol, one in raw.items():
+        if isinstance(one.bars.index, pd.DatetimeIndex):
+            dates = one.bars.index.dropna().tz_localize(None).normalize().unique().sort_values()
+            why = irregular(dates, calendar or calendar_of(symbol))
+            if why is not None:
+                found.append(Finding(symbol, "spacing", "error", why[0]))
     return found
 
 
@@ -328,7 +367,7 @@ def _check_dividends(report: _Report, values: pd.DataFrame, split: Floats) -> No
     paid, close = values["dividend"].to_numpy(), values["close"].to_numpy()
     if "adj_close" not in values.columns:
         if (paid > 0).any():
-            report.add("dividend", "warning", "there are dividends, but no adj_close: prices are taken as adjusted")
+            report.add("dividend", "warning", UNADJUSTED)
         return
     adjusted = values["adj_close"].to_numpy()
     factor = (adjusted[:-1] / close[:-1]) / (adjusted[1:] / close[1:])

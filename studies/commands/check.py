@@ -8,7 +8,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Finding, PriceSelection, check_symbols, load_raw, quality
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.calendars import check_calendar
-from riskoverlay.feeds.quality import errors, findings_table
+from riskoverlay.feeds.quality import errors, findings_table, spacing
 from riskoverlay.feeds.sources import widening
 
 from ..workbench.outputs import write_json
@@ -46,6 +46,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         raw, findings, notes = _read(config, symbols, cache)
     screen.notes(notes)
     findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
+    findings += spacing(raw, calendar=calendar)
     rows = sum(len(one.bars) for one in raw.values())
     if config["source"] == "sample":
         screen.line(SYNTHETIC, style="yellow")
@@ -75,7 +76,8 @@ def _grouped(words: dict[str, str]) -> dict[str, list[str]]:
 
 def _read(config: Config, symbols: tuple[str, ...], cache: Cache) -> tuple[dict[str, Raw], list[Finding], list[str]]:
     """Bars as the source gives them; files that no check can look at, as findings; and notes."""
-    selection = {name: value for name, value in values_of(config, PriceSelection).items() if name != "symbols"}
+    others = ("symbols", "adjusted")
+    selection = {name: value for name, value in values_of(config, PriceSelection).items() if name not in others}
     raw: dict[str, Raw] = {}
     findings: list[Finding] = []
     notes: list[str] = []

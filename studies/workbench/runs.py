@@ -110,7 +110,7 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
     InputError, MissingFileError
         As `feeds.load`.
     """
-    panel = load(**values_of(config, PriceSelection), cache=cache)
+    panel = load(**values_of(config, PriceSelection), calendar=config["calendar"], cache=cache)
     account = values_of(config, AccountTerms)
     rates, notes = read_rates(account, panel.sessions, config["source"], config["data_dir"], cache)
     return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates else panel

@@ -28,10 +28,10 @@ __all__ = [
     "with_older_meanings",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Of summaries and of studies in a storage. 0: those without a number."""
 
-OLDER_MEANINGS: dict[int, dict[str, Any]] = {}
+OLDER_MEANINGS: dict[int, dict[str, Any]] = {1: {"adjusted": False}}
 """format -> parameters that files of this format, and of older ones, do not name, with what those files mean by it.
 
 Whoever adds a parameter raises FORMAT, and says here what made the results of before.
@@ -139,6 +139,7 @@ def data_summary(panel: Panel, first_weights: date, statistics_from: date) -> di
     return {
         "source": panel.source,
         "synthetic": panel.synthetic,
+        "adjusted": panel.adjusted,
         "symbols": list(panel.symbols),
         "first_session": panel.sessions[0],
         "last_session": panel.sessions[-1],
