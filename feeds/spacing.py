@@ -18,8 +18,8 @@ FEWEST = 10
 LEAST = 0.9
 """Share of the calendar's sessions, between the first bar and the last, that have a bar."""
 
-LONGEST = 20
-"""Sessions of the calendar in a row, a month, that may have none."""
+MOST = 30
+"""Sessions of the calendar, six weeks, that may be without a bar in a row, and altogether whatever their share."""
 
 
 def irregular(sessions: pd.DatetimeIndex, calendar: str | None) -> tuple[str, str] | None:
@@ -35,8 +35,9 @@ def irregular(sessions: pd.DatetimeIndex, calendar: str | None) -> tuple[str, st
     Returns
     -------
     problem, cure : str
-        Or None, if they are, or are fewer than `FEWEST`: a median of more than a day from bar to bar; bars on fewer
-        than `LEAST` of the calendar's sessions between the first and the last; more than `LONGEST` in a row without.
+        Or None, if they are, or are fewer than `FEWEST`. Problems are a median of more than a day from bar to bar; bars
+        on fewer than `LEAST` of the calendar's sessions between the first and the last, with more than `MOST` missing;
+        more than `MOST` missing in a row.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def irregular(sessions: pd.DatetimeIndex, calendar: str | None) -> tuple[str, st
     there = expected.isin(sessions)
     if not len(expected):  # years that the calendar does not know
         return None
-    if there.mean() < LEAST:
+    if there.mean() < LEAST and (~there).sum() > MOST:
         return (
             f"bars on {there.sum():,} of {len(there):,} sessions of {calendar} ({100 * there.mean():.1f} %), "
             f"{span(sessions)}, at least {100 * LEAST:.0f} % are needed",
@@ -63,9 +64,9 @@ def irregular(sessions: pd.DatetimeIndex, calendar: str | None) -> tuple[str, st
     bars = np.flatnonzero(there)
     hole = int(np.argmax(np.diff(bars)))
     missing = expected[bars[hole] + 1 : bars[hole + 1]]
-    if len(missing) > LONGEST:
+    if len(missing) > MOST:
         return (
-            f"no bar on {len(missing)} sessions of {calendar} in a row, {span(missing)}, at most {LONGEST} are allowed",
+            f"no bar on {len(missing)} sessions of {calendar} in a row, {span(missing)}, at most {MOST} are allowed",
             "give the missing bars, or a window without the hole",
         )
     return None

@@ -8,7 +8,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Finding, PriceSelection, check_symbols, load_raw, quality
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.calendars import check_calendar
-from riskoverlay.feeds.quality import errors, findings_table, spacing
+from riskoverlay.feeds.quality import UNADJUSTED, errors, findings_table, spacing
 from riskoverlay.feeds.sources import widening
 
 from ..workbench.outputs import write_json
@@ -47,6 +47,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     screen.notes(notes)
     findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
     findings += spacing(raw, calendar=calendar)
+    if config["adjusted"]:
+        findings = [one for one in findings if one.text != UNADJUSTED]
     rows = sum(len(one.bars) for one in raw.values())
     if config["source"] == "sample":
         screen.line(SYNTHETIC, style="yellow")
