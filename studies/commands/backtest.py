@@ -106,6 +106,7 @@ def _show(screen: Screen, result: Backtest) -> None:
     more = f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
     screen.line(f"{', '.join(panel.symbols[:12])}{more}, {panel.source}")
     screen.synthetic(panel)
+    screen.window(panel)
     warm_up = max(result.config["cov_lookback"], result.config["min_hist"])
     screen.line(
         f"Statistics from {base.first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d} ({len(base.returns)} sessions; "

@@ -57,6 +57,7 @@ def _show(screen: Screen, result: Ladder) -> None:
     screen.line(universe_in_words(result))
     screen.line(f"At the bottom: {costs_in_words(result.config)}.")
     screen.synthetic(result.panel)
+    screen.window(result.panel)
     changes = zip(result.changes("base"), result.changes("dynamic"), strict=True)
     rows = []
     for step, (base, dynamic) in zip(result.steps, changes, strict=True):

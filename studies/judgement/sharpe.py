@@ -214,7 +214,7 @@ def as_columns(returns: npt.ArrayLike) -> Floats:
 
 
 SCORES: dict[str, Callable[[npt.ArrayLike], Floats]] = {"sharpe": session_sharpe, "growth": growths}
-"""What may be chosen by: (n_sessions, n_columns) -> (n_columns,), more is better. Sharpe is of returns above the bill."""
+"""What may be chosen by: (n_sessions, n_columns) -> (n_columns,), more is better. Sharpe: of returns above the bill."""
 
 
 def check_criterion(criterion: str) -> None:

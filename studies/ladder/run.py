@@ -122,7 +122,7 @@ def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: t
     returns = {"base": paper.base_returns, "dynamic": paper.dynamic_returns}
     at = int(panel.sessions.searchsorted(paper.sessions[0]))
     before = panel.sessions[at - 1] if at else None
-    bill = bill_returns(settings["risk_free"], panel.rates, paper.sessions, before)
+    bill = bill_returns(settings["risk_free"], panel.rates, list(paper.sessions), before)
     return [Leg(pd.Series(returns[leg], paper.sessions), summary(returns[leg], bill)) for leg in legs]
 
 

@@ -11,8 +11,8 @@ from riskoverlay.analyzers import summary
 from riskoverlay.errors import ConvergenceError, InputError
 from riskoverlay.feeds import Panel
 
-from ..workbench.parameters import Config
 from ..judgement import SCORES
+from ..workbench.parameters import Config
 from ..workbench.rates import bill_returns
 from ..workbench.runs import simulate
 from .space import Dimension, Params
@@ -133,7 +133,7 @@ class Sweep:
         """What a bill paid over each of `sessions`, shape (m,), fractions."""
         m, every = len(self.sessions), self.panel.sessions
         before = every[-m - 1] if m < len(every) else None
-        return bill_returns(self.config["risk_free"], self.panel.rates, self.sessions, before)
+        return bill_returns(self.config["risk_free"], self.panel.rates, list(self.sessions), before)
 
     @property
     def scored(self) -> npt.NDArray[np.float64]:

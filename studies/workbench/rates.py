@@ -201,8 +201,8 @@ def resolved_rates(values: Mapping[str, Any], rates: Mapping[str, pd.Series]) ->
     Returns
     -------
     dict
-        T-bill + 1.5 % for a loan, T-bill − 0.5 % (never below 0) on idle cash and the T-bill as the risk-free rate where
-        it is known; 5 %, 0 and 0 where it is not.
+        T-bill + 1.5 % for a loan, T-bill − 0.5 % (never below 0) on idle cash and the T-bill as the risk-free rate
+        where it is known; 5 %, 0 and 0 where it is not.
     """
     known = "irx" in rates
     return {

@@ -143,10 +143,10 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
     """
     if config["symbols"] is not None:
         _refuse_contracts(check_symbols(config["symbols"]))
-    panel = load(**values_of(config, PriceSelection), cache=cache)
+    panel = load(**values_of(config, PriceSelection), calendar=config["calendar"], cache=cache)
     asked = values_of(config, AccountTerms, StatisticsRules)
     rates, notes = read_rates(asked, panel.sessions, config["source"], config["data_dir"], cache, seed=config["seed"])
-    return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates else panel
+    return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates or notes else panel
 
 
 def _refuse_contracts(symbols: Sequence[str]) -> None:
@@ -208,7 +208,7 @@ def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
             f"the first weights are decided on the last session, {strategy.rebalances[0]}",
             "nothing can be earned; give more history, or a smaller min_hist",
         )
-    risk_free = bill_returns(config["risk_free"], panel.rates, returns.index, sessions[after - 1])
+    risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
     held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
     return Run(
