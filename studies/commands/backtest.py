@@ -8,12 +8,13 @@ from riskoverlay.errors import require
 
 from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
-from ..report import check_report, write_report
+from ..report import accounts, check_report, check_spans, page_spans, write_report
 from ..workbench.captions import costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import Backtest, Run, backtest
 from ..workbench.summaries import backtest_summary, series_frame
 from .flags import Output, add_parameters, config_of, panel_of, write_outputs
+from .pages import add_spans, spans_of
 from .screen import Screen
 
 __all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
@@ -37,6 +38,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--confidence", action="store_true", help="bootstrap intervals of Sharpe ratio, return and max drawdown"
     )
+    add_spans(command)
     group = command.add_argument_group("screen")
     group.add_argument("--quiet", action="store_true", help="print nothing but notes and errors")
     group.add_argument(
@@ -55,11 +57,15 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     config = config_of(options, OUTPUTS)
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
+    spans = spans_of(options, "html", "json")
     panel = panel_of(options, config, screen)
+    check_spans(spans, panel.sessions)
     with screen.progress("backtest", 2 * len(panel.sessions)) as advance:
         result = backtest(panel, config, advance=advance)
     _show(screen, result)
-    content = backtest_summary(result)
+    content, intervals = backtest_summary(result), None
+    if found := page_spans(panel, accounts(result), spans):
+        content["spans"] = found
     if options.confidence:
         intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
         screen.table(*interval_rows(intervals))
@@ -75,7 +81,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         {
             "csv": write_series,
             "json": lambda path: write_json(path, content),
-            "html": lambda path: write_report(path, result),
+            "html": lambda path: write_report(path, result, spans=spans, intervals=intervals),
             "png": lambda path: write_picture(path, result),
         },
     )

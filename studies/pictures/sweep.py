@@ -6,48 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..sweep import Dimension, Judged, params_in_words
+from ..sweep import Dimension, Judged, heat, params_in_words
 from ..walkforward import Walk
 from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save
 
-__all__ = ["draw_sweep", "draw_walk", "heat"]
+__all__ = ["draw_sweep", "draw_walk"]
 
 TITLES = {"sharpe": ("Sharpe ratio", 1.0, ".2f"), "growth": ("growth a year, %", 100.0, ".1f")}
 """Name, scale and number format of a criterion."""
-
-
-def heat(judged: Judged) -> tuple[Dimension, Dimension, np.ndarray] | None:
-    """The criterion over the two dimensions that it depends on most.
-
-    Parameters
-    ----------
-    judged : Judged
-
-    Returns
-    -------
-    tuple or None
-        Dimension of the rows, of the columns, and the best criterion of each cell, (n_rows, n_columns),
-        nan where every try failed; of more dimensions the best over the others. None with fewer than two dimensions of
-        several values.
-    """
-    result = judged.sweep
-    worth = np.array(result.worth)
-    wide = [d for d in result.dimensions if d.values is not None and len(d.values) > 1]
-    if len(wide) < 2:
-        return None
-
-    def effect(dimension: Dimension) -> float:
-        at = np.array([repr(one.params[dimension.name]) for one in result.good])
-        return float(np.std([worth[at == value].mean() for value in set(at)]))
-
-    chosen = sorted(wide, key=effect, reverse=True)[:2]
-    rows, columns = (dimension for dimension in wide if dimension in chosen)
-    cells = np.full((len(rows.values or ()), len(columns.values or ())), np.nan)
-    for one, value in zip(result.good, worth, strict=True):
-        i = (rows.values or ()).index(one.params[rows.name])
-        j = (columns.values or ()).index(one.params[columns.name])
-        cells[i, j] = np.fmax(cells[i, j], value)
-    return rows, columns, cells
 
 
 def draw_sweep(judged: Judged, path: str | Path) -> None:
