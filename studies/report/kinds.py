@@ -255,7 +255,9 @@ def _ladder(ladder: Ladder, found: Sequence[Chart]) -> Section:
 
 
 def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:
-    verdict = intervals_table(judged.intervals, {}, "judgement.intervals") + paragraphs(in_words(judged))
+    verdict = intervals_table(judged.intervals, {"dynamic": "the best"}, "judgement.intervals") + paragraphs(
+        in_words(judged)
+    )
     best = params_in_words(judged.winner.params)
     note = f"The best: {best}. On the sessions that all tries share; base has the parameters of the best."
     return [

@@ -58,14 +58,15 @@ def _room(ends: Sequence[float]) -> tuple[float, float]:
 
 
 def _bars(starts: Any, changes: Any, colours: Sequence[str], labels: Sequence[str], totals: Any) -> dict[str, Any]:
+    """Every bar from its lower end up, so that its figure stands to the right of it, where no label is."""
     last = len(changes) - 1
     shown = [number(change, "level", signed=0 < i < last) for i, change in enumerate(changes)]
     return {
         "type": "bar",
         "name": "Sharpe ratio",
         "orientation": "h",
-        "base": packed(starts),
-        "x": packed(changes),
+        "base": packed([start + min(change, 0.0) for start, change in zip(starts, changes, strict=True)]),
+        "x": packed(np.abs(changes)),
         "y": list(range(len(changes))),
         "width": 0.34,
         "marker": {"color": [css(colour) for colour in colours]},

@@ -123,7 +123,7 @@ def intervals_table(intervals: Mapping[str, Mapping[str, Interval]], labels: Map
         rows.append(row)
     level = next(iter(next(iter(intervals.values())).values())).level
     caption = f"{100 * level:g} % intervals: the same returns drawn again in blocks (stationary bootstrap)"
-    return table(["", *(label for label, *_ in INTERVALS)], rows, kind="wide", caption=caption)
+    return table(["", *(label for label, *_ in INTERVALS)], rows, kind="intervals", caption=caption)
 
 
 def spans_table(found: Sequence[Mapping[str, Any]], shown: Sequence[Portfolio]) -> str:
@@ -141,19 +141,14 @@ def spans_table(found: Sequence[Mapping[str, Any]], shown: Sequence[Portfolio]) 
     """
     rows = []
     for i, span in enumerate(found):
-        row = [cell(escape(span["name"]), tag="th"), *(cell(day(span[end])) for end in ("from", "to"))]
+        dates = f"{day(span['from'])} to {day(span['to'])}" if span["from"] else "not among the sessions that count"
+        row = [cell(f'{escape(span["name"])}<br><span class="soft">{dates}</span>', tag="th")]
         for name in ("return", "max_drawdown"):
             for one in shown:
                 row.append(cell(figure(span[one.name][name], "percent", f"spans.{i}.{one.name}.{name}")))
         rows.append(row)
-    head = [
-        "",
-        "from",
-        "to",
-        *(f"{one.label} return" for one in shown),
-        *(f"{one.label} max drawdown" for one in shown),
-    ]
-    return table(head, rows, kind="wide spans-table")
+    head = ["", *(f"{one.label} {what}" for what in ("return", "max drawdown") for one in shown)]
+    return table(head, rows, kind="wide crises")
 
 
 def monthly(shown: Sequence[Portfolio]) -> str:

@@ -8,13 +8,13 @@ import numpy as np
 from riskoverlay.analyzers import summary
 
 from ..judgement import Overfitting
-from ..sweep import Dimension, Judged, heat, params_in_words, value_in_words
+from ..sweep import CRITERIA, Dimension, Judged, heat, params_in_words, value_in_words
 from .chart import Chart, Mark, css
 from .markup import cell, escape, figure, packed, plotly_text, table
 
 __all__ = ["ranking", "sweep_charts"]
 
-CRITERIA = {"sharpe": ("Sharpe ratio", ".2f"), "growth": ("growth a year", ".1%")}
+WORDS = {"sharpe": ("Sharpe ratio", ".2f"), "growth": ("growth a year", ".1%")}
 """Name and number format of a criterion."""
 
 SHOWN, CELLS, COLUMNS = 1000, 150, 8
@@ -58,7 +58,7 @@ def _axes(x: str, y: str, form: str = "", **more: Any) -> dict[str, Any]:
 
 
 def _map(judged: Judged, rows: Dimension, columns: Dimension, cells: np.ndarray) -> Chart:
-    what, form = CRITERIA[judged.sweep.criterion]
+    what, form = WORDS[judged.sweep.criterion]
     across, up = ([value_in_words(value) for value in one.values or ()] for one in (columns, rows))
     trace: dict[str, Any] = {
         "type": "heatmap",
@@ -96,13 +96,14 @@ def _map(judged: Judged, rows: Dimension, columns: Dimension, cells: np.ndarray)
 
 def _order(judged: Judged) -> Chart:
     """Tries from best to worst, for a sweep that has no map."""
-    what, form = CRITERIA[judged.sweep.criterion]
-    worth, good = judged.sweep.worth, judged.sweep.good
+    what, form = WORDS[judged.sweep.criterion]
+    found, good = judged.sweep.statistics, judged.sweep.good
+    worth = [found[place][CRITERIA[judged.sweep.criterion]] for place in judged.ranking]
     trace = {
         "type": "scatter",
         "mode": "markers",
         "x": list(range(1, len(worth) + 1)),
-        "y": packed([worth[place] for place in judged.ranking]),
+        "y": packed(worth),
         "marker": {"color": css("--dynamic"), "size": 8},
         "customdata": [plotly_text(params_in_words(good[place].params)) for place in judged.ranking],
         "hovertemplate": f"%{{customdata}}<br>{what} %{{y:{form}}}<extra></extra>",
@@ -126,7 +127,7 @@ def _order(judged: Judged) -> Chart:
 
 
 def _splits(judged: Judged, found: Overfitting) -> Chart:
-    what, form = CRITERIA[judged.sweep.criterion]
+    what, form = WORDS[judged.sweep.criterion]
     x, y = found.in_sample, found.out_of_sample
     keep = np.linspace(0, len(x) - 1, min(len(x), SHOWN)).astype(int)
     ends = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]

@@ -4,6 +4,7 @@ import numpy as np
 
 from .judged import Judged
 from .space import Dimension
+from .tries import CRITERIA
 
 __all__ = ["heat"]
 
@@ -18,12 +19,12 @@ def heat(judged: Judged) -> tuple[Dimension, Dimension, np.ndarray] | None:
     Returns
     -------
     tuple or None
-        Dimension of the rows, of the columns, and the best criterion of each cell, (n_rows, n_columns),
+        Dimension of the rows, of the columns, and the best criterion of each cell, a year's, (n_rows, n_columns),
         nan where every try failed; of more dimensions the best over the others. None with fewer than two dimensions of
         several values.
     """
     result = judged.sweep
-    worth = np.array(result.worth)
+    worth = np.array([found[CRITERIA[result.criterion]] for found in result.statistics])
     wide = [d for d in result.dimensions if d.values is not None and len(d.values) > 1]
     if len(wide) < 2:
         return None
