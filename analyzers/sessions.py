@@ -30,12 +30,10 @@ class DateClock:
         self.zoned = any(zone is not None for _, zone, _ in self._feeds)
 
     def day(self) -> int:
-        """Ordinal of the date of the bar under way, the latest if feeds differ; 0 if no feed is stamped now."""
-        now = self._now[0]
+        """Ordinal of the date of the bar under way, the latest if feeds differ."""
         if not self.zoned:
-            return int(now)
-        stamped = [i for i, (data, _, _) in enumerate(self._feeds) if len(data) and data.datetime[0] == now]
-        return max([self.day_in(i, now) for i in stamped], default=0)
+            return int(self._now[0])
+        return max([self.day_in(i, data.datetime[0]) for i, (data, _, _) in enumerate(self._feeds) if len(data)])
 
     def day_in(self, feed: int, number: float) -> int:
         """Ordinal of the date of a moment where a feed is.

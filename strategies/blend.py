@@ -97,6 +97,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self._alive: dict[int, Any] = {}
         self._withdrawn: set[int] = set()
         self._again = False
+        self._sent_late = False  # after the session that decided: some orders may have to wait a session for a bar
         self._left_out: set[str] = set()
         self.unfilled = 0
         self.base_weights: list[float] | None = None
@@ -177,6 +178,8 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
             trades = self._close_session(clock.session) or trades
         if trades:
             self._trade(self._blend)
+        elif self._sent_late and self._alive and (clock.over or clock.late):
+            self._sent_late = False
         elif (clock.over or clock.late) and self.base_weights is not None:
             self._between_rebalances()
 
@@ -269,6 +272,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
             self.cancel(order)
         self._alive.clear()
         self._again = False
+        self._sent_late = bool(self.session_clock.late)
         self._plan = {data: scale * weight for data, weight in weights.items()}
         missing = [(self._missing(data), data) for data in self._universe if len(data)]
         for shares, data in missing:

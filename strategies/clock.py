@@ -100,7 +100,7 @@ class SessionClock:
         self._datas = list(feeds)
         self._feeds: list[_Feed] = []
         self._now = strategy.lines.datetime
-        self._bar = 0
+        self._bar = (0, 0.0)
         self._plain = False  # every bar so far of every feed was a daily one stamped 00:00: each call is a session
         self._open = False  # the session under way is not decided
         self.session = self.late = 0
@@ -120,11 +120,11 @@ class SessionClock:
 
     def see(self) -> None:
         """Look at the bar under way; looking again changes nothing."""
-        now = self._now
-        if now.lencount == self._bar:
+        number: float = self._now[0]
+        bar = (self._now.lencount, number)  # a bar that is replayed changes its stamp and not its count
+        if bar == self._bar:
             return
-        self._bar = now.lencount
-        number: float = now[0]
+        self._bar = bar
         if self._plain and number > self.session and number.is_integer():
             self.session = int(number)  # begins and is over, as the one before
         else:
