@@ -8,6 +8,7 @@ if __name__ != "riskoverlay.strategies":
 from .account import *
 from .blend import *
 from .broker import *
+from .clock import *
 from .ledger import *
 from .margin import *
 from .overlay import *

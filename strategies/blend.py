@@ -12,10 +12,11 @@ from riskoverlay.errors import InputError, RiskOverlayError
 from riskoverlay.notes import log, name_of
 from riskoverlay.rules import check_names
 
+from .clock import SessionClock, ended
 from .ledger import OwnPosition
 from .overlay import VolTargetDrawdownSizer
 from .rules import TradingRules, WeightRules
-from .schedule import STALE_DAYS, RebalanceSchedule
+from .schedule import RebalanceSchedule
 from .terms import point_value
 from .weights import blended_weights
 
@@ -32,6 +33,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
     weight × leverage. On other sessions it lets the leverage act: when the sizer's leverage differs from the one
     held by more than `lev_band`, it scales its holdings in proportion. Orders are market orders without a size;
     sells go before buys; the sizer (`VolTargetDrawdownSizer` unless `cerebro.addsizer` gives another) sizes them.
+    A session is a date, whatever the time stamps of its bars: `SessionClock` says when it is over.
 
     It keeps its own ledger and trades only its own shares. An order that was refused, expired or could not be
     filled is logged, counted in `unfilled`, and tried again at the next session.
@@ -54,6 +56,8 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         Sessions on which weights were decided.
     unfilled : int
         Own orders that came to nothing.
+    session_clock : SessionClock
+        Says which session a bar belongs to; the sizer goes by it, too.
 
     Raises
     ------
@@ -78,6 +82,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self._schedule = RebalanceSchedule(self._weight_rules.rebalance_freq, self._weight_rules.calendar)
         self._universe = self._find_universe()
         self._lines = [data.close for data in self._universe]
+        self.session_clock = SessionClock(self, self._universe, self._weight_rules.calendar)
         # The default; cerebro.addsizer, which comes later, replaces it. Backtrader attaches it after this method.
         self._sizer = VolTargetDrawdownSizer(**dict(self.p.overlay or {}))
         self._memory = max(self._weight_rules.cov_lookback, self._weight_rules.min_hist, self.p.memory or 0)
@@ -92,6 +97,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self._alive: dict[int, Any] = {}
         self._withdrawn: set[int] = set()
         self._again = False
+        self._sent_late = False  # after the session that decided: some orders may have to wait a session for a bar
         self._left_out: set[str] = set()
         self.unfilled = 0
         self.base_weights: list[float] | None = None
@@ -123,6 +129,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         self._weight_rules, self._trading = rules, TradingRules.of(values)
         if (rules.rebalance_freq, rules.calendar) != before:  # periods such as 2ME go on counting
             self._schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
+            self.session_clock.follow(rules.calendar)
 
     def _find_universe(self) -> list[Any]:
         if self.p.symbols is None:
@@ -150,26 +157,41 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
 
     def prenext(self) -> None:
         """Some feed has not begun: the others need not wait for it."""
-        self._session([data.close[0] if len(data) else math.nan for data in self._universe])
+        self._see([data.close[0] if len(data) else math.nan for data in self._universe])
 
     def next(self) -> None:
-        """A session of all feeds."""
-        self._session([line[0] for line in self._lines])
+        """A bar of all feeds."""
+        self._see([line[0] for line in self._lines])
 
-    def _session(self, closes: list[float]) -> None:
-        today = dt.date.fromordinal(int(self.datetime[0]))
-        self._closes.extend(closes)
-        if len(self._closes) >= 2 * self._keep:
-            del self._closes[: -self._keep]
+    def _see(self, closes: list[float]) -> None:
+        """Take a bar's closes, and act if a session is over: before they count, if it ended without a decision."""
+        clock = self.session_clock
+        clock.see()
+        trades = bool(clock.late) and self._close_session(clock.late)
+        if clock.begins:
+            self._closes.extend(closes)
+            if len(self._closes) >= 2 * self._keep:
+                del self._closes[: -self._keep]
+        elif clock.session:  # another bar of the same session
+            self._closes[-len(closes) :] = array("d", closes)
+        if clock.over:
+            trades = self._close_session(clock.session) or trades
+        if trades:
+            self._trade(self._blend)
+        elif self._sent_late and self._alive and (clock.over or clock.late):
+            self._sent_late = False
+        elif (clock.over or clock.late) and self.base_weights is not None:
+            self._between_rebalances()
+
+    def _close_session(self, day: int) -> bool:
+        """A session is over: decide weights if they are due. Whether to trade to them."""
+        today = dt.date.fromordinal(day)
         due = self._schedule.due(today, self._previous)
         self._previous = today
         begins = self._waits_for is not None and today >= self._waits_for
         if begins:
             self._waits_for = None
-        if (due and self._decide(today)) or (begins and self._blend):
-            self._trade(self._blend)
-        elif self.base_weights is not None:
-            self._between_rebalances()
+        return (due and self._decide(today)) or (begins and bool(self._blend))
 
     def _decide(self, today: dt.date) -> bool:
         """Compute the blend of the feeds that have the history; False if none has."""
@@ -197,10 +219,10 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         known = np.isfinite(recent).sum(axis=0) > rules.min_hist
         eligible = []
         for i, data in enumerate(self._universe):
-            ended = len(data) and today.toordinal() - int(data.datetime[0]) > STALE_DAYS
-            if known[i] and not ended:
+            gone = len(data) and ended(data, today.toordinal())
+            if known[i] and not gone:
                 eligible.append(i)
-            elif ended and data._name not in self._left_out:
+            elif gone and data._name not in self._left_out:
                 self._left_out.add(data._name)
                 log.warning("%s: no bar of %s since %s: left out", today, data._name, data.datetime.date(0))
         return eligible
@@ -250,6 +272,7 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
             self.cancel(order)
         self._alive.clear()
         self._again = False
+        self._sent_late = bool(self.session_clock.late)
         self._plan = {data: scale * weight for data, weight in weights.items()}
         missing = [(self._missing(data), data) for data in self._universe if len(data)]
         for shares, data in missing:
@@ -299,9 +322,10 @@ class RiskParityBlend(OwnPosition, bt.Strategy):
         elif order.status != order.Completed:
             self.unfilled += 1
             self._again = True
+            self.session_clock.see()
             log.warning(
                 "%s: order %s of %s %+g came to %s: it is tried again at the next session",
-                dt.date.fromordinal(int(self.datetime[0])),
+                dt.date.fromordinal(self.session_clock.session),
                 order.ref,
                 name_of(order.data),
                 order.created.size,
