@@ -288,10 +288,13 @@ class MarginBroker(FastOrders):
             more = terms.to_keep(held + size, mark) - terms.to_keep(held, mark)
             self._books = equity + size * (mark - price) * terms.point - fee, needed + more
         cost = position.price
+        profit = scheme.profitandloss(-closed, cost, price) if closed else 0.0
         if terms.contract:
             self.cash += terms.worth(position, price) - fee  # settled to here; from here on all of it is one
         else:
             self.cash -= size * price + fee
+            if terms.own and closed:
+                self.cash += profit + closed * (price - cost)  # backtrader pays the `mult` of shares when they are sold
         psize, pprice, _, _ = position.update(size, price, data.datetime.datetime())
         if terms.contract:
             position.adjbase = price
@@ -305,7 +308,7 @@ class MarginBroker(FastOrders):
             dtcoc or data.datetime[ago], size, price,
             closed, scheme.getvaluesize(-closed, cost), fee_closed,
             opened, scheme.getvaluesize(opened, price), fee_opened,
-            scheme.margin, scheme.profitandloss(-closed, cost, price) if closed else 0.0, psize, pprice,
+            scheme.margin, profit, psize, pprice,
         )  # fmt: skip
         order.addcomminfo(scheme)
         self.notify(order)

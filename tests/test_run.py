@@ -57,7 +57,7 @@ def test_the_default_command_writes_the_notebooks_files(folder: Path, capsys: py
     assert content["config"]["vol_lookback"] == 20
     assert f"{content['dynamic']['excess_sharpe']:.3f}" in out
     assert f"{100 * content['dynamic']['growth']:.2f} %" in out
-    assert len(table) == int(re.search(r"\((\d+) sessions\)", out)[1]) + 1  # type: ignore[index]
+    assert len(table) == int(re.search(r"\((\d+) sessions;", out)[1]) + 1  # type: ignore[index]
 
 
 def test_no_files_when_none_are_wanted(folder: Path) -> None:
