@@ -186,8 +186,7 @@ class MarginBroker(FastOrders):
             size = position.size
             if size:
                 price = marks[data] = data.close[0]
-                own = own_terms.get(data) if own_terms else None
-                if own is not None:
+                if own_terms and (own := own_terms.get(data)) is not None:
                     to_open, to_keep = to_open + own.to_open(size, price), to_keep + own.to_keep(size, price)
                     if own.contract:
                         contracts += abs(size) * price * own.point
@@ -265,7 +264,7 @@ class MarginBroker(FastOrders):
         if not size:
             return
         data = held_in(order)
-        terms, position = self._terms_of(order.data), self.positions[data]
+        terms, position = self._terms.get(order.data) or self._terms_of(order.data), self.positions[data]
         scheme, held = terms.scheme, position.size
         closed = 0 if held * size >= 0.0 else size if abs(size) <= abs(held) else -held
         opened = size - closed
