@@ -93,6 +93,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self._previous: dt.date | None = None
         self._waits_for = _date(self.p.trade_from)
         self._target: dict[Any, float] = {}
+        self._invested = 1.0  # sum of the target: what is below 1 is cash, at any leverage
         self._plan: dict[Any, float] = {}
         # Money a point, and close, of what is held; None: look again.
         self._holdings: list[tuple[float, Any]] | None = None
@@ -245,6 +246,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
             names = ", ".join(map(name_of, feeds))
             raise type(error)(f"weights of {today} of assets 0 to {len(feeds) - 1}, {names}: {error}") from None
         self._target = dict(zip(feeds, weights.tolist(), strict=True))
+        total = sum(self._target.values())
+        self._invested = 1.0 if abs(total - 1.0) < DUST else total
         self.base_weights = [self._target.get(data, 0.0) for data in self.datas]
         self.rebalances.append(today)
         return True
@@ -269,7 +272,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         if self._trading.relever == "rebalance" and self._trading.drift == "hold":
             return
         sizer = self._sizer
-        if not hasattr(sizer, "affordable"):
+        if not hasattr(sizer, "affordable") or not self._invested:
             return
         target, held = sizer.affordable(sizer.leverage), self._held_leverage()
         act = self._trading.relever == "daily" and abs(target - held) > max(self._trading.lev_band, DUST)
@@ -280,21 +283,21 @@ class Rebalancing(OwnPosition, bt.Strategy):
             self._trade(self._proportions() or self._target)
 
     def _proportions(self) -> dict[Any, float]:
-        """Holdings as parts of their value, sum 1; empty if nothing is held (leverage has been 0)."""
+        """Holdings as parts of their value, times what is invested; empty if nothing is held (leverage has been 0)."""
         values = {
             data: self.held(data) * data.close[0] * self._point(data) for data in self._universe if self.held(data)
         }
         gross = sum(values.values())
-        return {data: value / gross for data, value in values.items()}
+        return {data: value / gross * self._invested for data, value in values.items()}
 
     def _held_leverage(self) -> float:
-        """Value of own holdings over the equity that this strategy may use."""
+        """Value of own holdings over the equity that this strategy may use, per unit of what is invested."""
         if self._holdings is None:
             held = [(self.held(data), data) for data in self._universe if self.held(data)]
             self._holdings = [(shares * self._point(data), data.close) for shares, data in held]
         capital = self._sizer.capital
         gross = sum([points * line[0] for points, line in self._holdings])
-        return gross / capital if capital > 0.0 else math.inf
+        return gross / capital / self._invested if capital > 0.0 else math.inf
 
     # -- orders ------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from riskoverlay.feeds import Panel, PanelFeed, align, load
 from riskoverlay.strategies import FixedWeights, VolTargetDrawdownSizer, check_weights, open_account
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.financing import breakeven, breakeven_in_words, breakeven_summary
-from riskoverlay.studies.financing.breakeven import AHEAD, BEHIND, Breakeven
+from riskoverlay.studies.financing.spreads import AHEAD, BEHIND, Breakeven
 from riskoverlay.studies.workbench import Benchmark, active, backtest, load_panel, make_config, parse_benchmark
 from riskoverlay.studies.workbench.beside import benchmark_run, constant_leverage
 from riskoverlay.studies.workbench.portfolios import Backtest
@@ -54,7 +54,7 @@ def test_fixed_weights_are_held() -> None:
     (strategy,) = cerebro.run()
     # Independent: month ends by pandas; shares are set at their closes.
     closes = pd.DataFrame({data._name: data.p.dataname["close"] for data in strategy.datas})
-    ends = [day for day in closes.index if (day + pd.offsets.BDay()).month != day.month][:-1]
+    ends = [day for day in closes.index if (day + pd.offsets.BDay()).month != day.month]
     assert [pd.Timestamp(day) for day in strategy.rebalances] == ends
     value, cash, shares = 100_000.0, 100_000.0, pd.Series({"A": 0.0, "B": 0.0})
     for day in closes.index:
@@ -239,7 +239,8 @@ def test_the_bill_of_the_close_before_by_calendar_days() -> None:
 # -- breakeven ---------------------------------------------------------------------------------------------------------
 
 
-def test_breakeven_by_two_runs_one_basis_point_apart(panel: Panel) -> None:
+def test_breakeven_by_two_runs_one_basis_point_apart(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("riskoverlay.studies.financing.spreads.STEP", 425)  # in four steps, to be short
     panel = panel.between(None, "2010-12-31").select(["SPY", "TLT"])
     config = make_config(SHORT | {"lev_min": 1.2})
     told: list[int] = []
@@ -266,7 +267,8 @@ def test_breakeven_by_two_runs_one_basis_point_apart(panel: Panel) -> None:
 
 
 @pytest.mark.parametrize(("drift", "answer"), [(0.002, AHEAD), (-0.001, BEHIND)])
-def test_ahead_or_behind_at_every_spread(drift: float, answer: str) -> None:
+def test_ahead_or_behind_at_every_spread(drift: float, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("riskoverlay.studies.financing.spreads.STEP", 500)
     rng = np.random.default_rng(0)
     closes = 100 * np.exp(np.cumsum(rng.normal(drift, 0.004, (220, 2)), axis=0))
     market = align({name: frame(closes[:, i]) for i, name in enumerate("AB")})

@@ -2,4 +2,4 @@
 
 # ruff: noqa: F403  each module says what it exports
 
-from .breakeven import *
+from .spreads import *
