@@ -13,6 +13,7 @@ from .fills import *
 from .observers import *
 from .profit import *
 from .pyfolio import *
+from .riskfree import *
 from .series import *
 from .sharpe import *
 from .statistics import *

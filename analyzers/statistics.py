@@ -21,6 +21,8 @@ __all__ = [
     "annualized_return",
     "annualized_volatility",
     "drawdown_series",
+    "excess_sharpe",
+    "growth",
     "max_drawdown",
     "monthly_returns",
     "sharpe_ratio",
@@ -75,11 +77,57 @@ def simple_returns(values: npt.ArrayLike, start: float) -> Floats:
         return np.where(before > 0.0, v / before - 1.0, np.nan)
 
 
-def annualized_return(returns: npt.ArrayLike, periods: float = PERIODS) -> float:
-    """(1 + mean)^periods − 1: the arithmetic mean, compounded over a year (the notebook's definition).
+def growth(returns: npt.ArrayLike, periods: float = PERIODS) -> float:
+    """(end / start)^(periods / n) − 1: the growth a year of what was put in (CAGR), `empyrical.cagr`.
 
-    Differs from the CAGR, prod(1 + r)^(periods/n) − 1, which is `empyrical.annual_return`: that is lower,
-    by about half the annual variance, because it pays for volatility.
+    Parameters
+    ----------
+    returns : array-like of shape (n,)
+        Fractions per session.
+    periods : float
+        Sessions a year.
+
+    Returns
+    -------
+    float
+        A fraction; −1 when all is lost, inf when a float cannot hold it.
+    """
+    r = _vector(returns, "returns")
+    if not r.size or not np.isfinite(r).all():
+        return float("nan")
+    end = max(float(np.prod(1.0 + r)), 0.0) if r.min() > -1.0 else 0.0
+    with np.errstate(over="ignore"):
+        return float(np.float64(end) ** (periods / r.size) - 1.0)
+
+
+def excess_sharpe(returns: npt.ArrayLike, risk_free: npt.ArrayLike = 0.0, periods: float = PERIODS) -> float:
+    """mean(r − r_f) / std(r − r_f, ddof=1) · √periods: the Sharpe ratio (Sharpe 1994), `empyrical.sharpe_ratio`.
+
+    Parameters
+    ----------
+    returns : array-like of shape (n,)
+        Fractions per session.
+    risk_free : array-like of shape (n,), or float
+        Fractions per session (`risk_free_returns`), not a rate a year.
+    periods : float
+        Sessions a year.
+
+    Returns
+    -------
+    float
+        nan when nothing moves, or there are fewer than two returns.
+    """
+    excess = _vector(returns, "returns") - np.asarray(risk_free, dtype=np.float64)
+    if excess.size < 2 or not np.isfinite(excess).all() or excess.min() == excess.max():
+        return float("nan")
+    return float(excess.mean() / excess.std(ddof=1) * np.sqrt(periods))
+
+
+def annualized_return(returns: npt.ArrayLike, periods: float = PERIODS) -> float:
+    """(1 + mean)^periods − 1: the arithmetic mean, compounded over a year, the notebook's return.
+
+    Above `growth` by about half the annual variance, which growth pays for: an account can lose and show a gain here.
+    It stands where the notebook is reproduced and heads nothing.
 
     Parameters
     ----------
@@ -126,9 +174,8 @@ def annualized_volatility(returns: npt.ArrayLike, periods: float = PERIODS) -> f
 def sharpe_ratio(returns: npt.ArrayLike, risk_free: float = 0.0, periods: float = PERIODS) -> float:
     """(annualized_return − risk_free) / annualized_volatility.
 
-    With a rate of 0 this is the notebook's ratio. It differs from `empyrical.sharpe_ratio`,
-    mean(r − r_f)/std(ddof=1)·√periods: here the mean is compounded to a year first, and ddof is 0. backtrader's
-    SharpeRatio works on yearly returns by default: another number again.
+    With a rate of 0 this is the notebook's ratio. The Sharpe ratio is `excess_sharpe`: here the mean is compounded to a
+    year first, and ddof is 0. backtrader's SharpeRatio works on yearly returns by default: another number again.
 
     Parameters
     ----------
@@ -237,30 +284,32 @@ def worst_drawdowns(values: npt.ArrayLike, dates: Sequence[date], n: int) -> lis
     return sorted(found, key=lambda d: d.depth)[:n]
 
 
-def summary(returns: npt.ArrayLike, risk_free: float = 0.0, periods: float = PERIODS) -> dict[str, float]:
-    """The four figures of the notebook.
+def summary(returns: npt.ArrayLike, risk_free: npt.ArrayLike = 0.0, periods: float = PERIODS) -> dict[str, float]:
+    """Growth and Sharpe ratio, and the four figures of the notebook.
 
     Parameters
     ----------
     returns : array-like of shape (n,)
         Fractions per session.
-    risk_free : float
-        Annual fraction.
+    risk_free : array-like of shape (n,), or float
+        Fractions per session, of `excess_sharpe` only.
     periods : float
         Sessions a year.
 
     Returns
     -------
     dict
-        `ann_ret`, `ann_vol`, `sharpe`, `max_drawdown`, fractions. The drawdown is that of the compounded value, its
-        start of 1 included: a first return below zero is a fall.
+        `growth`, `excess_sharpe`; the notebook's `ann_ret`, `ann_vol`, `sharpe`, `max_drawdown`; fractions. The
+        drawdown is that of the compounded value, its start of 1 included: a first return below zero is a fall.
     """
     r = _vector(returns, "returns")
     value = np.concatenate(([1.0], np.cumprod(1.0 + r)))
     return {
+        "growth": growth(r, periods),
+        "excess_sharpe": excess_sharpe(r, risk_free, periods),
         "ann_ret": annualized_return(r, periods),
         "ann_vol": annualized_volatility(r, periods),
-        "sharpe": sharpe_ratio(r, risk_free, periods),
+        "sharpe": sharpe_ratio(r, periods=periods),
         "max_drawdown": float(drawdown_series(value).min()) if r.size else float("nan"),
     }
 

@@ -61,12 +61,11 @@ def with_tables(markdown: str) -> str:
 
 def tables() -> str:
     """A table for each group of parameters that the command line has."""
-    from riskoverlay.studies.workbench import GROUPS
+    from riskoverlay.studies.workbench import GROUPS, shown_parameters
 
     parts = []
     for title, rules in GROUPS.items():
-        shown = [about for one in rules for about in one.described().values() if about.shown]
-        parts.append(f"## {title.capitalize()}\n\n{_table(shown)}")
+        parts.append(f"## {title.capitalize()}\n\n{_table(shown_parameters(*rules).values())}")
     return "\n\n".join(parts)
 
 

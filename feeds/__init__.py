@@ -11,6 +11,7 @@ from .files import read_csv_folder, read_parquet, read_wide_csv
 from .panel import Panel, align
 from .quality import Finding, check_bars, quality
 from .sample import SAMPLE_SYMBOLS, sample_market, sample_states
+from .sample_rate import sample_rate
 from .sources import SOURCES, PriceSelection, load, load_raw
 from .symbols import DEFAULT_SYMBOLS, check_symbols
 from .validation import validate
@@ -37,6 +38,7 @@ __all__ = [
     "read_wide_csv",
     "read_yahoo",
     "sample_market",
+    "sample_rate",
     "sample_states",
     "validate",
 ]

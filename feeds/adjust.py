@@ -7,6 +7,7 @@ import pandas as pd
 
 from riskoverlay.errors import InputError
 
+from .sheets import Layout
 from .validation import validate
 
 __all__ = ["Raw", "adjust"]
@@ -20,11 +21,15 @@ class Raw(NamedTuple):
     name : str
         What errors call them: a file, or a vendor and a symbol.
     bars : DataFrame
-        Dates in the index; open high low close volume, and perhaps adj_close and dividend (cash a share, ex-date).
+        Dates in the index; open high low close volume, and perhaps adj_close, dividend (cash a share, ex-date) and
+        split (new shares for one).
+    layout : Layout or None
+        How a file was understood.
     """
 
     name: str
     bars: pd.DataFrame
+    layout: Layout | None = None
 
 
 def adjust(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -32,6 +32,8 @@ class Panel:
         Where the bars are from ("sample", "csv", ...).
     synthetic : bool
         Whether they are made up; whatever is shown of them must say so.
+    adjusted : bool
+        Whether the prices are known, or said, to be adjusted for dividends and splits.
     warnings : tuple of str
         One sentence for each thing about the bars that whoever uses them should know, of `quality` and `Cache`.
     rates : mapping
@@ -42,6 +44,7 @@ class Panel:
     dropped: tuple[str, ...] = ()
     source: str = "frames"
     synthetic: bool = False
+    adjusted: bool = False
     warnings: tuple[str, ...] = ()
     rates: Mapping[str, pd.Series] = field(default_factory=dict)
 
@@ -59,6 +62,13 @@ class Panel:
     def closes(self) -> pd.DataFrame:
         """Adjusted closes, shape (n_sessions, n_symbols), a column per symbol."""
         return pd.DataFrame({symbol: frame["close"] for symbol, frame in self.frames.items()})
+
+    @property
+    def adjustment(self) -> str:
+        """What is known of the prices' adjustment, to follow "prices are"."""
+        if self.adjusted:
+            return "adjusted for dividends and splits"
+        return "taken as given: if they are not adjusted, this is price return only"
 
     @property
     def sha256(self) -> str:
@@ -125,7 +135,9 @@ class Panel:
         ]
 
 
-def align(frames: Mapping[str, pd.DataFrame], *, source: str = "frames", synthetic: bool = False) -> Panel:
+def align(
+    frames: Mapping[str, pd.DataFrame], *, source: str = "frames", synthetic: bool = False, adjusted: bool = False
+) -> Panel:
     """Validate the frames and keep the sessions that all of them have.
 
     Backtrader waits for a feed that starts late and freezes one that ends early, so no feed may have a
@@ -136,7 +148,7 @@ def align(frames: Mapping[str, pd.DataFrame], *, source: str = "frames", synthet
     frames : mapping
         symbol -> DataFrame as `validate` takes it.
     source : str
-    synthetic : bool
+    synthetic, adjusted : bool
         See `Panel`.
 
     Returns
@@ -165,7 +177,7 @@ def align(frames: Mapping[str, pd.DataFrame], *, source: str = "frames", synthet
                 f"{symbol}: {len(lost)} of {len(frame)} sessions left out, {span(lost)}: not every symbol has them"
             )
     kept = {symbol: frame.loc[common] for symbol, frame in valid.items()}
-    return Panel(_shared(kept), tuple(dropped), source, synthetic)
+    return Panel(_shared(kept), tuple(dropped), source, synthetic, adjusted)
 
 
 def _shared(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -11,15 +11,29 @@ import pandas as pd
 from .adjust import Raw
 from .calendars import calendar_of, exchange_sessions
 from .rows import FIELDS, Flags, check_numbers, check_ranges, repeated, step_back
+from .spacing import irregular
 
-__all__ = ["CHECKS", "Finding", "check_bars", "errors", "findings_table", "quality", "sentences"]
+__all__ = [
+    "CHECKS",
+    "UNADJUSTED",
+    "Finding",
+    "check_bars",
+    "errors",
+    "findings_table",
+    "quality",
+    "sentences",
+    "spacing",
+]
 
 Floats = npt.NDArray[np.float64]
 
 CHECKS = (
-    "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend",
+    "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend", "spacing",
 )  # fmt: skip
 """In the order in which they are made."""
+
+UNADJUSTED = "there are dividends, but no adj_close: prices are taken as adjusted"
+"""What is found of bars with dividends and nothing by which prices are adjusted for them."""
 
 # Thresholds, set so that sixteen years of eight large ETFs give one finding, and each fault below gives its own.
 _STALE = 5  # closes in a row that are the same
@@ -72,8 +86,33 @@ def quality(raw: Mapping[str, Raw], *, calendar: str | None = None, widened: flo
     list of Finding
     """
     found: list[Finding] = []
-    for symbol, (_, bars) in raw.items():
-        found += check_bars(bars, symbol, calendar=calendar or calendar_of(symbol), widened=widened)
+    for symbol, one in raw.items():
+        found += check_bars(one.bars, symbol, calendar=calendar or calendar_of(symbol), widened=widened)
+    return found
+
+
+def spacing(raw: Mapping[str, Raw], *, calendar: str | None = None) -> list[Finding]:
+    """An error for each symbol whose bars are not daily, or have large holes: `irregular` says when.
+
+    Parameters
+    ----------
+    raw : mapping
+        symbol -> Raw.
+    calendar : str, optional
+        Default: each symbol's own (`calendar_of`).
+
+    Returns
+    -------
+    list of Finding
+        Apart from `quality`, as it is of a panel's common sessions that `load` asks this.
+    """
+    found = []
+    for symbol, one in raw.items():
+        if isinstance(one.bars.index, pd.DatetimeIndex):
+            dates = one.bars.index.dropna().tz_localize(None).normalize().unique().sort_values()
+            why = irregular(dates, calendar or calendar_of(symbol))
+            if why is not None:
+                found.append(Finding(symbol, "spacing", "error", why[0]))
     return found
 
 
@@ -88,7 +127,7 @@ def check_bars(
     ----------
     bars : DataFrame
         Dates in the index; open high low close volume, perhaps adj_close (then spikes are looked for in the adjusted
-        closes) and dividend (cash a share on its ex-date).
+        closes), dividend (cash a share on its ex-date) and split (new shares for one, 0 or 1 on other days).
     symbol : str
     calendar : str or None
         Exchange calendar whose sessions there should be; None is none.
@@ -119,6 +158,7 @@ def check_bars(
     bars = bars[~dates.duplicated()].sort_index()
     values = bars[[name for name in (*FIELDS, "adj_close", "dividend") if name in lowered]]
     values = values.apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    split = pd.to_numeric(bars["split"], errors="coerce") if "split" in lowered else pd.Series(1.0, bars.index)
     if calendar is not None:
         _check_calendar(report, pd.DatetimeIndex(values.index), calendar)
     values = values[_check_values(report, values)]
@@ -127,7 +167,7 @@ def check_bars(
         _check_stale(report, values)
         _check_spikes(report, values)
         _check_volume(report, values)
-        _check_dividends(report, values)
+        _check_dividends(report, values, split[values.index].to_numpy(np.float64))
     return report.found
 
 
@@ -315,18 +355,19 @@ def _check_volume(report: _Report, values: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _check_dividends(report: _Report, values: pd.DataFrame) -> None:
+def _check_dividends(report: _Report, values: pd.DataFrame, split: Floats) -> None:
     """The adjusted return against price and dividend D, of either way to adjust.
 
     Closes before an ex-date t are multiplied by 1 - D/C(t-1), as vendors do, or by C(t)/(C(t) + D), which makes the
-    return (C(t) + D)/C(t-1) - 1; they differ by the square of the yield.
+    return (C(t) + D)/C(t-1) - 1; they differ by the square of the yield. Where closes are as they were quoted, those
+    before a split are divided by it, too; those of other vendors were divided before.
     """
     if "dividend" not in values.columns:
         return
     paid, close = values["dividend"].to_numpy(), values["close"].to_numpy()
     if "adj_close" not in values.columns:
         if (paid > 0).any():
-            report.add("dividend", "warning", "there are dividends, but no adj_close: prices are taken as adjusted")
+            report.add("dividend", "warning", UNADJUSTED)
         return
     adjusted = values["adj_close"].to_numpy()
     factor = (adjusted[:-1] / close[:-1]) / (adjusted[1:] / close[1:])
@@ -334,7 +375,8 @@ def _check_dividends(report: _Report, values: pd.DataFrame) -> None:
     other = close[1:] / (close[1:] + paid[1:]) - factor
     # Adjusted prices are printed to six decimals, which matters where a long history makes them small.
     room = _DIVIDEND + 1e-6 / np.minimum(adjusted[1:], adjusted[:-1])
-    off = np.r_[False, np.minimum(np.abs(miss), np.abs(other)) > room]
+    undone = 1.0 - paid[1:] / close[:-1] - factor * np.where(split[1:] > 0, split[1:], 1.0)
+    off = np.r_[False, np.minimum.reduce(np.abs([miss, other, undone])) > room]
     if off.any():
         first = int(np.argmax(off))
         shown = 100.0 * miss[first - 1]

@@ -91,7 +91,7 @@ def sample_market(
     sessions = _sessions(start, end)
     market = _Market(len(sessions), seed)
     frames = {symbol: market.bars(symbol).set_axis(sessions) for symbol in chosen}
-    return align(frames, source="sample", synthetic=True)
+    return align(frames, source="sample", synthetic=True, adjusted=True)
 
 
 def sample_states(n_sessions: int, seed: int = 63) -> npt.NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """One call for every source of daily bars."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from .adjust import Raw, adjust
 from .cache import Cache
 from .files import raw_csv_folder, raw_parquet, raw_wide_csv
 from .panel import Panel, align
-from .quality import errors, quality, sentences
+from .quality import UNADJUSTED, errors, quality, sentences
 from .sample import SAMPLE_END, SAMPLE_START, sample_market
+from .spacing import check_daily
 from .symbols import DEFAULT_SYMBOLS, check_symbols
 from .window import between, check_window
 from .yahoo import WIDENED, prepared
 
-__all__ = ["SOURCES", "PriceSelection", "load", "load_raw", "widening"]
+__all__ = ["SOURCES", "PriceSelection", "load", "load_raw", "widening", "without_adjustment"]
 
 _FILES = {"csv": raw_csv_folder, "parquet": raw_parquet, "wide": raw_wide_csv}
 SOURCES = ("sample", "csv", "yahoo", "parquet", "wide")
@@ -56,6 +57,9 @@ class PriceSelection(Rules):
         None, "folder or file with the prices, for csv, parquet and wide", optional=True, checked=False
     )
     seed: int = parameter(63, "whole number from which the sample market is drawn", checked=False)
+    adjusted: bool = parameter(
+        False, "whether prices without an adjusted close are adjusted for dividends and splits all the same"
+    )
 
 
 def load(
@@ -65,27 +69,33 @@ def load(
     end: object = PriceSelection.end,
     data_dir: str | Path | None = PriceSelection.data_dir,
     seed: int = PriceSelection.seed,
+    adjusted: bool = PriceSelection.adjusted,
     *,
+    calendar: str | None = "XNYS",
     cache: Cache | None = None,
 ) -> Panel:
     """The validated, aligned bars of `symbols` from `source`.
 
     Parameters
     ----------
-    source, symbols, start, end, data_dir, seed
+    source, symbols, start, end, data_dir, seed, adjusted
         See `PriceSelection`.
+    calendar : str or None
+        Exchange calendar of the run, by which bars that are not daily, or have large holes, are refused; None: by their
+        spacing alone.
     cache : Cache, optional
         Keeps what Yahoo says (default: in the user's cache folder, asking Yahoo for what is not fresh).
 
     Returns
     -------
     Panel
-        What `quality` finds odd about bars that are not made up, and of when cached prices are, is in its `warnings`.
+        What `quality` finds odd about bars that are not made up, of when cached prices are, and prices of which nothing
+        says that they are adjusted, are in its `warnings`.
 
     Raises
     ------
     InputError, MissingFileError
-        Whatever argument or file is not right, and bars that `quality` finds wrong.
+        Whatever argument or file is not right, and bars that `quality` or `check_daily` finds wrong.
     """
     _check_source(source, data_dir)
     first, last = check_window(start, end)
@@ -94,7 +104,7 @@ def load(
     raw, notes = load_raw(source, symbols, first, last, data_dir, seed, cache=cache)
     widened = widening(source)
     frames, seen = {}, {}
-    for symbol, (name, bars) in raw.items():
+    for symbol, (name, bars, _) in raw.items():
         frames[symbol] = between(adjust(prepared(bars, widened), name), first, last, symbol)
         dates = pd.DatetimeIndex(bars.index).tz_localize(None).normalize()
         seen[symbol] = Raw(name, bars[dates.isin(frames[symbol].index)])
@@ -102,7 +112,14 @@ def load(
     wrong = sentences(errors(found))
     if wrong:
         raise InputError(wrong[0], "correct or remove the rows, or choose another window")
-    return replace(align(frames, source=source), warnings=(*notes, *sentences(found)))
+    bare = [] if adjusted else without_adjustment(raw)
+    panel = align(frames, source=source, adjusted=not bare)
+    check_daily({symbol: pd.DatetimeIndex(frame.index) for symbol, frame in frames.items()}, panel.sessions, calendar)
+    if bare:
+        who = "prices are" if len(bare) == len(raw) else f"prices of {', '.join(bare)} are"
+        notes = [*notes, f"{who} {panel.adjustment} (--adjusted, or adjusted=True, says that they are)"]
+    odd = [one for one in found if one.text != UNADJUSTED]  # the note says it of all prices
+    return replace(panel, warnings=(*notes, *sentences(odd)))
 
 
 def load_raw(
@@ -150,6 +167,21 @@ def load_raw(
         symbol: Raw(f"Yahoo: {symbol}", between(entry.bars, first, last, f"Yahoo: {symbol}"))
         for symbol, entry in cached.items()
     }, notes
+
+
+def without_adjustment(raw: Mapping[str, Raw]) -> list[str]:
+    """The symbols of which nothing says that their prices are adjusted for dividends and splits.
+
+    Parameters
+    ----------
+    raw : mapping
+        symbol -> Raw.
+
+    Returns
+    -------
+    list of str
+    """
+    return [symbol for symbol, one in raw.items() if "adj_close" not in one.bars.columns]
 
 
 def widening(source: str) -> float:

@@ -7,27 +7,11 @@ import pandas as pd
 from riskoverlay.errors import InputError
 
 from .adjust import Raw, adjust
+from .columns import EXTRA, field_name, with_field_names
 from .symbols import check_symbols
 from .validation import FIELDS
 
-__all__ = ["EXTRA", "field_name", "frames_from_table", "raw_from_table"]
-
-EXTRA = ("adj_close", "dividend")
-"""What bars may have beside open, high, low, close and volume: the adjusted close, and cash a share on its ex-date."""
-
-
-def field_name(label: object) -> str:
-    """A column label as our fields are spelt: "Adj Close" is adj_close.
-
-    Parameters
-    ----------
-    label : object
-
-    Returns
-    -------
-    str
-    """
-    return str(label).strip().lower().replace(" ", "_")
+__all__ = ["frames_from_table", "from_closes", "raw_from_table"]
 
 
 def frames_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str) -> dict[str, pd.DataFrame]:
@@ -54,7 +38,7 @@ def frames_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, 
     InputError
         A symbol that is not in the table, and as `validate`.
     """
-    return {symbol: adjust(bars, label) for symbol, (label, bars) in raw_from_table(table, symbols, name).items()}
+    return {symbol: adjust(raw.bars, raw.name) for symbol, raw in raw_from_table(table, symbols, name).items()}
 
 
 def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, name: str) -> dict[str, Raw]:
@@ -78,10 +62,10 @@ def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, nam
     if isinstance(table.columns, pd.MultiIndex):
         parts = _by_symbol(table, name)
     elif "symbol" in map(field_name, table.columns):
-        long = table.set_axis([field_name(column) for column in table.columns], axis=1)
+        long = with_field_names(table, name)
         parts = {str(symbol): part for symbol, part in long.groupby("symbol", sort=False)}
     else:
-        parts = {str(symbol): _from_close(table[symbol]) for symbol in table.columns}
+        parts = {str(symbol): from_closes(table[symbol].dropna()) for symbol in table.columns}
     if symbols is None:
         try:
             wanted = check_symbols(list(parts))
@@ -96,9 +80,25 @@ def raw_from_table(table: pd.DataFrame, symbols: Sequence[str] | str | None, nam
     for symbol in wanted:
         part = parts[symbol]
         held = [field for field in (*FIELDS, *EXTRA) if field in part.columns]
-        prices = [field for field in held if field != "dividend"]
+        prices = [field for field in held if field not in ("dividend", "split")]
         raw[symbol] = Raw(f"{name}: {symbol}", part[held].dropna(how="all", subset=prices))
     return raw
+
+
+def from_closes(close: pd.Series) -> pd.DataFrame:
+    """Bars of which nothing but the close is known: open = high = low = close, and volume 0.
+
+    Parameters
+    ----------
+    close : Series
+        By date.
+
+    Returns
+    -------
+    DataFrame
+    """
+    prices = {field: close for field in ("open", "high", "low", "close")}
+    return pd.DataFrame({**prices, "volume": 0.0}, index=close.index)
 
 
 def _by_symbol(table: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
@@ -110,11 +110,5 @@ def _by_symbol(table: pd.DataFrame, name: str) -> dict[str, pd.DataFrame]:
     found: dict[str, pd.DataFrame] = {}
     for symbol in table.columns.get_level_values(1 - level).unique():
         part = pd.DataFrame(table.xs(symbol, axis=1, level=1 - level))
-        found[str(symbol).strip()] = part.set_axis([field_name(column) for column in part.columns], axis=1)
+        found[str(symbol).strip()] = with_field_names(part, f"{name}: {symbol}")
     return found
-
-
-def _from_close(close: pd.Series) -> pd.DataFrame:
-    close = close.dropna()
-    prices = {field: close for field in ("open", "high", "low", "close")}
-    return pd.DataFrame({**prices, "volume": 0.0}, index=close.index)

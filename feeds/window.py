@@ -1,5 +1,7 @@
 """The window of dates a user asks for, both ends included."""
 
+from datetime import date, datetime
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,7 @@ def check_window(start: object, end: object) -> tuple[pd.Timestamp | None, pd.Ti
     Parameters
     ----------
     start, end : date, str or None
-        None is open.
+        A text is YYYY-MM-DD, as ISO 8601 has it: 01/02/2020 is two dates. None is open.
 
     Returns
     -------
@@ -85,8 +87,9 @@ def _day(value: object, name: str) -> pd.Timestamp | None:
     if value is None:
         return None
     try:
-        stamp = pd.Timestamp(value)  # type: ignore[arg-type]
-    except (ValueError, TypeError):
+        day = datetime.fromisoformat(value) if isinstance(value, str) else value
+        stamp = pd.Timestamp(day) if isinstance(day, (date, np.datetime64)) else None
+    except ValueError:
         stamp = None
     if stamp is None or pd.isna(stamp):
         raise InputError("is not a date", "give YYYY-MM-DD", name, value)

@@ -15,8 +15,8 @@ from riskoverlay.notes import silenced
 
 from .adjust import adjust
 from .calendars import calendar_of, finished_session
+from .columns import field_name
 from .symbols import check_symbols
-from .tables import field_name
 from .validation import FIELDS
 from .window import between, check_window
 

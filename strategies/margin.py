@@ -151,6 +151,7 @@ class MarginAccount(bt.CommInfoBase):
         self.p.leverage = 1.0 / self.terms.maintenance_margin
         self._borrow = DatedRate(self.terms.borrow_rate, "borrow_rate")
         self._idle = DatedRate(self.terms.cash_rate, "cash_rate")
+        self._days = DAYS_PER_YEAR / self.terms.day_count  # `DatedRate` counts by 365
         self._charge: tuple[Any, float] = (None, 0.0)
 
     @property
@@ -180,7 +181,7 @@ class MarginAccount(bt.CommInfoBase):
             Money; negative: received.
         """
         rate = self._borrow if balance > 0.0 else self._idle
-        return balance * rate.between(start, end)
+        return balance * rate.between(start, end) * self._days
 
     def getsize(self, price: float, cash: float) -> int:
         """Shares that some money buys: backtrader's, which `order_target_value` asks for, multiplies by the leverage.

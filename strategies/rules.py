@@ -208,8 +208,17 @@ class AccountTerms(Rules):
         checked=False, dated=True,
     )  # fmt: skip
 
+    day_count: int = parameter(
+        365, "days a year by which interest is charged, 365 or 360", "days", at_least=360, at_most=365,
+        problem="is no day count", cure="give 365 (actual/365) or 360 (actual/360)",
+    )  # fmt: skip
+
     def check(self) -> None:
-        """Whether the margins are in order."""
+        """Whether the margins and the day count are in order."""
+        if self.day_count not in (360, 365):
+            raise InputError(
+                "is no day count", "give 365 (actual/365) or 360 (actual/360)", "day_count", self.day_count
+            )
         if not 0.0 < self.maintenance_margin <= self.initial_margin <= 1.0:
             raise InputError(
                 f"initial_margin={self.initial_margin!r}, maintenance_margin={self.maintenance_margin!r}",

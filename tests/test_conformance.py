@@ -51,22 +51,12 @@ class Sends(bt.Strategy):
         positions = [self.broker.getposition(data) for data in self.datas]
         self.account.append(
             (
-                self.broker.getvalue(), self.broker.fundvalue, self.broker.fundshares, self.own_cash(),
+                self.broker.getvalue(), self.broker.fundvalue, self.broker.fundshares, self.broker.getcash(),
                 *[number for held in positions for number in (held.size, held.price)],
             )
         )  # fmt: skip
         if not self.broker.p.coo:
             self.act()
-
-    def own_cash(self) -> float:
-        """Cash, with what the stock broker sets aside for contracts."""
-        cash = float(self.broker.getcash())
-        if not isinstance(self.broker, MarginBroker):
-            for data in self.datas:
-                scheme, size = self.broker.getcommissioninfo(data), self.broker.getposition(data).size
-                if not scheme.stocklike:
-                    cash += scheme.getvaluesize(size, data.close[0])
-        return cash
 
     def act(self) -> None:
         for data in self.datas:
@@ -291,6 +281,7 @@ MORE: dict[str, Scenario] = {
     "fixed commission": Scenario(
         schemes={None: {"commission": 3.0, "commtype": bt.CommInfoBase.COMM_FIXED, "stocklike": True}}
     ),
+    "shares with a multiplier": Scenario(schemes={"A": {"mult": 3.0, "stocklike": True, "commission": 0.001}}),
     "compensate": Scenario(strategy={"compensate": True}, schemes={None: {"commission": 0.001}}),
     "compensate contracts": Scenario(strategy={"compensate": True}, schemes={None: FUTURES}),
     "compensate, habits": Scenario(strategy={"compensate": True, "habits": HABITS}),

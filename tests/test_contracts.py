@@ -64,8 +64,10 @@ def test_variation_margin_moves_true_cash_and_nothing_is_lent() -> None:
     paid = [0.0, 5.0, 5.0, 5.0, 7.5, 7.5]
     points = [0.0, 0.0, 8.0, 6.0, 6.0, 2.0]  # contracts held × change, summed
     expected = [10_000.0 + 50.0 * p - fee for p, fee in zip(points, paid, strict=True)]
-    assert strategy.cash == pytest.approx(expected, rel=1e-12)
     assert strategy.value == pytest.approx(expected, rel=1e-12)
+    assert broker.cash == pytest.approx(expected[-1], rel=1e-12)
+    aside = [0.0, 2_000.0, 2_000.0, 2_000.0, 1_000.0, 1_000.0]
+    assert strategy.cash == pytest.approx([e - a for e, a in zip(expected, aside, strict=True)], rel=1e-12)
     assert sum(broker.d_credit.values()) == 0.0
     assert max(strategy.loan) <= 0.0  # 10,400 of notional on 10,000
 

@@ -56,6 +56,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         raise InputError(
             f"no order was sent in {result.sessions} sessions", "give more history, there is nothing to audit"
         )
+    screen.window(panel)
     _show(screen, result)
     print(result.traceback, end="", file=sys.stderr)
     about = {"strategy": options.strategy or "RiskParityBlend", "sizer": options.sizer, "analyzers": options.analyzer}

@@ -9,6 +9,7 @@ from riskoverlay.errors import require
 from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
 from ..report import check_report, write_report
+from ..workbench.captions import costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import Backtest, Run, backtest
 from ..workbench.summaries import backtest_summary, series_frame
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     _show(screen, result)
     content = backtest_summary(result)
     if options.confidence:
-        intervals = confidence(result.dynamic.returns, result.base.returns)
+        intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
         screen.table(*interval_rows(intervals))
         content["confidence"] = intervals_summary(intervals)
 
@@ -81,19 +82,23 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
 
 
 ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
-    ("return a year", lambda one: 100 * one.statistics["ann_ret"], "{:.2f} %"),
+    ("growth a year", lambda one: 100 * one.statistics["growth"], "{:.2f} %"),
     ("volatility a year", lambda one: 100 * one.statistics["ann_vol"], "{:.2f} %"),
-    ("Sharpe ratio", lambda one: one.statistics["sharpe"], "{:.3f}"),
+    ("Sharpe ratio", lambda one: one.statistics["excess_sharpe"], "{:.3f}"),
     ("max drawdown", lambda one: 100 * one.statistics["max_drawdown"], "{:.2f} %"),
-    ("mean leverage held", lambda one: one.exposure["leverage"].loc[one.first :].mean(), "{:.2f}"),
+    ("mean leverage held", lambda one: one.mean_leverage, "{:.2f}"),
     ("end value", lambda one: one.costs["end"], "{:,.0f}"),
     ("commission", lambda one: one.costs["commission"], "{:,.0f}"),
     ("slippage", lambda one: one.costs["slippage"], "{:,.0f}"),
-    ("loan interest", lambda one: one.costs["interest"], "{:,.0f}"),
-    ("turnover a year", lambda one: one.costs["turnover_annual"], "{:.2f} x"),
+    ("interest paid", lambda one: one.interest[0], "{:,.0f}"),
+    ("interest earned", lambda one: one.interest[1], "{:,.0f}"),
+    ("turnover a year", lambda one: one.turnover, "{:.2f} x"),
     ("orders filled", lambda one: one.costs["orders"]["filled"], "{:,}"),
     ("orders rejected", lambda one: one.costs["orders"]["rejected"], "{:,}"),
+    ("margin calls", lambda one: one.costs["orders"]["margin_calls"], "{:,}"),
+    ("sessions below maintenance", lambda one: one.below_maintenance, "{:,}"),
 )
+"""What is printed of an account, and how."""
 
 
 def _show(screen: Screen, result: Backtest) -> None:
@@ -101,8 +106,12 @@ def _show(screen: Screen, result: Backtest) -> None:
     more = f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
     screen.line(f"{', '.join(panel.symbols[:12])}{more}, {panel.source}")
     screen.synthetic(panel)
+    screen.window(panel)
+    warm_up = max(result.config["cov_lookback"], result.config["min_hist"])
     screen.line(
-        f"Statistics from {base.first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d} ({len(base.returns)} sessions)."
+        f"Statistics from {base.first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d} ({len(base.returns)} sessions; "
+        f"the first {warm_up} returns warm up, and weights are decided from {base.decided[0]:%Y-%m-%d} on)."
     )
+    screen.line(f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}.")
     rows = [[label, *(shape.format(value(one)) for one in (base, dynamic))] for label, value, shape in ROWS]
     screen.table(["", "base", "dynamic"], rows, min_width=14)

@@ -1,13 +1,14 @@
 """`riskoverlay check`: what is wrong or odd with the prices of any source."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Finding, PriceSelection, check_symbols, load_raw, quality
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.calendars import check_calendar
-from riskoverlay.feeds.quality import errors, findings_table
+from riskoverlay.feeds.quality import UNADJUSTED, errors, findings_table, spacing
 from riskoverlay.feeds.sources import widening
 
 from ..workbench.outputs import write_json
@@ -17,7 +18,7 @@ from .screen import SYNTHETIC, Screen
 
 __all__ = ["add_flags", "run"]
 
-OUTPUTS = (Output("json", "every finding with its dates"),)
+OUTPUTS = (Output("json", "every finding with its dates, and how files were read"),)
 
 
 def add_flags(command: argparse.ArgumentParser) -> None:
@@ -45,9 +46,15 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         raw, findings, notes = _read(config, symbols, cache)
     screen.notes(notes)
     findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
-    rows = sum(len(bars) for _, bars in raw.values())
+    findings += spacing(raw, calendar=calendar)
+    if config["adjusted"]:
+        findings = [one for one in findings if one.text != UNADJUSTED]
+    rows = sum(len(one.bars) for one in raw.values())
     if config["source"] == "sample":
         screen.line(SYNTHETIC, style="yellow")
+    layouts = {symbol: one.layout for symbol, one in raw.items() if one.layout is not None}
+    for words, alike in _grouped({symbol: layout.in_words() for symbol, layout in layouts.items()}).items():
+        screen.line(f"{', '.join(alike)}: read as {words}.")
     if findings:
         cells = [[one.symbol, one.check, one.severity, str(len(one.dates) or ""), one.text] for one in findings]
         titles = ["symbol", "check", "severity", "dates", "finding"]
@@ -55,14 +62,24 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     wrong = len(errors(findings))
     screen.line(f"{len(symbols)} symbols, {rows:,} bars: {wrong} errors, {len(findings) - wrong} warnings.")
     content = {"source": config["source"], "symbols": list(symbols), "bars": rows, "errors": wrong,
-               "warnings": len(findings) - wrong, "findings": findings_table(findings)}  # fmt: skip
+               "warnings": len(findings) - wrong, "findings": findings_table(findings),
+               "read": {symbol: asdict(layout) for symbol, layout in layouts.items()}}  # fmt: skip
     write_outputs(options, screen, {"json": lambda path: write_json(path, content)})
     return 1 if wrong else 0
 
 
+def _grouped(words: dict[str, str]) -> dict[str, list[str]]:
+    """Words -> the symbols they are said of."""
+    who: dict[str, list[str]] = {}
+    for symbol, said in words.items():
+        who.setdefault(said, []).append(symbol)
+    return who
+
+
 def _read(config: Config, symbols: tuple[str, ...], cache: Cache) -> tuple[dict[str, Raw], list[Finding], list[str]]:
     """Bars as the source gives them; files that no check can look at, as findings; and notes."""
-    selection = {name: value for name, value in values_of(config, PriceSelection).items() if name != "symbols"}
+    others = ("symbols", "adjusted")
+    selection = {name: value for name, value in values_of(config, PriceSelection).items() if name not in others}
     raw: dict[str, Raw] = {}
     findings: list[Finding] = []
     notes: list[str] = []

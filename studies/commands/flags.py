@@ -12,6 +12,7 @@ from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Panel, check_symbols
 from riskoverlay.rules import Parameter
 
 from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, shown_parameters
+from ..workbench.rates import AUTO_RATES
 from ..workbench.runs import load_panel
 from ..workbench.summaries import read_config
 from .screen import Screen
@@ -81,7 +82,11 @@ def add_parameters(
 def _help(about: Parameter) -> str:
     text = about.help.replace("%", "%%")
     if about.dated:
-        text += "; here also irx+0.015: the 13-week bill's rate of the day plus a spread"
+        bill, number = AUTO_RATES[about.name]
+        text += (
+            "; here also irx+0.015, the 13-week bill's rate of the day plus a spread, or auto: "
+            f"{bill} where the prices' source has the bill, else {number:g}"
+        )
     return text if about.default is None else f"{text} (default {about.default})"
 
 

@@ -2,19 +2,10 @@
 
 import argparse
 
-from ..ladder import (
-    RUNGS,
-    Ladder,
-    conclusion,
-    costs_in_words,
-    ladder,
-    ladder_frame,
-    ladder_summary,
-    signed,
-    universe_in_words,
-)
+from ..ladder import RUNGS, Ladder, conclusion, ladder, ladder_frame, ladder_summary, signed, universe_in_words
 from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, write_report
+from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import backtest
 from .flags import Output, add_parameters, add_workers, config_of, panel_of, write_outputs
@@ -66,6 +57,7 @@ def _show(screen: Screen, result: Ladder) -> None:
     screen.line(universe_in_words(result))
     screen.line(f"At the bottom: {costs_in_words(result.config)}.")
     screen.synthetic(result.panel)
+    screen.window(result.panel)
     changes = zip(result.changes("base"), result.changes("dynamic"), strict=True)
     rows = []
     for step, (base, dynamic) in zip(result.steps, changes, strict=True):
@@ -74,8 +66,11 @@ def _show(screen: Screen, result: Ladder) -> None:
             (step.what, "dynamic", step.dynamic, dynamic),
         ):
             s = leg.statistics
-            percent = (f"{100 * s[key]:.2f}" for key in ("ann_ret", "ann_vol", "max_drawdown"))
-            rows.append([label, name, f"{s['sharpe']:.2f}", signed(change), *percent])
-    screen.table(["rung", "", "Sharpe", "change", "return", "vol", "max dd"], rows, dim_under=True)
-    screen.line("Return, volatility and maximum drawdown in per cent; change is of Sharpe, from the rung above.")
+            percent = [f"{100 * s['growth']:.2f}", *(f"{100 * s[key]:.1f}" for key in ("ann_vol", "max_drawdown"))]
+            rows.append([label, name, f"{s['excess_sharpe']:.2f}", signed(change), *percent, f"{s['sharpe']:.2f}"])
+    screen.table(["rung", "", "Sharpe", "step", "growth", "vol", "fall", "paper"], rows, dim_under=True)
+    screen.line(
+        f"Growth, volatility and largest fall in per cent; step is of Sharpe, from the rung above. "
+        f"{risk_free_in_words(result.config)}; paper: the notebook's ratio, {NOTEBOOK_RATIO}."
+    )
     screen.line(conclusion(result))

@@ -48,6 +48,11 @@ class Screen:
         if panel.synthetic:
             self.line(SYNTHETIC, style="yellow")
 
+    def window(self, panel: Panel) -> None:
+        """Say from which bar to which a run went: what `start` and `end` have made of the prices."""
+        first, last = panel.sessions[0], panel.sessions[-1]
+        self.line(f"Bars from {first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(panel.sessions)} sessions.")
+
     def table(
         self,
         titles: Sequence[str],
@@ -81,7 +86,7 @@ class Screen:
                 escape(title),
                 justify="left" if text else "right",
                 overflow="fold" if fold else "ellipsis",
-                min_width=36 if dim_under and i == 0 else None if text else min_width,
+                min_width=34 if dim_under and i == 0 else None if text else min_width,
             )
         for number, row in enumerate(rows):
             first, *rest = map(escape, row)

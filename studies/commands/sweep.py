@@ -74,6 +74,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     with screen.progress("sweep", total) as advance:
         result = sweep(panel, config, dimensions, **search, **where, advance=advance)
     judged = judge(result)
+    screen.window(panel)
     screen.table(*ranking_rows(judged))
     for line in in_words(judged):
         screen.line(line)

@@ -44,6 +44,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     windows = {"train": options.train, "test": options.test, "expanding": options.expanding}
     with screen.progress("walkforward", total) as advance:
         walk = walkforward(panel, config, dimensions, **windows, **where, advance=advance)
+    screen.window(panel)
     screen.table(*choice_rows(walk))
     screen.table(*walk_rows(walk))
     for line in walk_in_words(walk):

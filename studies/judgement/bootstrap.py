@@ -16,7 +16,7 @@ import numpy.typing as npt
 from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError, require
 
-from .sharpe import annualized_returns, as_columns
+from .sharpe import as_columns, growths, session_sharpe
 
 __all__ = ["Interval", "bootstrap_intervals", "confidence"]
 
@@ -51,6 +51,7 @@ def bootstrap_intervals(
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    dependence: npt.ArrayLike | None = None,
 ) -> list[Interval]:
     """Percentile intervals of k statistics from the stationary bootstrap [1]_, its block length automatic [2]_.
 
@@ -68,6 +69,8 @@ def bootstrap_intervals(
         Coverage wanted, a fraction.
     seed : int
         Of the draws.
+    dependence : array-like of shape (n_sessions, n), optional
+        Columns whose dependence sets the length of blocks (default: `returns`); a rate moves over years.
 
     Returns
     -------
@@ -88,7 +91,8 @@ def bootstrap_intervals(
         raise InputError(f"{len(r)} sessions are too few for a confidence interval", "give at least 50")
     if not 0.0 < level < 1.0:
         raise InputError("is not a coverage", "give a fraction such as 0.95", "level", level)
-    bootstrap = StationaryBootstrap(_block_length(r), r, seed=seed)
+    length = _block_length(r if dependence is None else as_columns(dependence))
+    bootstrap = StationaryBootstrap(length, r, seed=seed)
     low, high = bootstrap.conf_int(statistic, reps=draws, method="percentile", size=level)
     found = np.atleast_1d(np.asarray(statistic(r), dtype=np.float64))
     return [Interval(float(e), float(a), float(b), level) for e, a, b in zip(found, low, high, strict=True)]
@@ -107,14 +111,22 @@ def _block_length(r: Floats) -> float:
 
 
 def confidence(
-    dynamic: npt.ArrayLike, base: npt.ArrayLike, *, draws: int = 1000, level: float = 0.95, seed: int = 0
+    dynamic: npt.ArrayLike,
+    base: npt.ArrayLike,
+    risk_free: npt.ArrayLike = 0.0,
+    *,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> dict[str, dict[str, Interval]]:
-    """Intervals of `sharpe`, `ann_ret`, `max_drawdown`, as `analyzers.summary` defines them.
+    """Intervals of `excess_sharpe`, `growth`, `max_drawdown`, as `analyzers.summary` defines them.
 
     Parameters
     ----------
     dynamic, base : array-like of shape (n_sessions,)
         Returns of the same sessions, fractions.
+    risk_free : array-like of shape (n_sessions,), or float
+        What a bill paid over them; drawn with them.
     draws, level, seed
         As `bootstrap_intervals`.
 
@@ -129,20 +141,22 @@ def confidence(
     InputError, MissingExtraError
         As `bootstrap_intervals`.
     """
-    names = ("sharpe", "ann_ret", "max_drawdown")
-    both = np.column_stack([np.asarray(base, dtype=np.float64), np.asarray(dynamic, dtype=np.float64)])
-    found = bootstrap_intervals(both, _base_dynamic_difference, draws=draws, level=level, seed=seed)
-    legs = ("base", "dynamic", "difference")
-    return {leg: {name: found[3 * i + j] for j, name in enumerate(names)} for i, leg in enumerate(legs)}
+    names = ("excess_sharpe", "growth", "max_drawdown")
+    legs = [np.asarray(leg, dtype=np.float64) for leg in (base, dynamic)]
+    both = np.column_stack([*legs, np.broadcast_to(np.asarray(risk_free, dtype=np.float64), legs[0].shape)])
+    found = bootstrap_intervals(
+        both, _base_dynamic_difference, draws=draws, level=level, seed=seed, dependence=both[:, :2]
+    )
+    portfolios = ("base", "dynamic", "difference")
+    return {leg: {name: found[3 * i + j] for j, name in enumerate(names)} for i, leg in enumerate(portfolios)}
 
 
-def _base_dynamic_difference(r: Floats) -> Floats:
-    """Sharpe ratio, return and max drawdown of two columns and of their difference, shape (9,)."""
-    annual = annualized_returns(r)
-    volatility = r.std(axis=0) * math.sqrt(PERIODS)
+def _base_dynamic_difference(drawn: Floats) -> Floats:
+    """Sharpe ratio, growth and max drawdown of two columns and of their difference, the third the bill; shape (9,)."""
+    r, bill = drawn[:, :2], drawn[:, 2:]
     value = np.vstack([np.ones((1, r.shape[1])), np.cumprod(1.0 + r, axis=0)])
     fall = (value / np.maximum.accumulate(value, axis=0)).min(axis=0) - 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        sharpe = np.where(r.min(axis=0) < r.max(axis=0), annual / volatility, np.nan)
-    legs = np.column_stack([sharpe, annual, fall])
+        sharpe = session_sharpe(r - bill) * math.sqrt(PERIODS)
+    legs = np.column_stack([sharpe, growths(r), fall])
     return np.concatenate([legs[0], legs[1], legs[1] - legs[0]])

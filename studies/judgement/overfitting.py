@@ -15,7 +15,7 @@ import numpy.typing as npt
 from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 
-from .sharpe import SCORES, as_columns
+from .sharpe import as_columns, check_criterion
 
 __all__ = ["Overfitting", "cscv"]
 
@@ -31,7 +31,7 @@ class Overfitting:
     probability : float
         PBO: how often the best in sample is in the lower half out of sample; 0.5 is what chance does.
     in_sample, out_of_sample : ndarray of shape (n_splits,)
-        Criterion of the best in sample there, and on the other half; annual.
+        Criterion of the best in sample there, and on the other half: annual Sharpe ratio, or growth a year.
     chosen : ndarray of shape (n_splits,)
         Which trial it was.
     """
@@ -52,10 +52,10 @@ def cscv(returns: npt.ArrayLike, *, blocks: int = 16, criterion: str = "sharpe")
     Parameters
     ----------
     returns : array-like of shape (n_sessions, n_trials)
-        Fractions, the same sessions for all.
+        Fractions, the same sessions for all; for "sharpe" those above the bill.
     blocks : int
         Even.
-    criterion : {"sharpe", "return"}
+    criterion : {"sharpe", "growth"}
         See `SCORES`.
 
     Returns
@@ -75,8 +75,9 @@ def cscv(returns: npt.ArrayLike, *, blocks: int = 16, criterion: str = "sharpe")
     length = len(r) // blocks
     if length < 2:
         raise InputError(f"{len(r)} sessions are too few for blocks={blocks}", "give a smaller even number")
-    if criterion not in SCORES:
-        raise InputError("is unknown", f"give one of {', '.join(SCORES)}", "criterion", criterion)
+    check_criterion(criterion)
+    if criterion == "growth":  # what compounds adds up in logarithms; all that is lost stays lost
+        r = np.log(np.maximum(1.0 + r, 1e-300))
     parts = r[len(r) - length * blocks :].reshape(blocks, length, -1)
     half = np.zeros((math.comb(blocks, blocks // 2), blocks))
     for row, kept in zip(half, combinations(range(blocks), blocks // 2), strict=True):
@@ -89,9 +90,9 @@ def cscv(returns: npt.ArrayLike, *, blocks: int = 16, criterion: str = "sharpe")
 
     def score(chosen: Floats) -> Floats:
         off = chosen @ sums / n
-        if criterion == "return":
+        if criterion == "growth":
             return np.asarray(centre + off)
-        variance = np.maximum(chosen @ squares / n - off**2, 0.0)
+        variance = np.maximum(chosen @ squares / n - off**2, 0.0) * n / (n - 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(variance > 1e-24, (centre + off) / np.sqrt(variance), -np.inf)
 
@@ -101,10 +102,13 @@ def cscv(returns: npt.ArrayLike, *, blocks: int = 16, criterion: str = "sharpe")
     own = outside[every, best, None]
     rank = (outside < own).sum(axis=1) + ((outside == own).sum(axis=1) + 1) / 2
     middle = (r.shape[1] + 1) / 2
-    annual = PERIODS if criterion == "return" else math.sqrt(PERIODS)
+
+    def annual(worth: Floats) -> Floats:
+        return np.expm1(worth * PERIODS) if criterion == "growth" else worth * math.sqrt(PERIODS)
+
     return Overfitting(
         probability=float(np.mean(rank < middle) + np.mean(rank == middle) / 2),
-        in_sample=inside[every, best] * annual,
-        out_of_sample=outside[every, best] * annual,
+        in_sample=annual(inside[every, best]),
+        out_of_sample=annual(outside[every, best]),
         chosen=best,
     )

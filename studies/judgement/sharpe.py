@@ -1,7 +1,7 @@
 """Sharpe ratios, and how sure one may be of them.
 
-A Sharpe ratio here is mean / std(ddof=0) per session unless it is said to be annual: that is the one whose error
-is known. The annual one of the tables, `analyzers.sharpe_ratio`, compounds the mean first; `annual_sharpe` translates.
+A Sharpe ratio here is mean / std(ddof=1) per session of what is given, returns above the bill where it is to be that of
+the tables: `analyzers.excess_sharpe` is √252 × it.
 
 References
 ----------
@@ -23,11 +23,11 @@ from riskoverlay.errors import InputError
 __all__ = [
     "SCORES",
     "Deflated",
-    "annual_sharpe",
-    "annualized_returns",
     "as_columns",
+    "check_criterion",
     "deflated_sharpe",
     "expected_maximum",
+    "growths",
     "minimum_track_record",
     "probabilistic_sharpe",
     "session_sharpe",
@@ -37,12 +37,12 @@ Floats = npt.NDArray[np.float64]
 
 
 def session_sharpe(returns: npt.ArrayLike) -> Floats:
-    """mean / std(ddof=0) per session of each column.
+    """mean / std(ddof=1) per session of each column.
 
     Parameters
     ----------
     returns : array-like of shape (n_sessions, n_columns) or (n_sessions,)
-        Fractions.
+        Fractions, above the bill.
 
     Returns
     -------
@@ -51,31 +51,16 @@ def session_sharpe(returns: npt.ArrayLike) -> Floats:
     """
     r = as_columns(returns)
     still = r.min(axis=0) == r.max(axis=0)  # the mean of equal numbers may round: std would be 1e-18, not 0
-    deviation = np.where(still, np.nan, r.std(axis=0))
+    deviation = np.where(still, np.nan, r.std(axis=0, ddof=min(1, len(r) - 1)))
     return np.asarray(r.mean(axis=0) / deviation)
 
 
-def annualized_returns(returns: npt.ArrayLike) -> Floats:
-    """(1 + mean)^252 − 1 of each column, as `analyzers.annualized_return`."""
-    return np.asarray(np.maximum(1.0 + as_columns(returns).mean(axis=0), 0.0) ** PERIODS - 1.0)
-
-
-def annual_sharpe(sharpe: float, volatility: float) -> float:
-    """The ratio of the tables, ((1 + mean)^252 − 1) / annual volatility, for a Sharpe ratio per session.
-
-    Parameters
-    ----------
-    sharpe : float
-        Per session.
-    volatility : float
-        Annual, a fraction: the two differ only by compounding the mean, which depends on its size.
-
-    Returns
-    -------
-    float
-    """
-    mean = sharpe * volatility / math.sqrt(PERIODS)
-    return (max(1.0 + mean, 0.0) ** PERIODS - 1.0) / volatility if volatility > 0.0 else math.nan
+def growths(returns: npt.ArrayLike) -> Floats:
+    """`analyzers.growth` of each column, (end / start)^(252 / n) − 1: a higher end value is a higher growth."""
+    r = as_columns(returns)
+    end = np.where(r.min(axis=0) > -1.0, np.prod(1.0 + r, axis=0), 0.0)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.maximum(end, 0.0) ** (PERIODS / len(r)) - 1.0)
 
 
 def probabilistic_sharpe(
@@ -228,5 +213,13 @@ def as_columns(returns: npt.ArrayLike) -> Floats:
     return r
 
 
-SCORES: dict[str, Callable[[npt.ArrayLike], Floats]] = {"sharpe": session_sharpe, "return": annualized_returns}
-"""What may be chosen by: (n_sessions, n_columns) -> (n_columns,), more is better."""
+SCORES: dict[str, Callable[[npt.ArrayLike], Floats]] = {"sharpe": session_sharpe, "growth": growths}
+"""What may be chosen by: (n_sessions, n_columns) -> (n_columns,), more is better. Sharpe: of returns above the bill."""
+
+
+def check_criterion(criterion: str) -> None:
+    """InputError for what nothing may be chosen by."""
+    if criterion == "return":
+        raise InputError("is the mean, by which an account may lose and win", "give growth", "criterion", criterion)
+    if criterion not in SCORES:
+        raise InputError("is unknown", f"give one of {', '.join(SCORES)}", "criterion", criterion)

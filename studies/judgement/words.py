@@ -20,15 +20,15 @@ def interval_rows(intervals: Mapping[str, Mapping[str, Interval]]) -> tuple[list
     -------
     titles : list of str
     rows : list of list of str
-        Return and drawdown in per cent.
+        Growth and drawdown in per cent.
     """
     rows = []
     for leg, name in (("base", "base"), ("dynamic", "dynamic"), ("difference", "dynamic − base")):
         found = intervals[leg]
-        cells = [(found["sharpe"], 1, 2), (found["ann_ret"], 100, 1), (found["max_drawdown"], 100, 1)]
+        cells = [(found["growth"], 100, 1), (found["excess_sharpe"], 1, 2), (found["max_drawdown"], 100, 1)]
         rows.append([name, *(f"{k * i.estimate:.{d}f} [{k * i.low:.{d}f}, {k * i.high:.{d}f}]" for i, k, d in cells)])
-    level = intervals["dynamic"]["sharpe"].level
-    return [f"{100 * level:g} % intervals", "Sharpe", "return %", "max drawdown %"], rows
+    level = intervals["dynamic"]["growth"].level
+    return [f"{100 * level:g} % intervals", "growth %", "Sharpe", "max drawdown %"], rows
 
 
 def intervals_summary(intervals: Mapping[str, Mapping[str, Interval]]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from riskoverlay.analyzers import summary as statistics
+from riskoverlay.analyzers import summary
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import LeverageRules, WeightRules
 from riskoverlay.strategies.paper import paper_backtest
 
 from ..workbench.parameters import Config
+from ..workbench.rates import bill_returns, resolved_rates
 from ..workbench.runs import UNLEVERED, simulate
 from ..workbench.workers import check_workers, open_workers
 from .rungs import REAL, RUNGS, Rung, changes_something, rung_settings
@@ -34,7 +35,7 @@ class Leg:
     returns : Series
         Simple, one a session that counts, fractions.
     statistics : dict
-        ann_ret, ann_vol, sharpe, max_drawdown of `returns`, fractions.
+        `analyzers.summary` of `returns`, fractions.
     """
 
     returns: pd.Series
@@ -81,7 +82,7 @@ class Ladder:
 
     def sharpes(self, leg: str) -> list[float]:
         """Sharpe ratio of "base" or "dynamic", rung by rung."""
-        return [getattr(step, leg).statistics["sharpe"] for step in self.steps]
+        return [getattr(step, leg).statistics["excess_sharpe"] for step in self.steps]
 
     def changes(self, leg: str) -> list[float]:
         """Sharpe ratio less that of the rung above; nan at the top."""
@@ -119,7 +120,10 @@ def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: t
         panel.closes, WeightRules.of(settings), LeverageRules.of(settings), **{name: settings[name] for name in REAL}
     )
     returns = {"base": paper.base_returns, "dynamic": paper.dynamic_returns}
-    return [Leg(pd.Series(returns[leg], paper.sessions), statistics(returns[leg])) for leg in legs]
+    at = int(panel.sessions.searchsorted(paper.sessions[0]))
+    before = panel.sessions[at - 1] if at else None
+    bill = bill_returns(settings["risk_free"], panel.rates, list(paper.sessions), before)
+    return [Leg(pd.Series(returns[leg], paper.sessions), summary(returns[leg], bill)) for leg in legs]
 
 
 def _climb(panel: Panel, job: Job) -> list[Leg]:
@@ -156,6 +160,7 @@ def ladder(
         Weights that cannot be solved for.
     """
     count = check_workers(workers)
+    config = resolved_rates(config, panel.rates)
     real = {**config, **REAL}
     changing = [rung for rung in RUNGS if changes_something(real, rung)]
     jobs: list[Job] = []

@@ -8,21 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..workbench.parameters import Config
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .run import LEGS, Ladder
 
-__all__ = [
-    "conclusion",
-    "costs_in_words",
-    "ladder_frame",
-    "ladder_summary",
-    "signed",
-    "universe_in_words",
-    "waterfall_bars",
-]
+__all__ = ["conclusion", "ladder_frame", "ladder_summary", "signed", "universe_in_words", "waterfall_bars"]
 
-STATISTICS = ("ann_ret", "ann_vol", "sharpe", "max_drawdown")
+STATISTICS = ("growth", "excess_sharpe", "ann_ret", "ann_vol", "sharpe", "max_drawdown")
 
 
 def universe_in_words(result: Ladder) -> str:
@@ -58,18 +49,6 @@ def signed(change: float) -> str:
     return shown if float(shown) else "0.00"
 
 
-def costs_in_words(config: Config) -> str:
-    """What the account at the bottom charges, in one line."""
-    commission = f"{config['commission_bps']:g} bps"
-    if config["commission_per_share"]:
-        commission += f" + {config['commission_per_share']:g} a share"
-    if config["commission_min"]:
-        commission += f" (at least {config['commission_min']:g})"
-    rate = config["borrow_rate"]
-    loan = f"{100 * rate:g} %" if isinstance(rate, float) else rate if isinstance(rate, str) else "a dated rate"
-    return f"commission {commission}, slippage {config['slippage_bps']:g} bps, loans at {loan} a year"
-
-
 def conclusion(result: Ladder) -> str:
     """Paper Sharpe, broker Sharpe, the largest single loss, dynamic against base at the bottom: in numbers."""
     parts = []
@@ -81,14 +60,14 @@ def conclusion(result: Ladder) -> str:
             part += f", largest single loss {-changes[worst]:.2f} ({result.steps[worst].rung.id})"
         parts.append(part[0].upper() + part[1:])
     ends = [
-        step.dynamic.statistics["sharpe"] - step.base.statistics["sharpe"]
+        step.dynamic.statistics["excess_sharpe"] - step.base.statistics["excess_sharpe"]
         for step in (result.steps[0], result.steps[-1])
     ]
     if np.isfinite(ends).all():
-        base, dynamic = (100 * getattr(result.steps[-1], leg).statistics["ann_ret"] for leg in LEGS)
+        base, dynamic = (100 * getattr(result.steps[-1], leg).statistics["growth"] for leg in LEGS)
         parts.append(
             f"The overlay is worth {ends[0]:+.2f} of Sharpe on paper and {ends[1]:+.2f} in the account, "
-            f"where it earns {dynamic:.2f} % a year against {base:.2f} % without it"
+            f"which grows by {dynamic:.2f} % a year against {base:.2f} % without it"
         )
     if result.panel.synthetic:
         parts.append("The market is synthetic: none of this happened")

@@ -69,8 +69,9 @@ def write_picture(path: str | Path, result: Backtest) -> None:
 
 def _heading(result: Backtest) -> str:
     words = [
-        f"{name}: {100 * run.statistics['ann_ret']:.2f} % a year, volatility {100 * run.statistics['ann_vol']:.2f} %, "
-        f"Sharpe {run.statistics['sharpe']:.2f}, max drawdown {100 * run.statistics['max_drawdown']:.1f} %"
+        f"{name}: growth {100 * run.statistics['growth']:.2f} % a year, volatility "
+        f"{100 * run.statistics['ann_vol']:.2f} %, Sharpe {run.statistics['excess_sharpe']:.2f}, "
+        f"max drawdown {100 * run.statistics['max_drawdown']:.1f} %"
         for name, run in (("Dynamic", result.dynamic), ("Base", result.base))
     ]
     notice = "Synthetic market: made-up prices, nothing here happened.\n" if result.panel.synthetic else ""

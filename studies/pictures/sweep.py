@@ -12,7 +12,7 @@ from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save
 
 __all__ = ["draw_sweep", "draw_walk", "heat"]
 
-TITLES = {"sharpe": ("Sharpe ratio", 1.0, ".2f"), "return": ("return a year, %", 100.0, ".1f")}
+TITLES = {"sharpe": ("Sharpe ratio", 1.0, ".2f"), "growth": ("growth a year, %", 100.0, ".1f")}
 """Name, scale and number format of a criterion."""
 
 
@@ -72,7 +72,7 @@ def draw_sweep(judged: Judged, path: str | Path) -> None:
     else:
         _heat(left, judged, *table)
     _splits(right, judged)
-    own = judged.intervals["dynamic"]["sharpe"].estimate
+    own = judged.intervals["dynamic"]["excess_sharpe"].estimate
     count = len(judged.sweep.good)
     title = f"Best of {count} tries: Sharpe ratio {own:.2f}; luck alone would give {judged.luck:.2f}"
     _head(figure, title, params_in_words(judged.winner.params), judged.sweep.panel.synthetic)

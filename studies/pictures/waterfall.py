@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..ladder import LEGS, Ladder, costs_in_words, signed, universe_in_words, waterfall_bars
+from ..ladder import LEGS, Ladder, signed, universe_in_words, waterfall_bars
+from ..workbench.captions import costs_in_words
 from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save
 
 __all__ = ["draw_waterfall"]

@@ -199,7 +199,7 @@ def _truth(result: Backtest) -> str:
         "markets. No such prices were ever quoted, and no result here says anything about the past of any market."
         if result.panel.synthetic
         else f"<strong>Prices are not synthetic</strong>: they are as read from “{escape(result.panel.source)}”, "
-        "adjusted for dividends and splits; the hash below identifies them."
+        f"{result.panel.adjustment}; the hash below identifies them."
     )
     return (
         f"<p>{prices}</p><p><strong>The accounts are simulated.</strong> Orders, fills, slippage, commission, the "

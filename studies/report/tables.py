@@ -232,6 +232,7 @@ def data(result: Backtest) -> str:
     words = {
         "source": escape(about["source"]),
         "synthetic": "yes: every price is made up" if about["synthetic"] else "no",
+        "prices": result.panel.adjustment,
         "symbols": escape(", ".join(about["symbols"])),
         "sessions": f"{about['sessions']:,}, {day(about['first_session'])} to {day(about['last_session'])}",
         "first weights": day(about["first_weights"]),

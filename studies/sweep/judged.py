@@ -1,20 +1,14 @@
 """The best of a sweep, judged."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ..judgement import (
-    Deflated,
-    Interval,
-    Overfitting,
-    annual_sharpe,
-    confidence,
-    cscv,
-    deflated_sharpe,
-    session_sharpe,
-)
+from riskoverlay.conventions import PERIODS
+
+from ..judgement import Deflated, Interval, Overfitting, confidence, cscv, deflated_sharpe, session_sharpe
 from ..workbench.runs import UNLEVERED, simulate
 from .tries import Sweep, Try
 
@@ -84,19 +78,19 @@ def judge(result: Sweep, *, draws: int = 1000, level: float = 0.95) -> Judged:
     MissingExtraError
         arch is not installed.
     """
-    returns, best = result.returns, int(np.argmax(result.worth))
+    returns, excess, best = result.returns, result.excess, int(np.argmax(result.worth))
     run = simulate(result.panel, {**result.config_of(result.good[best]), **UNLEVERED})
     base = np.asarray(run.returns, dtype=np.float64)[-len(returns) :]
-    deflated = deflated_sharpe(returns[:, best], session_sharpe(returns))
+    deflated = deflated_sharpe(excess[:, best], session_sharpe(excess))
     blocks = next((blocks for blocks in BLOCKS if len(returns) // blocks >= 20), None)
     return Judged(
         sweep=result,
         best=best,
         base=base,
         deflated=deflated,
-        luck=annual_sharpe(deflated.luck, result.statistics[best]["ann_vol"]),
-        overfitting=cscv(returns, blocks=blocks, criterion=result.criterion)
+        luck=deflated.luck * math.sqrt(PERIODS),
+        overfitting=cscv(result.scored, blocks=blocks, criterion=result.criterion)
         if blocks and returns.shape[1] > 1
         else None,
-        intervals=confidence(returns[:, best], base, draws=draws, level=level),
+        intervals=confidence(returns[:, best], base, result.risk_free, draws=draws, level=level),
     )

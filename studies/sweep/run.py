@@ -3,15 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from riskoverlay.analyzers import summary as statistics
 from riskoverlay.errors import InputError, require
 from riskoverlay.feeds import Panel
 
+from ..judgement import check_criterion
 from ..workbench.parameters import Config
+from ..workbench.rates import resolved_rates
 from ..workbench.workers import check_workers, open_workers
 from .space import Dimension, Params, check_dimensions, grid, propose, size
 from .storage import StudyStorage
-from .tries import CRITERIA, Sweep, Try, run_try
+from .tries import Sweep, run_try
 
 __all__ = ["BATCH", "SEARCHES", "number_of_tries", "sweep"]
 
@@ -57,7 +58,7 @@ def sweep(
         Tries of a search.
     seed, batch : int
         Of a search.
-    criterion : {"sharpe", "return"}
+    criterion : {"sharpe", "growth"}
         What is best, of the dynamic portfolio.
     storage : str, optional
         Path of an SQLite file or any URL that SQLAlchemy takes (default: nothing is kept).
@@ -88,6 +89,7 @@ def sweep(
     check_dimensions(dimensions)
     _check_search(search, criterion, batch, seed)
     total = number_of_tries(dimensions, search, trials)
+    config = resolved_rates(config, panel.rates)
     count = check_workers(workers)
     plan: dict[str, Any] = {
         "search": search,
@@ -105,7 +107,8 @@ def sweep(
     def points(start: int) -> list[Params]:
         if search == "grid":
             return grid(dimensions)
-        history = [(tries[k].params, _worth(tries[k], criterion)) for k in range(start)]
+        found = Sweep(config, panel, tuple(dimensions), search, criterion, tuple(tries[k] for k in range(start)))
+        history = [(one.params, found.worth_of(one)) for one in found.tries]
         return propose(dimensions, history, count=batch, seed=seed)
 
     try:
@@ -134,9 +137,9 @@ def sweep(
 
 
 def _check_search(search: str, criterion: str, batch: int, seed: int) -> None:
-    for name, value, known in (("search", search, SEARCHES), ("criterion", criterion, tuple(CRITERIA))):
-        if value not in known:
-            raise InputError("is unknown", f"give one of {', '.join(known)}", name, value)
+    if search not in SEARCHES:
+        raise InputError("is unknown", f"give one of {', '.join(SEARCHES)}", "search", search)
+    check_criterion(criterion)
     for name, number, least in (("batch", batch, 1), ("sweep_seed", seed, 0)):
         if number < least:
             raise InputError("is too small", f"give a whole number >= {least}", name, number)
@@ -172,7 +175,3 @@ def number_of_tries(dimensions: Sequence[Dimension], search: str, trials: int | 
             f"is more than the {size(dimensions):.0f} points", "give fewer, or no --search", "trials", trials
         )
     return trials
-
-
-def _worth(one: Try, criterion: str) -> float | None:
-    return None if one.reason is not None else statistics(one.returns)[CRITERIA[criterion]]

@@ -1,23 +1,25 @@
 """One try of a sweep, and all of them."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskoverlay.analyzers import summary as statistics
+from riskoverlay.analyzers import summary
 from riskoverlay.errors import ConvergenceError, InputError
 from riskoverlay.feeds import Panel
 
+from ..judgement import SCORES
 from ..workbench.parameters import Config
+from ..workbench.rates import bill_returns
 from ..workbench.runs import simulate
 from .space import Dimension, Params
 
 __all__ = ["CRITERIA", "Outcome", "Sweep", "Try", "run_try"]
 
-CRITERIA = {"sharpe": "sharpe", "return": "ann_ret"}
+CRITERIA = {"sharpe": "excess_sharpe", "growth": "growth"}
 """What may be maximised, and the name of that statistic."""
 
 
@@ -30,7 +32,7 @@ class Outcome:
     returns : ndarray of shape (m,)
         Of the sessions that count, the last of the panel, fractions; (0,) of a try that failed.
     statistics : dict
-        ann_ret, ann_vol, sharpe, max_drawdown of `returns`, fractions.
+        `analyzers.summary` of `returns`, fractions.
     reason : str or None
         Why it failed; None if it did not.
     seconds : float
@@ -60,7 +62,7 @@ def run_try(panel: Panel, config: Config) -> Outcome:
         run = simulate(panel, config)
     except (InputError, ConvergenceError) as error:
         return Outcome(np.empty(0), {}, str(error), time.monotonic() - began)
-    reason = None if np.isfinite(run.statistics["sharpe"]) else "its returns have no volatility"
+    reason = None if np.isfinite(run.statistics["excess_sharpe"]) else "its returns have no volatility"
     returns = np.asarray(run.returns, dtype=np.float64)
     return Outcome(returns, run.statistics, reason, time.monotonic() - began)
 
@@ -127,14 +129,37 @@ class Sweep:
         return np.column_stack([one.returns[-m:] for one in self.good])
 
     @property
+    def risk_free(self) -> npt.NDArray[np.float64]:
+        """What a bill paid over each of `sessions`, shape (m,), fractions."""
+        m, every = len(self.sessions), self.panel.sessions
+        before = every[-m - 1] if m < len(every) else None
+        return bill_returns(self.config["risk_free"], self.panel.rates, list(self.sessions), before)
+
+    @property
+    def scored(self) -> npt.NDArray[np.float64]:
+        """What the criterion looks at: returns, above the bill for the Sharpe ratio; shape (m, n_good)."""
+        return self.returns if self.criterion == "growth" else self.excess
+
+    @property
+    def excess(self) -> npt.NDArray[np.float64]:
+        """Returns of the good tries above the bill, shape (m, n_good)."""
+        return self.returns - self.risk_free[:, None]
+
+    @property
     def statistics(self) -> list[dict[str, float]]:
-        """ann_ret, ann_vol, sharpe, max_drawdown of each good try on `sessions`."""
-        return [statistics(column) for column in self.returns.T]
+        """`analyzers.summary` of each good try on `sessions`."""
+        bill = self.risk_free
+        return [summary(column, bill) for column in self.returns.T]
 
     @property
     def worth(self) -> list[float]:
-        """The criterion of each good try on `sessions`."""
-        return [found[CRITERIA[self.criterion]] for found in self.statistics]
+        """The criterion of each good try on `sessions`: what chooses is what judges."""
+        return [float(worth) for worth in SCORES[self.criterion](self.scored)]
+
+    def worth_of(self, one: Try) -> float | None:
+        """The criterion of a try on its own sessions; None of one that failed."""
+        alone = replace(self, tries=(one,))
+        return alone.worth[0] if alone.good else None
 
     def config_of(self, one: Try) -> Config:
         """The whole configuration of a try: `simulate` runs it again."""

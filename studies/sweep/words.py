@@ -28,7 +28,7 @@ def value_in_words(value: Any) -> str:
 def in_words(judged: Judged) -> list[str]:
     """What to think of the best try, one sentence or two a line."""
     lines = [_best(judged), *_luck(judged), *_overfitting(judged)]
-    gain = judged.intervals["difference"]["sharpe"]
+    gain = judged.intervals["difference"]["excess_sharpe"]
     sure = "" if gain.low > 0.0 or gain.high < 0.0 else ": not told apart from none"
     lines.append(
         f"Against the base portfolio its Sharpe ratio differs by {gain.estimate:+.2f}, "
@@ -49,9 +49,9 @@ def in_words(judged: Judged) -> list[str]:
 def _best(judged: Judged) -> str:
     own = judged.intervals["dynamic"]
     return (
-        f"Best: {params_in_words(judged.winner.params)}. With {100 * own['sharpe'].level:g} % intervals: Sharpe ratio "
-        f"{_with_ends(own['sharpe'])}, return {_with_ends(own['ann_ret'], 100)} %, max drawdown "
-        f"{_with_ends(own['max_drawdown'], 100)} %."
+        f"Best: {params_in_words(judged.winner.params)}. With {100 * own['growth'].level:g} % intervals, not corrected "
+        f"for choosing: growth {_with_ends(own['growth'], 100)} % a year, Sharpe ratio "
+        f"{_with_ends(own['excess_sharpe'])}, max drawdown {_with_ends(own['max_drawdown'], 100)} %."
     )
 
 
@@ -59,9 +59,9 @@ def _luck(judged: Judged) -> Iterator[str]:
     d, tries = judged.deflated, len(judged.sweep.good)
     if tries > 1:
         yield (
-            f"Of {tries} tries, luck alone would give a Sharpe of {judged.luck:.2f}; yours is "
-            f"{judged.intervals['dynamic']['sharpe'].estimate:.2f}. That it is more than the luck of choosing has a "
-            f"probability of {100 * d.probability:.0f} % (deflated Sharpe ratio); more than nothing, "
+            f"If the {tries} tries were independent, luck alone would give a Sharpe of {judged.luck:.2f}; yours is "
+            f"{judged.intervals['dynamic']['excess_sharpe'].estimate:.2f}. That it is more than the luck of choosing "
+            f"has a probability of {100 * d.probability:.0f} % (deflated Sharpe ratio); more than nothing, "
             f"{100 * d.zero:.0f} %."
         )
     needed = f"{d.needed / 252:.1f} years of record would" if np.isfinite(d.needed) else "no record would show it"
@@ -98,16 +98,16 @@ def ranking_rows(judged: Judged, most: int = 10) -> tuple[list[str], list[list[s
     -------
     titles : list of str
     rows : list of list of str
-        Return, volatility and drawdown in per cent.
+        Growth, volatility and drawdown in per cent.
     """
     result, found = judged.sweep, judged.sweep.statistics
     rows = []
     for place in judged.ranking[:most]:
         one, s = result.good[place], found[place]
         values = map(value_in_words, one.params.values())
-        percent = [f"{100 * s[name]:.2f}" for name in ("ann_ret", "ann_vol", "max_drawdown")]
-        rows.append([str(one.number), *values, f"{s['sharpe']:.3f}", *percent])
-    return ["try", *(d.name for d in result.dimensions), "Sharpe", "return", "vol", "max dd"], rows
+        growth, volatility, fall = (f"{100 * s[name]:.2f}" for name in ("growth", "ann_vol", "max_drawdown"))
+        rows.append([str(one.number), *values, growth, f"{s['excess_sharpe']:.3f}", volatility, fall])
+    return ["try", *(d.name for d in result.dimensions), "growth %", "Sharpe", "vol %", "max dd %"], rows
 
 
 def sweep_frame(result: Sweep) -> pd.DataFrame:

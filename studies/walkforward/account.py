@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from riskoverlay.analyzers import DailySeries, TradingCosts
-from riskoverlay.analyzers import summary as statistics
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import RiskParityBlend
 
@@ -37,11 +35,6 @@ class Account:
 
     returns: pd.Series
     costs: dict[str, Any]
-
-    @property
-    def statistics(self) -> dict[str, float]:
-        """ann_ret, ann_vol, sharpe, max_drawdown."""
-        return statistics(np.asarray(self.returns))
 
 
 def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from riskoverlay.analyzers import summary as statistics
 from riskoverlay.errors import InputError
 
-from ..sweep import CRITERIA
+from ..judgement import SCORES
 
 __all__ = ["Window", "choose", "windows"]
 
@@ -78,13 +77,13 @@ def choose(returns: np.ndarray, window: Window, criterion: str = "sharpe") -> in
     Parameters
     ----------
     returns : ndarray of shape (n_sessions, n_tries)
-        Fractions. Nothing from `window.begin` on is looked at.
+        Fractions, above the bill for "sharpe". Nothing from `window.begin` on is looked at.
     window : Window
-    criterion : {"sharpe", "return"}
+    criterion : {"sharpe", "growth"}
 
     Returns
     -------
     int
     """
-    worth = [statistics(column)[CRITERIA[criterion]] for column in returns[window.train : window.begin].T]
+    worth = SCORES[criterion](returns[window.train : window.begin])
     return int(np.nanargmax(worth)) if np.isfinite(worth).any() else 0

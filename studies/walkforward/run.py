@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from riskoverlay.analyzers import summary as statistics
+from riskoverlay.analyzers import summary
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 
-from ..sweep import CRITERIA, Dimension, Sweep, sweep
+from ..judgement import SCORES
+from ..sweep import Dimension, Sweep, sweep
 from ..workbench.parameters import GROUPS, Config, shown_parameters
 from ..workbench.runs import simulate
 from .account import Account, trade_plan
@@ -51,11 +53,17 @@ class Walk:
     def legs(self) -> dict[str, dict[str, float]]:
         """Statistics of `walk_forward`, `in_sample_winner` and `unchosen`."""
         m = len(self.account.returns)
+        bill = self.risk_free
         return {
-            "walk_forward": self.account.statistics,
-            "in_sample_winner": statistics(self.sweep.returns[-m:, self.winner]),
-            "unchosen": statistics(np.asarray(self.default)[-m:]),
+            "walk_forward": summary(np.asarray(self.account.returns), bill),
+            "in_sample_winner": summary(self.sweep.returns[-m:, self.winner], bill),
+            "unchosen": summary(np.asarray(self.default)[-m:], bill),
         }
+
+    @property
+    def risk_free(self) -> npt.NDArray[np.float64]:
+        """What a bill paid over each session that was traded, fractions."""
+        return self.sweep.risk_free[-len(self.account.returns) :]
 
 
 def walkforward(
@@ -105,20 +113,19 @@ def walkforward(
     if train < 1 or test < 1 or len(panel.sessions) < 2:
         windows(panel.sessions, train=train, test=test)  # before the long part
     tries = sweep(panel, config, dimensions, criterion=criterion, **more)
-    returns, sessions = tries.returns, tries.sessions
+    scored, sessions = tries.scored, tries.sessions
     found = windows(sessions, train=train, test=test, expanding=expanding)
-    choices = [choose(returns, window, criterion) for window in found]
+    choices = [choose(scored, window, criterion) for window in found]
     plan = [
         (sessions[window.begin - 1], tries.good[chosen].params) for window, chosen in zip(found, choices, strict=True)
     ]
-    traded = returns[found[0].begin :]
-    worth = [statistics(column)[CRITERIA[criterion]] for column in traded.T]
+    worth = SCORES[criterion](scored[found[0].begin :])
     return Walk(
         sweep=tries,
         expanding=expanding,
         windows=tuple(found),
         choices=tuple(choices),
-        account=trade_plan(panel, config, plan),
+        account=trade_plan(panel, tries.config, plan),
         winner=int(np.nanargmax(worth)),
-        default=simulate(panel, config).returns,
+        default=simulate(panel, tries.config).returns,
     )

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from riskoverlay.analyzers import summary as statistics
+from riskoverlay.analyzers import excess_sharpe
 
 from ..sweep import params_in_words, value_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
@@ -17,7 +17,7 @@ __all__ = ["choice_rows", "walk_frame", "walk_in_words", "walk_rows", "walk_summ
 def walk_in_words(walk: Walk) -> list[str]:
     """What the choosing was worth, in a few sentences."""
     legs = walk.legs
-    own, winner, unchosen = (legs[name]["sharpe"] for name in ("walk_forward", "in_sample_winner", "unchosen"))
+    own, winner, unchosen = (legs[name]["excess_sharpe"] for name in ("walk_forward", "in_sample_winner", "unchosen"))
     distinct = len(set(walk.choices))
     lines = [
         f"Choosing {len(walk.windows)} times from {len(walk.sweep.good)} tries ({distinct} of them were ever chosen) "
@@ -42,13 +42,13 @@ def walk_rows(walk: Walk) -> tuple[list[str], list[list[str]]]:
     -------
     titles : list of str
     rows : list of list of str
-        Return, volatility and drawdown in per cent.
+        Growth, volatility and drawdown in per cent.
     """
     rows = []
     for leg, s in walk.legs.items():
-        percent = [f"{100 * s[name]:.2f}" for name in ("ann_ret", "ann_vol", "max_drawdown")]
-        rows.append([leg.replace("_", " "), f"{s['sharpe']:.3f}", *percent])
-    return ["", "Sharpe", "return", "vol", "max dd"], rows
+        growth, volatility, fall = (f"{100 * s[name]:.2f}" for name in ("growth", "ann_vol", "max_drawdown"))
+        rows.append([leg.replace("_", " "), growth, f"{s['excess_sharpe']:.3f}", volatility, fall])
+    return ["", "growth %", "Sharpe", "vol %", "max dd %"], rows
 
 
 def choice_rows(walk: Walk) -> tuple[list[str], list[list[str]]]:
@@ -89,11 +89,11 @@ def walk_frame(walk: Walk) -> pd.DataFrame:
         First and last session of training and trading, parameters, Sharpe ratios of the choice: `in_sample` and
         `out_of_sample` are of the chosen try's own run, `account` of the one account in the window.
     """
-    sessions, returns = walk.sweep.sessions, walk.sweep.returns
+    sessions, excess = walk.sweep.sessions, walk.sweep.excess
     begin = walk.windows[0].begin
+    traded = np.asarray(walk.account.returns) - walk.risk_free
     rows = []
     for window, chosen in zip(walk.windows, walk.choices, strict=True):
-        account = np.asarray(walk.account.returns)[window.begin - begin : window.end - begin]
         rows.append(
             {
                 "train_from": sessions[window.train],
@@ -101,9 +101,9 @@ def walk_frame(walk: Walk) -> pd.DataFrame:
                 "trade_from": sessions[window.begin],
                 "trade_to": sessions[window.end - 1],
                 **walk.sweep.good[chosen].params,
-                "in_sample": statistics(returns[window.train : window.begin, chosen])["sharpe"],
-                "out_of_sample": statistics(returns[window.begin : window.end, chosen])["sharpe"],
-                "account": statistics(account)["sharpe"],
+                "in_sample": excess_sharpe(excess[window.train : window.begin, chosen]),
+                "out_of_sample": excess_sharpe(excess[window.begin : window.end, chosen]),
+                "account": excess_sharpe(traded[window.begin - begin : window.end - begin]),
             }
         )
     return pd.DataFrame(rows)

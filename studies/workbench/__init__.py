@@ -3,6 +3,7 @@
 # ruff: noqa: F403  each module says what it exports
 
 from .assembly import *
+from .captions import *
 from .outputs import *
 from .parameters import *
 from .runs import *

@@ -1,15 +1,17 @@
 """Every parameter of the application, from the rules that declare them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from reprlib import repr as shortened
 from typing import Any
 
+from riskoverlay.analyzers import StatisticsRules
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import PriceSelection
 from riskoverlay.rules import Parameter, Rules, check_names
 from riskoverlay.strategies import AccountTerms, ExecutionTerms, LeverageRules, SizingRules, TradingRules, WeightRules
 
-from .rates import parse_rate, spread
+from .rates import AUTO, parse_rate, spread
 
 __all__ = ["GROUPS", "PARAMETERS", "Config", "make_config", "parse_value", "shown_parameters", "values_of"]
 
@@ -22,13 +24,15 @@ GROUPS: dict[str, tuple[type[Rules], ...]] = {
     "leverage": (LeverageRules, SizingRules),
     "execution": (ExecutionTerms,),
     "account": (AccountTerms,),
+    "statistics": (StatisticsRules,),
 }
 """The rules by what they are about, in the order in which they are shown and stored."""
 
 
 def shown_parameters(*rules: type[Rules]) -> dict[str, Parameter]:
-    """The parameters of some rules that the application has, by name."""
-    return {name: about for one in rules for name, about in one.described().items() if about.shown}
+    """The parameters of some rules that the application has, by name; a rate by date is `auto` there by default."""
+    described = {name: about for one in rules for name, about in one.described().items() if about.shown}
+    return {name: replace(about, default=AUTO) if about.dated else about for name, about in described.items()}
 
 
 PARAMETERS: dict[str, Parameter] = {
@@ -114,17 +118,24 @@ def _of_right_type(about: Parameter, value: Any) -> Any:
     default = about.default
     if value is None and about.optional:
         return None
+    if about.dated:
+        return _rate(about, value)
     if isinstance(default, bool) != isinstance(value, bool):
         right = False
     elif isinstance(default, int):
         right = isinstance(value, int)
     elif isinstance(default, float):
-        right = isinstance(value, (int, float)) or (
-            about.dated and (not isinstance(value, str) or spread(value) is not None)
-        )
+        right = isinstance(value, (int, float))
         value = float(value) if right and isinstance(value, int) else value
     else:
         right = default is None or isinstance(value, str)
     if not right:
         raise InputError(f"{about.name}={shortened(value)} is of the wrong type", f"give one like {default!r}")
     return value
+
+
+def _rate(about: Parameter, value: Any) -> Any:
+    """A number, an expression, or whatever by date the account itself will check."""
+    if isinstance(value, bool) or (isinstance(value, str) and value != AUTO and spread(value) is None):
+        raise InputError(f"{about.name}={shortened(value)} is of the wrong type", "give one like 0.05 or 'irx+0.015'")
+    return float(value) if isinstance(value, int) else value

@@ -6,9 +6,12 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from riskoverlay.analyzers import summary
+from riskoverlay.analyzers import StatisticsRules, summary
+from riskoverlay.analyzers.accounting import turnover
+from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Cache, Panel, PriceSelection, check_symbols, load
 from riskoverlay.strategies import AccountTerms
@@ -16,7 +19,7 @@ from riskoverlay.strategies import AccountTerms
 from .assembly import assemble
 from .parameters import Config, values_of
 from .progress import Progress
-from .rates import read_rates
+from .rates import bill_returns, read_rates, resolved_rates
 
 __all__ = ["UNLEVERED", "Backtest", "Run", "backtest", "load_panel", "simulate"]
 
@@ -45,8 +48,10 @@ class Run:
         Unlevered weights in force at each close, after what was decided on it; fractions.
     exposure : DataFrame of shape (n, 4)
         leverage (held), target_leverage, volatility_part, brake_part.
+    risk_free : ndarray of shape (m,)
+        What a bill paid over each session that counts; fractions.
     statistics : dict
-        ann_ret, ann_vol, sharpe, max_drawdown of `returns`; fractions.
+        `analyzers.summary` of `returns`: growth, excess_sharpe, ann_ret, ann_vol, sharpe, max_drawdown; fractions.
     drawdown : dict
         Of the whole run: depth, peak, trough, recovery, length, worst.
     costs : dict
@@ -57,6 +62,8 @@ class Run:
         Own orders that came to nothing.
     trims : int
         Sessions on which the account could not open the leverage wanted.
+    below_maintenance : int
+        Sessions that closed below the maintenance margin.
     """
 
     decided: list[date]
@@ -65,17 +72,37 @@ class Run:
     returns: pd.Series
     weights: pd.DataFrame
     exposure: pd.DataFrame
+    risk_free: npt.NDArray[np.float64]
     statistics: dict[str, float]
     drawdown: dict[str, Any]
     costs: dict[str, Any]
     fills: list[dict[str, Any]]
     unfilled: int
     trims: int
+    below_maintenance: int
 
     @property
     def first(self) -> pd.Timestamp:
         """The first session whose return counts."""
         return self.returns.index[0]
+
+    @property
+    def mean_leverage(self) -> float:
+        """Held, over the sessions that count."""
+        return float(self.exposure["leverage"].loc[self.first :].mean())
+
+    @property
+    def turnover(self) -> float:
+        """Traded value a year, both sides, over the mean equity; of the sessions that count."""
+        counts = self.sessions >= self.first
+        traded = float(np.asarray(self.costs["sessions"]["traded"])[counts].sum())
+        return turnover(traded, self.value.to_numpy()[counts], PERIODS)[1]
+
+    @property
+    def interest(self) -> tuple[float, float]:
+        """Paid on the loan and earned on idle cash over the whole run, money, both positive."""
+        sessions = np.asarray(self.costs["sessions"]["interest"], dtype=np.float64)
+        return float(sessions[sessions > 0.0].sum()), float(-sessions[sessions < 0.0].sum())
 
 
 @dataclass(frozen=True)
@@ -85,6 +112,7 @@ class Backtest:
     Attributes
     ----------
     config : Config
+        With the rates that `auto` came to.
     panel : Panel
     base, dynamic : Run
     """
@@ -115,10 +143,10 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
     """
     if config["symbols"] is not None:
         _refuse_contracts(check_symbols(config["symbols"]))
-    panel = load(**values_of(config, PriceSelection), cache=cache)
-    account = values_of(config, AccountTerms)
-    rates, notes = read_rates(account, panel.sessions, config["source"], config["data_dir"], cache)
-    return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates else panel
+    panel = load(**values_of(config, PriceSelection), calendar=config["calendar"], cache=cache)
+    asked = values_of(config, AccountTerms, StatisticsRules)
+    rates, notes = read_rates(asked, panel.sessions, config["source"], config["data_dir"], cache, seed=config["seed"])
+    return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates or notes else panel
 
 
 def _refuse_contracts(symbols: Sequence[str]) -> None:
@@ -180,6 +208,8 @@ def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
             f"the first weights are decided on the last session, {strategy.rebalances[0]}",
             "nothing can be earned; give more history, or a smaller min_hist",
         )
+    risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
+    held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
     return Run(
         decided=strategy.rebalances,
@@ -188,12 +218,14 @@ def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
         returns=returns,
         weights=pd.DataFrame(exposure["target_weights"], sessions),
         exposure=pd.DataFrame({name: exposure[name] for name in leverages}, sessions),
-        statistics=summary(np.asarray(returns)),
+        risk_free=risk_free,
+        statistics=summary(np.asarray(returns), risk_free),
         drawdown=analyses["MaxDrawdown"],
         costs=analyses["TradingCosts"],
         fills=analyses["Fills"]["fills"],
         unfilled=strategy.unfilled,
         trims=strategy.getsizer().trims,
+        below_maintenance=int((held * config["maintenance_margin"] > 1.0 + 1e-9).sum()),
     )
 
 
@@ -214,6 +246,7 @@ def backtest(panel: Panel, config: Config, *, advance: Callable[[int], None] | N
     InputError, ConvergenceError
         As `simulate`.
     """
+    config = resolved_rates(config, panel.rates)
     return Backtest(
         config=config,
         panel=panel,

@@ -28,10 +28,10 @@ __all__ = [
     "with_older_meanings",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Of summaries and of studies in a storage. 0: those without a number."""
 
-OLDER_MEANINGS: dict[int, dict[str, Any]] = {}
+OLDER_MEANINGS: dict[int, dict[str, Any]] = {1: {"risk_free": 0.0, "day_count": 365, "adjusted": False}}
 """format -> parameters that files of this format, and of older ones, do not name, with what those files mean by it.
 
 Whoever adds a parameter raises FORMAT, and says here what made the results of before.
@@ -86,14 +86,20 @@ def run_summary(run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        Statistics (fractions), and what it cost (money) with the identity that proves it.
+        Statistics (fractions: `growth` and `excess_sharpe`, and the notebook's `ann_ret`, `ann_vol`, `sharpe`), and
+        what it cost (money) with the identity that proves it. `turnover` is a year's, of the sessions that count.
     """
     costs = {name: value for name, value in run.costs.items() if name != "sessions"}
+    paid, earned = run.interest
     return {
         **run.statistics,
+        "turnover": run.turnover,
+        "interest_paid": paid,
+        "interest_earned": earned,
+        "sessions_below_maintenance": run.below_maintenance,
         "costs": costs,
         "drawdown": run.drawdown,
-        "mean_leverage": float(run.exposure["leverage"].loc[run.first :].mean()),
+        "mean_leverage": run.mean_leverage,
         "unfilled_orders": run.unfilled,
         "trimmed_sessions": run.trims,
     }
@@ -139,6 +145,7 @@ def data_summary(panel: Panel, first_weights: date, statistics_from: date) -> di
     return {
         "source": panel.source,
         "synthetic": panel.synthetic,
+        "adjusted": panel.adjusted,
         "symbols": list(panel.symbols),
         "first_session": panel.sessions[0],
         "last_session": panel.sessions[-1],
