@@ -15,7 +15,8 @@ from markets import FREE, QUICK, paper
 from riskoverlay.feeds import Panel, PriceSelection, load
 from riskoverlay.studies.workbench import backtest_summary, read_config, series_frame, write_file, write_json
 from riskoverlay.studies.workbench.parameters import PARAMETERS, make_config, shown_parameters
-from riskoverlay.studies.workbench.runs import UNLEVERED, Run, backtest, simulate
+from riskoverlay.studies.workbench.portfolios import backtest
+from riskoverlay.studies.workbench.runs import UNLEVERED, Run, simulate
 
 ARRAYS = {**FREE, "drift": "daily", "lev_band": 0.0}
 """The account that array backtests assume."""

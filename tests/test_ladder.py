@@ -32,7 +32,7 @@ from riskoverlay.studies.ladder import (
 from riskoverlay.studies.pictures.waterfall import draw_waterfall
 from riskoverlay.studies.workbench import costs_in_words, read_config, risk_free_in_words
 from riskoverlay.studies.workbench.parameters import Config, make_config
-from riskoverlay.studies.workbench.runs import backtest
+from riskoverlay.studies.workbench.portfolios import backtest
 
 SMALL: dict[str, Any] = {
     "cov_lookback": 60,

@@ -7,8 +7,8 @@ from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, write_report
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
-from ..workbench.runs import backtest
-from .flags import Output, add_parameters, add_workers, config_of, panel_of, write_outputs
+from ..workbench.portfolios import backtest
+from .flags import Output, add_breakeven, add_parameters, add_workers, breakeven_of, config_of, panel_of, write_outputs
 from .screen import Screen
 
 __all__ = ["add_flags", "run"]
@@ -25,6 +25,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_parameters(command, OUTPUTS)
     add_workers(command)
+    add_breakeven(command)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -41,6 +42,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         result = ladder(panel, config, workers=options.workers, advance=advance)
     _show(screen, result)
     content, frame = ladder_summary(result), ladder_frame(result)
+    if options.breakeven:
+        content["breakeven"] = breakeven_of(panel, config, options.workers, screen)
     write_outputs(
         options,
         screen,

@@ -21,7 +21,7 @@ from ..sweep import (
     sweep_summary,
 )
 from ..workbench.outputs import write_file, write_json
-from ..workbench.runs import backtest
+from ..workbench.portfolios import backtest
 from .flags import Output, add_parameters, config_of, panel_of, write_outputs
 from .screen import Screen
 from .tries import add_tries, tries_of

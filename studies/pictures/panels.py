@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..report.facts import at_decisions, counted, drawdowns, largest_and_others
 from ..workbench.outputs import write_file
-from ..workbench.runs import Backtest
+from ..workbench.portfolios import Backtest
 from .canvas import check_picture, new_figure
 
 __all__ = ["write_picture"]

@@ -9,7 +9,8 @@ from riskoverlay.analyzers import PERIODS, drawdown_series
 from riskoverlay.strategies.covariance import estimate_covariance
 from riskoverlay.strategies.weights import risk_contributions
 
-from ..workbench.runs import Backtest, Run
+from ..workbench.portfolios import Backtest
+from ..workbench.runs import Run
 
 __all__ = ["at_decisions", "counted", "drawdowns", "largest_and_others", "risk_shares", "rolling_volatility"]
 

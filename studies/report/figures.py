@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..ladder import waterfall_bars
-from ..workbench.runs import Backtest
+from ..workbench.portfolios import Backtest
 from .facts import at_decisions, counted, drawdowns, largest_and_others, risk_shares, rolling_volatility
 from .markup import number, packed, plotly_text
 

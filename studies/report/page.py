@@ -10,7 +10,7 @@ from typing import Any
 from riskoverlay.errors import require
 
 from ..workbench.outputs import write_file
-from ..workbench.runs import Backtest
+from ..workbench.portfolios import Backtest
 from .figures import Chart, charts, shared_arrays, waterfall
 from .markup import day, escape, number, policy, script_json
 from .tables import (

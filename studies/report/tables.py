@@ -9,7 +9,8 @@ import pandas as pd
 from riskoverlay.analyzers import monthly_returns
 
 from ..workbench.parameters import GROUPS, Config, shown_parameters
-from ..workbench.runs import Backtest, Run
+from ..workbench.portfolios import Backtest
+from ..workbench.runs import Run
 from ..workbench.summaries import data_summary, run_summary, versions
 from .markup import MISSING, cell, day, escape, figure, number, packed, table
 
