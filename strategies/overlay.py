@@ -124,6 +124,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self._start_value = broker.getvalue()
         self._planned = hasattr(strategy, "target_weight")
         self._slot = 1.0 / (self._sizing.slots or len(self._feeds))
+        self._queues = [getattr(broker, name) for name in ("pending", "submitted") if hasattr(broker, name)]
         self._points: dict[Any, float] = {}
         self._schemes: tuple[Any, ...] = ()
         self._constant_rate: float | None = None  # where all are shares; the rate of a contract moves with its price
@@ -140,9 +141,9 @@ class VolTargetDrawdownSizer(bt.Sizer):
     # -- what is known at a close ----------------------------------------------------------------------------------
 
     def _record(self, order: Any) -> None:
-        point = self.point(held_in(order))
         for fill in order.executed.iterpending():
-            self._cash_flow -= fill.size * fill.price * point + fill.openedcomm + fill.closedcomm
+            value = fill.size * fill.price * self.point(held_in(order))
+            self._cash_flow -= value + fill.openedcomm + fill.closedcomm
         self._ledger.record(order)
 
     def _observe(self, value: float, fund_value: float) -> None:
@@ -374,15 +375,15 @@ class VolTargetDrawdownSizer(bt.Sizer):
         the same side. What waits to reduce a holding (a stop, a target, the exits of a bracket) may never be filled.
         """
         held = self._ledger.held(data)
-        broker = self.broker
         waiting = []
-        for order in (*getattr(broker, "pending", ()), *getattr(broker, "submitted", ())):
-            if order.data is data and order.owner is self.strategy and order.parent is None and order.alive():
-                size = order.executed.remsize
-                if order.exectype in (order.Market, order.Close):
-                    held += size
-                elif size * side > 0:
-                    waiting.append(size)
+        for queue in self._queues:
+            for order in queue:
+                if order.data is data and order.owner is self.strategy and order.parent is None and order.alive():
+                    size = order.executed.remsize
+                    if order.exectype in (order.Market, order.Close):
+                        held += size
+                    elif size * side > 0:
+                        waiting.append(size)
         for size in waiting:
             if abs(held + size) > abs(held):
                 held += size

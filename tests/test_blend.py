@@ -10,11 +10,10 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from markets import FREE, QUICK, blended, frame
+from markets import FREE, QUICK, blended, charges_of, frame
 
 from riskoverlay.feeds import Panel, align
 from riskoverlay.strategies import (
-    AccountTerms,
     ExecutionTerms,
     LeverageRules,
     MarginBroker,
@@ -284,7 +283,7 @@ def test_engine_modes_agree_and_so_do_two_runs(sample: Panel) -> None:
         cerebro = bt.Cerebro(stdstats=False, **mode)
         for feed in panel.feeds():
             cerebro.adddata(feed)
-        open_account(cerebro, **values_of(config, ExecutionTerms), **values_of(config, AccountTerms))
+        open_account(cerebro, **values_of(config, ExecutionTerms), **charges_of(config))
         cerebro.addstrategy(RiskParityBlend, **values_of(config, WeightRules, TradingRules))
         cerebro.addsizer(VolTargetDrawdownSizer, **values_of(config, LeverageRules, SizingRules))
         cerebro.addanalyzer(bt.analyzers.TimeReturn, timeframe=bt.TimeFrame.Days)

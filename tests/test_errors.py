@@ -70,7 +70,7 @@ def test_an_extra_is_asked_for_by_name() -> None:
 
 BUGS = {
     "backtest": ("riskoverlay.studies.workbench.runs.summary", []),
-    "ladder": ("riskoverlay.studies.ladder.run.statistics", ["--workers", "1"]),
+    "ladder": ("riskoverlay.studies.ladder.run.summary", ["--workers", "1"]),
     "sweep": ("riskoverlay.studies.workbench.runs.summary", ["--grid", "target_vol=0.1,0.2", "--workers", "1"]),
     "walkforward": (
         "riskoverlay.studies.walkforward.account.assemble",

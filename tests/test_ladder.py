@@ -22,7 +22,6 @@ from riskoverlay.studies.ladder import (
     Leg,
     changes_something,
     conclusion,
-    costs_in_words,
     ladder,
     ladder_frame,
     ladder_summary,
@@ -31,7 +30,7 @@ from riskoverlay.studies.ladder import (
     signed,
 )
 from riskoverlay.studies.pictures.waterfall import draw_waterfall
-from riskoverlay.studies.workbench import read_config
+from riskoverlay.studies.workbench import costs_in_words, read_config, risk_free_in_words
 from riskoverlay.studies.workbench.parameters import Config, make_config
 from riskoverlay.studies.workbench.runs import backtest
 
@@ -229,25 +228,37 @@ def test_summary_and_frame(climbed: Ladder) -> None:
     for rung, (_, row) in zip(content["rungs"], frame.iterrows(), strict=True):
         for leg in LEGS:
             assert {f"{leg}_{name}": value for name, value in rung[leg].items()}.items() <= dict(row).items()
-    np.testing.assert_allclose(frame["base_sharpe"].diff()[1:], frame["base_sharpe_change"][1:])
+    np.testing.assert_allclose(frame["base_excess_sharpe"].diff()[1:], frame["base_sharpe_change"][1:])
     assert np.isnan(frame["dynamic_sharpe_change"].iloc[0])
 
 
 def test_conclusion_in_numbers(climbed: Ladder) -> None:
     text, frame = conclusion(climbed), ladder_frame(climbed)
     for leg in LEGS:
-        sharpe, change = frame[f"{leg}_sharpe"], frame[f"{leg}_sharpe_change"]
+        sharpe, change = frame[f"{leg}_excess_sharpe"], frame[f"{leg}_sharpe_change"]
         assert f"Sharpe {sharpe.iloc[0]:.2f} on paper, {sharpe.iloc[-1]:.2f} through the broker" in text
         assert f"largest single loss {-change.min():.2f} ({change.idxmin()})" in text
-    assert f"{frame['dynamic_sharpe'].iloc[-1] - frame['base_sharpe'].iloc[-1]:+.2f} in the account" in text
+    assert (
+        f"{frame['dynamic_excess_sharpe'].iloc[-1] - frame['base_excess_sharpe'].iloc[-1]:+.2f} in the account" in text
+    )
     assert "synthetic" in text
 
 
 def test_costs_in_words() -> None:
-    assert costs_in_words(make_config()) == "commission 1 bps, slippage 2 bps, loans at 5 % a year"
+    numbers = make_config({"borrow_rate": 0.05, "cash_rate": 0.0})
+    said = "Loans at 5 % a year, idle cash at 0 %, commission 1 bps, slippage 2 bps"
+    assert costs_in_words(numbers) == said
     assert "1 bps + 0.01 a share (at least 1), slippage" in costs_in_words(config())
-    assert "loans at irx+0.015 a year" in costs_in_words(config(borrow_rate="irx+0.015"))
-    assert "loans at a dated rate a year" in costs_in_words(config() | {"borrow_rate": pd.Series({"2009-01-01": 0.0})})
+    dated = costs_in_words(config(borrow_rate="irx+0.015", cash_rate="irx-0.005"))
+    assert dated.startswith("Loans at T-bill + 1.5 % a year, idle cash at T-bill − 0.5 %")
+    assert "Loans at a dated rate a year" in costs_in_words(config() | {"borrow_rate": pd.Series({"2009-01-01": 0.0})})
+
+
+@pytest.mark.parametrize(("rate", "said"), [
+    ("irx", "over T-bills"), (0.0, "over 0"), (0.02, "over 2 % a year"), ("irx+0.01", "over T-bill + 1 %"),
+])  # fmt: skip
+def test_risk_free_in_words(rate: Any, said: str) -> None:
+    assert risk_free_in_words(config(risk_free=rate)) == f"Sharpe ratio {said}"
 
 
 def test_signed() -> None:

@@ -55,8 +55,9 @@ def test_the_default_command_writes_the_notebooks_files(folder: Path, capsys: py
     content = json.loads((folder / SUMMARY).read_text())
     table = pd.read_csv(folder / SERIES, index_col="date")
     assert content["config"]["vol_lookback"] == 20
-    assert f"{content['dynamic']['sharpe']:.3f}" in out
-    assert len(table) == int(re.search(r"\((\d+) sessions\)", out)[1]) + 1  # type: ignore[index]
+    assert f"{content['dynamic']['excess_sharpe']:.3f}" in out
+    assert f"{100 * content['dynamic']['growth']:.2f} %" in out
+    assert len(table) == int(re.search(r"\((\d+) sessions;", out)[1]) + 1  # type: ignore[index]
 
 
 def test_no_files_when_none_are_wanted(folder: Path) -> None:
@@ -87,7 +88,7 @@ def test_seed_draws_another_market(folder: Path) -> None:
         assert main([*QUICK, "--seed", seed, "--csv", "", "--json", f"{seed}.json"]) == 0
     one, two = (json.loads(Path(f"{seed}.json").read_text()) for seed in ("63", "64"))
     assert one["data"]["sha256"] != two["data"]["sha256"]
-    assert one["base"]["sharpe"] != two["base"]["sharpe"]
+    assert one["base"]["growth"] != two["base"]["growth"]
 
 
 def test_every_parameter_has_a_flag_with_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -566,17 +566,18 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
     sizes = {one.returns.size for one in swept.good}
     assert len(sizes) == 2  # min_hist=90 starts later
     assert swept.returns.shape == (min(sizes), 6)
-    sharpes = [s["sharpe"] for s in swept.statistics]
+    sharpes = [s["excess_sharpe"] for s in swept.statistics]
     assert judged.best == int(np.argmax(sharpes)) == judged.ranking[0]
     base = simulate(swept.panel, {**swept.config_of(judged.winner), **UNLEVERED}).returns
     assert np.array_equal(judged.base, base[-min(sizes) :])
     assert judged.deflated == deflated_sharpe(swept.returns[:, judged.best], session_sharpe(swept.returns))
     assert judged.overfitting is not None
     assert judged.overfitting.probability == cscv(swept.returns, blocks=8).probability
-    assert judged.intervals["dynamic"]["sharpe"].estimate == pytest.approx(max(sharpes))
+    assert judged.intervals["dynamic"]["excess_sharpe"].estimate == pytest.approx(max(sharpes))
 
     words = "\n".join(in_words(judged))
-    assert f"Of 6 tries, luck alone would give a Sharpe of {judged.luck:.2f}; yours is {max(sharpes):.2f}." in words
+    assert f"If the 6 tries were independent, luck alone would give a Sharpe of {judged.luck:.2f}; yours is" in words
+    assert f"yours is {max(sharpes):.2f}." in words
     assert "6 of 12 tries failed" in words
     assert "lev_min=5.0 is above lev_max=2.0" in words
     assert "synthetic" in words
@@ -587,13 +588,13 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
 
 def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
     values = [parse_dimension("target_vol=0.02,0.30"), parse_dimension("lev_min=0.1")]
-    by_sharpe, by_return = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "return"))
-    assert content(by_sharpe) == content(by_return)
+    by_sharpe, by_growth = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "growth"))
+    assert content(by_sharpe) == content(by_growth)
     places = [
         Judged(s, 0, np.empty(0), None, 0.0, None, {}).ranking  # type: ignore[arg-type]
-        for s in (by_sharpe, by_return)
+        for s in (by_sharpe, by_growth)
     ]
-    for s, ranking, name in zip((by_sharpe, by_return), places, ("sharpe", "ann_ret"), strict=True):
+    for s, ranking, name in zip((by_sharpe, by_growth), places, ("excess_sharpe", "growth"), strict=True):
         assert s.statistics[ranking[0]][name] == max(x[name] for x in s.statistics)
     assert number_of_tries(values, "grid", None) == 2
 
@@ -608,7 +609,7 @@ def test_the_command_shows_writes_and_draws(
     files = ["--json", "s.json", "--csv", "s.csv", "--png", "s.png", "--html", "s.html"]
     assert main(["sweep", *FLAGS, "--workers", "1", *files]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "Of 6 tries, luck alone would give a Sharpe of" in out
+    assert "If the 6 tries were independent, luck alone would give a Sharpe of" in out
     assert "Wrote s.json, s.csv, s.png and s.html." in out
     written = json.loads(Path("s.json").read_text())
     assert written["config"]["target_vol"] == written["best"]["params"]["target_vol"]
@@ -621,7 +622,7 @@ def test_the_command_shows_writes_and_draws(
     assert main(["backtest", "--config", "s.json", "--csv", "", "--json", "b.json", "--confidence"]) == 0
     assert "95 % intervals" in capsys.readouterr().out
     again = json.loads(Path("b.json").read_text())
-    assert again["dynamic"]["sharpe"] == pytest.approx(
-        written["judgement"]["intervals"]["dynamic"]["sharpe"]["estimate"]
+    assert again["dynamic"]["excess_sharpe"] == pytest.approx(
+        written["judgement"]["intervals"]["dynamic"]["excess_sharpe"]["estimate"]
     )
-    assert again["confidence"]["difference"]["sharpe"]["level"] == 0.95
+    assert again["confidence"]["difference"]["excess_sharpe"]["level"] == 0.95

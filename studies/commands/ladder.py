@@ -66,11 +66,11 @@ def _show(screen: Screen, result: Ladder) -> None:
             (step.what, "dynamic", step.dynamic, dynamic),
         ):
             s = leg.statistics
-            percent = (f"{100 * s[key]:.2f}" for key in ("growth", "ann_vol", "max_drawdown"))
+            percent = [f"{100 * s['growth']:.2f}", *(f"{100 * s[key]:.1f}" for key in ("ann_vol", "max_drawdown"))]
             rows.append([label, name, f"{s['excess_sharpe']:.2f}", signed(change), *percent, f"{s['sharpe']:.2f}"])
-    screen.table(["rung", "", "Sharpe", "change", "growth", "vol", "max dd", "notebook"], rows, dim_under=True)
+    screen.table(["rung", "", "Sharpe", "step", "growth", "vol", "fall", "paper"], rows, dim_under=True)
     screen.line(
-        f"Growth, volatility and maximum drawdown in per cent; change is of Sharpe, from the rung above. "
-        f"{risk_free_in_words(result.config)}; notebook: the notebook's ratio, {NOTEBOOK_RATIO}."
+        f"Growth, volatility and largest fall in per cent; step is of Sharpe, from the rung above. "
+        f"{risk_free_in_words(result.config)}; paper: the notebook's ratio, {NOTEBOOK_RATIO}."
     )
     screen.line(conclusion(result))

@@ -90,7 +90,7 @@ class Screen:
                 escape(title),
                 justify="left" if text else "right",
                 overflow="fold" if fold else "ellipsis",
-                min_width=36 if dim_under and i == 0 else None if text else min_width,
+                min_width=34 if dim_under and i == 0 else None if text else min_width,
             )
         for number, row in enumerate(rows):
             first, *rest = map(escape, row)

@@ -66,8 +66,8 @@ def _luck(judged: Judged) -> Iterator[str]:
     if tries > 1:
         yield (
             f"If the {tries} tries were independent, luck alone would give a Sharpe of {judged.luck:.2f}; yours is "
-            f"{judged.intervals['dynamic']['excess_sharpe'].estimate:.2f}. That it is more than the luck of choosing has "
-            f"a probability of {100 * d.probability:.0f} % (deflated Sharpe ratio); more than nothing, "
+            f"{judged.intervals['dynamic']['excess_sharpe'].estimate:.2f}. That it is more than the luck of choosing "
+            f"has a probability of {100 * d.probability:.0f} % (deflated Sharpe ratio); more than nothing, "
             f"{100 * d.zero:.0f} %."
         )
     needed = f"{d.needed / 252:.1f} years of record would" if np.isfinite(d.needed) else "no record would show it"
