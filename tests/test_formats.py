@@ -104,7 +104,9 @@ def older_study(storage: str, panel: Panel, config: Config, number: int | None, 
 
 
 @pytest.mark.parametrize("number", [None, 1, 2])
-def test_an_older_study_means_what_it_meant(panel: Panel, tmp_path: Path, ran: list[Config], number: int | None) -> None:
+def test_an_older_study_means_what_it_meant(
+    panel: Panel, tmp_path: Path, ran: list[Config], number: int | None
+) -> None:
     storage = f"sqlite:///{tmp_path}/s.db"
     config = make_config({**QUICK, **RATES})
     unsaid = () if number == 2 else ("risk_free", "day_count")

@@ -14,10 +14,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, str]]] = {
     "ladder": (
         "from the notebook's paper result to the account, one difference at a time",
         "Base and dynamic portfolio on every rung from the notebook to `backtest` with the same flags.",
-        (
-            "riskoverlay ladder --png ladder.png",
-            "riskoverlay ladder --source yahoo --lev-band 0.2 --json ladder.json",
-        ),
+        ("riskoverlay ladder --png ladder.png", "riskoverlay ladder --source yahoo --lev-band 0.2 --json ladder.json"),
     ),
     "audit": (
         "does a strategy read the future? it is run on others",
@@ -48,10 +45,7 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, str]]] = {
     "fetch": (
         "fill the cache of real prices, and show what is in it",
         "Fetch every symbol's history from Yahoo into the cache, as far as it is not there.",
-        (
-            "riskoverlay fetch --symbols SPY,TLT,GLD",
-            "riskoverlay fetch --offline --cache-dir prices",
-        ),
+        ("riskoverlay fetch --symbols SPY,TLT,GLD", "riskoverlay fetch --offline --cache-dir prices"),
     ),
     "check": (
         "look for what is wrong or odd with the prices of any source",
