@@ -111,7 +111,9 @@ class TradingRules(Rules):
 class LeverageRules(Rules):
     """How much to hold: volatility target × drawdown brake."""
 
-    vol_lookback: int = parameter(60, "sessions in σ (>= 2)", "sessions", **_SESSIONS)
+    vol_lookback: int = parameter(
+        60, "sessions of unlevered returns in the volatility σ (>= 2)", "sessions", **_SESSIONS
+    )
     target_vol: float = parameter(
         0.12, "annual volatility aimed at, a fraction (0.12 = 12 %)", "fraction a year",
         above=0.0, problem="is not positive", cure="give an annual volatility such as 0.12",

@@ -170,12 +170,6 @@ def test_bad_files_are_named_with_place_and_cure(folder: Path, capsys: pytest.Ca
     assert not Path(SUMMARY).exists()
 
 
-def test_an_unknown_flag_exits_2() -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["backtest", "--targetvol", "0.1"])
-    assert stop.value.code == 2
-
-
 def test_as_a_program_in_a_pipe(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "run.py"), *QUICK], capture_output=True, text=True, cwd=folder, check=False

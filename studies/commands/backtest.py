@@ -44,11 +44,6 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         help="a portfolio to stand beside, rebalanced and charged alike; once for each",
     )  # fmt: skip
     add_breakeven(command)
-    group = command.add_argument_group("screen")
-    group.add_argument("--quiet", action="store_true", help="print nothing but notes and errors")
-    group.add_argument(
-        "--no-color", action="store_true", default=None, help="no colours on a terminal; a pipe gets none"
-    )
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -70,7 +65,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     _show(screen, result)
     content = backtest_summary(result)
     if options.confidence:
-        intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
+        with screen.step("intervals"):
+            intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
         screen.table(*interval_rows(intervals))
         content["confidence"] = intervals_summary(intervals)
 

@@ -25,6 +25,7 @@ __all__ = [
     "add_cache",
     "add_outputs",
     "add_parameters",
+    "add_screen",
     "add_workers",
     "bars_of",
     "breakeven_of",
@@ -95,12 +96,20 @@ def _help(about: Parameter) -> str:
     return text if about.default is None else f"{text} (default {about.default})"
 
 
+WORDS = {"fraction a year": "FRACTION", "basis points": "BPS", "sessions a year": "SESSIONS"}
+"""Unit of a parameter -> what stands for its value in the help, where that is not the unit itself."""
+
+
 def _kind(about: Parameter) -> dict[str, Any]:
     if isinstance(about.default, bool):
         return {"action": argparse.BooleanOptionalAction}
-    if about.default is None or isinstance(about.default, str):
-        return {"metavar": about.name.split("_")[-1].upper()}
-    return {"metavar": type(about.default).__name__.upper()}
+    if about.dated:
+        return {"metavar": "RATE"}
+    if about.choices:
+        return {"metavar": "|".join(about.choices)}
+    if about.unit:
+        return {"metavar": WORDS.get(about.unit, about.unit.upper())}
+    return {"metavar": "NUMBER" if isinstance(about.default, int) else about.name.split("_")[-1].upper()}
 
 
 def config_of(options: argparse.Namespace, outputs: Iterable[Output] = ()) -> Config:
@@ -167,6 +176,28 @@ def breakeven_of(panel: Panel, config: Config, workers: int | None, screen: Scre
         found = breakeven(panel, config, workers=workers, advance=advance)
     screen.line(breakeven_in_words(found))
     return breakeven_summary(found)
+
+
+def add_screen(command: argparse.ArgumentParser) -> Any:
+    """The flags of what is printed.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+
+    Returns
+    -------
+    group
+    """
+    group = command.add_argument_group("screen")
+    group.add_argument("--quiet", action="store_true", help="print nothing but notes and errors")
+    group.add_argument(
+        "--no-color",
+        action="store_true",
+        default=None,
+        help="plain text on a terminal: no colours, nothing bold (as NO_COLOR=1 in the environment); a pipe gets that",
+    )
+    return group
 
 
 # -- prices ------------------------------------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     search = {"search": options.search, "trials": options.trials, "seed": options.sweep_seed, "batch": options.batch}
     with screen.progress("sweep", total) as advance:
         result = sweep(panel, config, dimensions, **search, **where, advance=advance)
-    judged = judge(result)
+    with screen.step("judging"):
+        judged = judge(result)
     screen.window(panel)
     screen.table(*ranking_rows(judged))
     for line in in_words(judged):
