@@ -39,22 +39,22 @@ class Exposure(LedgerReader):
         self._last: tuple[Any, ...] = ()
 
     def next(self) -> None:
-        """Note what is aimed at."""
+        """Note what is aimed at on this bar; the last of a session is the session's."""
         sizer = self.strategy.getsizer()
         self._aims.append(tuple([getattr(sizer, name, None) for name in _AIMS]))
         weights = getattr(self.strategy, "base_weights", None)
         copy = () if weights is None else tuple(weights)  # the strategy may change its own in place
         if copy != self._last:
             self._last = copy
-        self._weights.append(self._last)  # one object for all sessions that have the same
+        self._weights.append(self._last)  # one object for all bars that have the same
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
         """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
-        n, symbols = len(ledger), ledger.symbols
+        symbols = ledger.symbols
         equity = np.where(ledger.value > 0.0, ledger.value, np.nan)[:, None]
         account, own = ledger.account_values / equity, ledger.own_values / equity
-        aims = _table(self._aims, n, len(_AIMS), "leverage and its parts")
-        weights = _table(self._weights, n, len(symbols), "base_weights")
+        aims = _table(self._aims, ledger.bars, len(_AIMS), "leverage and its parts")[ledger.ends]
+        weights = _table(self._weights, ledger.bars, len(symbols), "base_weights")[ledger.ends]
         self._aims, self._weights, self._last = [], [], ()
         return {
             "symbols": symbols,

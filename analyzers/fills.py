@@ -3,7 +3,6 @@
 from typing import Any
 
 from .ledger import Ledger, LedgerReader
-from .sessions import session_dates
 
 __all__ = ["Fills"]
 
@@ -21,7 +20,6 @@ class Fills(LedgerReader):
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
         """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
-        executed = session_dates([fill.executed for fill in ledger.fills], ledger.timezone)
         return {
             "fills": [
                 {
@@ -35,6 +33,6 @@ class Fills(LedgerReader):
                     "kind": fill.kind,
                     "margin_call": fill.margin_call,
                 }
-                for fill, session, day in zip(ledger.fills, ledger.fill_sessions, executed, strict=True)
+                for fill, session, day in zip(ledger.fills, ledger.fill_sessions, ledger.fill_dates, strict=True)
             ]
         }

@@ -1,8 +1,8 @@
-"""What one strategy and its account did, recorded once a session and read by all analyzers of this folder."""
+"""What one strategy and its account did, recorded bar by bar and read session by session by all analyzers here."""
 
 from array import array
 from collections.abc import Sequence
-from datetime import date, tzinfo
+from datetime import date
 from functools import cached_property, partial
 from math import isclose
 from pprint import pprint
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .accounting import carried_profit, deposits, per_session, position_values
-from .sessions import session_dates
+from .sessions import DateClock
 
 __all__ = [
     "Fill",
@@ -35,8 +35,8 @@ class Fill(NamedTuple):
 
     Attributes
     ----------
-    session, feed : int
-        Indices.
+    bar, feed : int
+        Indices. The bar is the strategy's that heard of it: `Ledger.fill_sessions` has the session.
     size : float
         Signed.
     price : float
@@ -56,7 +56,7 @@ class Fill(NamedTuple):
         Whether the broker sent the order.
     """
 
-    session: int
+    bar: int
     feed: int
     size: float
     price: float
@@ -183,8 +183,10 @@ def _params(broker: Any) -> Any:
 class Ledger(bt.Analyzer):
     """Recorder, not for users: `ledger_of(strategy)` opens one a strategy.
 
-    Per session it keeps numbers in lists; arrays are made when the run is over. Own sizes are the sum of
-    own fills, so two strategies on one feed are kept apart; account sizes are the broker's.
+    Per bar of the strategy it keeps numbers in lists; arrays are made when the run is over. A session is a date: of
+    bars with one date (feeds of different time stamps, bars within a day) the last is the session's, and what came in
+    on the others is counted with it. Own sizes are the sum of own fills, so two strategies on one feed are kept apart;
+    account sizes are the broker's.
     """
 
     def __init__(self) -> None:
@@ -198,7 +200,7 @@ class Ledger(bt.Analyzer):
         self._fund: list[float] = []
         self._shares: list[float] = []
         self._credit: list[float] = []
-        self._close = array("d")  # feeds side by side, session after session: lists of lists keep the
+        self._close = array("d")  # feeds side by side, bar after bar: lists of lists keep the
         self._account = array("d")  # garbage collector busy
         self._own: list[tuple[float, ...]] = []
 
@@ -206,6 +208,7 @@ class Ledger(bt.Analyzer):
         """Look at the account before the first session."""
         broker = self._broker = self.strategy.broker
         self._clock = self.strategy.lines.datetime
+        self._calendar = DateClock(self.strategy)
         self._feeds = {id(data): i for i, data in enumerate(self.datas)}
         self._positions = getattr(broker, "positions", None)
         infos = [broker.getcommissioninfo(data) for data in self.datas]
@@ -236,7 +239,7 @@ class Ledger(bt.Analyzer):
         feed, at_close = self._feeds[id(held)], cheats_on_close(order, self._broker)
         interest = interest_in_fee(order, bit, self._broker)
         fill = Fill(
-            session=len(self._times),
+            bar=len(self._times),
             feed=feed,
             size=float(bit.size),
             price=float(bit.price),
@@ -254,7 +257,7 @@ class Ledger(bt.Analyzer):
         self._sizes = tuple(sizes)
 
     def notify_fund(self, cash: float, value: float, fundvalue: float, shares: float) -> None:
-        """Record a session.
+        """Record a bar.
 
         Parameters
         ----------
@@ -263,7 +266,7 @@ class Ledger(bt.Analyzer):
         """
         if self._not_begun:
             self._look_for_first_bars()
-        self._times.append(self._clock[0])
+        self._times.append(self._calendar.day() if self._calendar.zoned else self._clock[0])
         self._value.append(value)
         self._fund.append(fundvalue)
         self._shares.append(shares)
@@ -290,34 +293,46 @@ class Ledger(bt.Analyzer):
     # What follows is for the time after the last bar.
 
     def __len__(self) -> int:
+        return len(self.ends)
+
+    @property
+    def bars(self) -> int:
+        """Number of bars of the strategy."""
         return len(self._times)
+
+    @cached_property
+    def _days(self) -> Ints:
+        """Ordinal of each bar's date, shape (bars,); one that comes after a later date counts for that."""
+        return np.maximum.accumulate(np.array(self._times, dtype=float).astype(np.int64))
+
+    @cached_property
+    def ends(self) -> Ints:
+        """The last bar of each session, shape (T,)."""
+        days = self._days
+        return np.flatnonzero(np.append(days[1:] != days[:-1], days.size > 0)).astype(np.int64)
 
     @cached_property
     def dates(self) -> list[date]:
         """Dates of the sessions."""
-        return session_dates(self._times, self.timezone)
-
-    @property
-    def timezone(self) -> tzinfo | None:
-        """The clock's time zone, if it has one."""
-        zone: tzinfo | None = self._clock._tz
-        return zone
+        return [date.fromordinal(day) for day in self._days[self.ends].tolist()]
 
     @cached_property
     def value(self) -> Floats:
         """Equity at each close, shape (T,), money."""
-        return np.array(self._value, dtype=float)
+        return np.array(self._value, dtype=float)[self.ends]
 
     @cached_property
     def fund(self) -> Floats:
         """Fund value at each close, shape (T,)."""
-        return np.array(self._fund, dtype=float)
+        return np.array(self._fund, dtype=float)[self.ends]
 
     @cached_property
     def deposits(self) -> Floats:
         """Money paid in per session, shape (T,)."""
-        shares = np.array(self._shares, dtype=float)
-        return deposits(self.value, self.fund, shares, self.start_fund, self.start_shares)
+        value, fund, shares = (np.array(x, dtype=float) for x in (self._value, self._fund, self._shares))
+        paid = deposits(value, fund, shares, self.start_fund, self.start_shares)
+        begins = np.concatenate(([0], self.ends[:-1] + 1))
+        return np.add.reduceat(paid, begins) if len(self) else paid
 
     @cached_property
     def closes(self) -> Floats:
@@ -348,11 +363,12 @@ class Ledger(bt.Analyzer):
     def carried_values(self) -> Floats:
         """Value of own positions carried overnight into each session, at the closes before it, shape (T, n), money.
 
-        A fill that cheats on close is booked a session late: it was held that night, or not any more.
+        A fill that cheats on close is booked a bar late. If that is a session late, it was held that night, or not any
+        more.
         """
         sizes = _shifted(self.own_sizes)
-        for fill, session in zip(self.fills, self.fill_sessions, strict=True):
-            if fill.at_close:
+        for fill, session, day in zip(self.fills, self.fill_sessions, self.fill_dates, strict=True):
+            if fill.at_close and day < self.dates[session]:
                 sizes[session, fill.feed] += fill.size
         return position_values(sizes, _shifted(self.closes), self.units)
 
@@ -365,7 +381,13 @@ class Ledger(bt.Analyzer):
     def fill_sessions(self) -> Ints:
         """Session of each fill, shape (m,)."""
         last = max(len(self) - 1, 0)  # a run stopped between fill and session: counted with the last one
-        return np.array([min(fill.session, last) for fill in self.fills], dtype=np.int64)
+        bars = np.array([fill.bar for fill in self.fills], dtype=np.int64)
+        return np.minimum(np.searchsorted(self.ends, bars), last).astype(np.int64)
+
+    @cached_property
+    def fill_dates(self) -> list[date]:
+        """Date of the price of each fill."""
+        return [date.fromordinal(self._calendar.day_in(fill.feed, fill.executed)) for fill in self.fills]
 
     @cached_property
     def commission(self) -> Floats:
@@ -399,7 +421,7 @@ class Ledger(bt.Analyzer):
     @cached_property
     def interest(self) -> Floats:
         """Interest of the account per session, shape (T,), money: paid positive, received negative."""
-        total = np.diff(np.concatenate(([self._start_credit], self._credit)))
+        total = np.diff(np.concatenate(([self._start_credit], np.array(self._credit, dtype=float)[self.ends])))
         for ledger in self.all():  # what closing orders took over, whosesoever they were
             moved = ledger._by_session([fill.interest for fill in ledger.fills])
             n = min(len(moved), len(total))
@@ -417,7 +439,7 @@ class Ledger(bt.Analyzer):
         return [a for a in slaves if isinstance(a, Ledger)]
 
     def _by_feed(self, rows: npt.ArrayLike) -> Floats:
-        return np.array(rows, dtype=float).reshape(len(self), len(self.datas))
+        return np.array(rows, dtype=float).reshape(self.bars, len(self.datas))[self.ends]
 
     def _by_session(self, amounts: Sequence[float]) -> Floats:
         n = len(self)

@@ -8,11 +8,13 @@ import backtrader as bt
 
 from riskoverlay.errors import InputError, require
 
+from .sessions import DateClock
+
 __all__ = ["DrawdownBrake", "Leverage", "plot"]
 
 
 class Leverage(bt.Observer):
-    """Gross leverage of the account at each close, and the leverage that the sizer wants.
+    """Gross leverage of the account at each bar's close, and the leverage that the sizer wants.
 
     Attributes
     ----------
@@ -27,7 +29,7 @@ class Leverage(bt.Observer):
     plotlines = {"held": {"color": "#0b5f9e"}, "target": {"color": "#1d2126", "ls": "--", "linewidth": 0.8}}
 
     def next(self) -> None:
-        """Draw a session."""
+        """Draw a bar."""
         strategy = self._owner
         broker = strategy.broker
         equity = broker.getvalue()
@@ -42,7 +44,7 @@ class DrawdownBrake(bt.Observer):
     Attributes
     ----------
     drawdown : line
-        0 or a negative fraction of the peak since the start.
+        0 or a negative fraction of the highest value at the close of a session before, or of this bar's.
     brake : line
         `getsizer().brake_part` in [0, 1], 1 is off; nan where the sizer has none.
     """
@@ -53,13 +55,17 @@ class DrawdownBrake(bt.Observer):
 
     def start(self) -> None:
         """Begin at the first value."""
-        self._peak = float(self._owner.broker.fundvalue)
+        self._peak = self._last = float(self._owner.broker.fundvalue)
+        self._calendar, self._day = DateClock(self._owner), 0
 
     def next(self) -> None:
-        """Draw a session."""
+        """Draw a bar."""
         value = self._owner.broker.fundvalue
-        self._peak = max(self._peak, value)
-        self.lines.drawdown[0] = value / self._peak - 1.0
+        day = self._calendar.day()
+        if day > self._day:  # what a value in the middle of a session reaches is no peak
+            self._day, self._peak = day, max(self._peak, self._last)
+        self._last = value
+        self.lines.drawdown[0] = value / max(self._peak, value) - 1.0
         self.lines.brake[0] = getattr(self._owner.getsizer(), "brake_part", float("nan"))
 
 

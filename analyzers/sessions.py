@@ -1,32 +1,56 @@
-"""Session dates: from backtrader's numbers, and the parameter that says where statistics begin."""
+"""Session dates: of each bar, and the parameter that says where statistics begin."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, tzinfo
+from collections.abc import Sequence
+from datetime import date, datetime
 
-from backtrader.utils.dateintern import num2date
+import backtrader as bt
 
+from riskoverlay.dates import day_of
 from riskoverlay.errors import InputError
 
-__all__ = ["first_index", "parse_first", "session_dates"]
+__all__ = ["DateClock", "first_index", "parse_first"]
 
 
-def session_dates(numbers: Iterable[float], tz: tzinfo | None = None) -> list[date]:
-    """Dates of backtrader's day numbers: what `strategy.datetime.date(0)` gave on each bar, in one go.
+class DateClock:
+    """Says of each bar of a strategy which date it has: its feed's own, where that has a time zone, else Cerebro's.
 
     Parameters
     ----------
-    numbers : iterable of float
-    tz : tzinfo, optional
-        Of the clock.
-
-    Returns
-    -------
-    list of date
+    strategy : bt.Strategy
+        That has been started.
     """
-    if tz is None:
-        return [date.fromordinal(int(x)) if x == int(x) else num2date(x).date() for x in numbers]
-    return [num2date(x, tz).date() for x in numbers]
+
+    def __init__(self, strategy: bt.Strategy) -> None:
+        self._now = strategy.lines.datetime
+        self._feeds = [
+            (data, self._now._tz if data._tz is None else data._tz, data._timeframe >= bt.TimeFrame.Days)
+            for data in strategy.datas
+        ]
+        self.zoned = any(zone is not None for _, zone, _ in self._feeds)
+
+    def day(self) -> int:
+        """Ordinal of the date of the bar under way, the latest if feeds differ."""
+        if not self.zoned:
+            return int(self._now[0])
+        return max([self.day_in(i, data.datetime[0]) for i, (data, _, _) in enumerate(self._feeds) if len(data)])
+
+    def day_in(self, feed: int, number: float) -> int:
+        """Ordinal of the date of a moment where a feed is.
+
+        Parameters
+        ----------
+        feed : int
+            Its index.
+        number : float
+            backtrader's day number.
+
+        Returns
+        -------
+        int
+        """
+        _, zone, daily = self._feeds[feed]
+        return day_of(number, zone, daily=daily)
 
 
 def parse_first(first: date | str | None) -> date | None:

@@ -8,7 +8,10 @@ if __name__ != "riskoverlay.strategies":
 from .account import *
 from .blend import *
 from .broker import *
+from .clock import *
+from .fixed import *
 from .ledger import *
 from .margin import *
 from .overlay import *
+from .rebalancing import *
 from .rules import *

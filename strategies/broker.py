@@ -186,8 +186,7 @@ class MarginBroker(FastOrders):
             size = position.size
             if size:
                 price = marks[data] = data.close[0]
-                own = own_terms.get(data) if own_terms else None
-                if own is not None:
+                if own_terms and (own := own_terms.get(data)) is not None:
                     to_open, to_keep = to_open + own.to_open(size, price), to_keep + own.to_keep(size, price)
                     if own.contract:
                         contracts += abs(size) * price * own.point
@@ -265,7 +264,7 @@ class MarginBroker(FastOrders):
         if not size:
             return
         data = held_in(order)
-        terms, position = self._terms_of(order.data), self.positions[data]
+        terms, position = self._terms.get(order.data) or self._terms_of(order.data), self.positions[data]
         scheme, held = terms.scheme, position.size
         closed = 0 if held * size >= 0.0 else size if abs(size) <= abs(held) else -held
         opened = size - closed
@@ -288,10 +287,13 @@ class MarginBroker(FastOrders):
             more = terms.to_keep(held + size, mark) - terms.to_keep(held, mark)
             self._books = equity + size * (mark - price) * terms.point - fee, needed + more
         cost = position.price
+        profit = scheme.profitandloss(-closed, cost, price) if closed else 0.0
         if terms.contract:
             self.cash += terms.worth(position, price) - fee  # settled to here; from here on all of it is one
         else:
             self.cash -= size * price + fee
+            if terms.own and closed:
+                self.cash += profit + closed * (price - cost)  # backtrader pays the `mult` of shares when they are sold
         psize, pprice, _, _ = position.update(size, price, data.datetime.datetime())
         if terms.contract:
             position.adjbase = price
@@ -305,7 +307,7 @@ class MarginBroker(FastOrders):
             dtcoc or data.datetime[ago], size, price,
             closed, scheme.getvaluesize(-closed, cost), fee_closed,
             opened, scheme.getvaluesize(opened, price), fee_opened,
-            scheme.margin, scheme.profitandloss(-closed, cost, price) if closed else 0.0, psize, pprice,
+            scheme.margin, profit, psize, pprice,
         )  # fmt: skip
         order.addcomminfo(scheme)
         self.notify(order)

@@ -1,5 +1,6 @@
 """The overlay: a Sizer that levers any strategy by volatility target × drawdown brake on the broker's equity."""
 
+import datetime as dt
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.notes import log, name_of
 from riskoverlay.rules import check_names
 
+from .clock import SessionClock
 from .ledger import PositionLedger, held_in
 from .leverage import RollingVolatility, drawdown_brake, volatility_target
 from .rules import LeverageRules, SizingRules
@@ -32,7 +34,7 @@ class _Watcher(bt.Analyzer):
 class VolTargetDrawdownSizer(bt.Sizer):
     """Sizes unsized `buy()` and `sell()` to weight × leverage × `allocation` × equity.
 
-    Leverage of the coming session, decided at this close from what is known at it::
+    Leverage of the coming session, decided at this session's close from what is known at it::
 
         L = clip(clip(target_vol / σ, lev_min, lev_max) · f(drawdown), lev_min, lev_max)
 
@@ -56,18 +58,21 @@ class VolTargetDrawdownSizer(bt.Sizer):
     Targets beyond what the account may open (`initial_margin` of a `MarginAccount`, the margin of a contract, else the
     scheme's leverage) are trimmed in proportion; it is logged once, in numbers, and `trims` counts the sessions.
 
-    "In force" and "held" mean at the close before the session that earns the return.
+    "In force" and "held" mean at the close before the session that earns the return. A session is a date, whatever the
+    time stamps: `SessionClock` says when it is over. The strategy's own, `session_clock`, serves where it has one.
 
     Parameters
     ----------
     **params
-        The fields of `LeverageRules` and `SizingRules`, and `memory`: returns kept, so that `reconfigure` can raise
-        `vol_lookback` to it (default: `vol_lookback`).
+        The fields of `LeverageRules` and `SizingRules`, and two that are backtrader's only:
+        `memory`, returns kept, so that `reconfigure` can raise `vol_lookback` to it (default: `vol_lookback`);
+        `calendar`, the exchange calendar that ends the sessions of feeds with bars within a day, or None: the first
+        bar of the next date ends them. A strategy with a `session_clock` does not need it.
 
     Attributes
     ----------
     leverage : float
-        Decided at the last close.
+        Decided at the last session's close.
     volatility_part : float
         clip(target_vol / σ, lev_min, lev_max); 1 until σ exists.
     brake_part : float
@@ -75,7 +80,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
     drawdown : float
         Positive fraction that the account (or sleeve) has lost since its peak.
     equity : float
-        The account's at the last close, money.
+        The account's at the last bar, money.
     trims : int
         Sessions on which the account could not open the leverage wanted.
 
@@ -85,7 +90,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         A parameter out of its bounds, when the sizer is attached to a strategy.
     """
 
-    params = (*LeverageRules.params(), *SizingRules.params(), ("memory", None))
+    params = (*LeverageRules.params(), *SizingRules.params(), ("memory", None), ("calendar", "XNYS"))
 
     leverage: float
     volatility_part: float
@@ -104,22 +109,27 @@ class VolTargetDrawdownSizer(bt.Sizer):
         super().set(strategy, broker)
         self._rules, self._sizing = LeverageRules.of(self.p), SizingRules.of(self.p)
         self._feeds = list(strategy.datas)
+        clock = getattr(strategy, "session_clock", None)
+        self._clock = clock if clock is not None else SessionClock(strategy, self._feeds, self.p.calendar)
         self._lines = [data.close for data in self._feeds]
-        self._closes: list[float] | None = None
+        self._closes: list[float] | None = None  # of the session under way
+        self._closes_before: list[float] | None = None  # of the session before it
         self._begun = False  # a feed that has not begun would show its last bar: backtrader's lines wrap around
         self._opened: float | None = None
-        self._directions: list[float] | None = None
+        self._directions: list[float] | None = None  # at the last session's close
+        self._directions_now: list[float] | None = None
         self._volatility = RollingVolatility(self._rules.vol_lookback, self._sizing.periods, self.p.memory)
         self._ledger = PositionLedger()
         self._cash_flow = 0.0
         self._start_value = broker.getvalue()
         self._planned = hasattr(strategy, "target_weight")
         self._slot = 1.0 / (self._sizing.slots or len(self._feeds))
+        self._queues = [getattr(broker, name) for name in ("pending", "submitted") if hasattr(broker, name)]
         self._points: dict[Any, float] = {}
         self._schemes: tuple[Any, ...] = ()
         self._constant_rate: float | None = None  # where all are shares; the rate of a contract moves with its price
         self._told_too_small = False
-        self.equity = self._peak = 0.0
+        self.equity = self._peak = self._performance = 0.0
         self.drawdown = 0.0
         self.leverage = min(max(1.0, self._rules.lev_min), self._rules.lev_max)
         self.volatility_part = self.brake_part = 1.0
@@ -131,29 +141,42 @@ class VolTargetDrawdownSizer(bt.Sizer):
     # -- what is known at a close ----------------------------------------------------------------------------------
 
     def _record(self, order: Any) -> None:
-        point = self.point(held_in(order))
         for fill in order.executed.iterpending():
-            self._cash_flow -= fill.size * fill.price * point + fill.openedcomm + fill.closedcomm
+            value = fill.size * fill.price * self.point(held_in(order))
+            self._cash_flow -= value + fill.openedcomm + fill.closedcomm
         self._ledger.record(order)
 
     def _observe(self, value: float, fund_value: float) -> None:
-        """A session has closed: take its base return and the account's value, decide the leverage from here."""
+        """A bar has closed: take its closes and the account's value, and decide if a session is over."""
+        clock = self._clock
+        clock.see()
+        if clock.late:
+            self._close_session()
         if self._begun:
             closes = [line[0] for line in self._lines]
         else:
             closes = [data.close[0] if len(data) else math.nan for data in self._feeds]
             self._begun = not any(map(math.isnan, closes))
-        weights = self.strategy.base_weights if self._planned else self._directions
-        if weights is not None and self._closes is not None:
-            self._volatility.push(_base_return(weights, self._closes, closes))
+        if clock.begins:
+            self._closes_before = self._closes
         self._closes = closes
         if not self._planned:
-            self._directions = self._unlevered_directions()
+            self._directions_now = self._unlevered_directions()
         self.equity = value
-        performance = fund_value if self._sizing.drawdown == "account" else self._sleeve_value()
+        self._performance = fund_value if self._sizing.drawdown == "account" else self._sleeve_value()
+        self._opened = None
+        if clock.over:
+            self._close_session()
+
+    def _close_session(self) -> None:
+        """A session is over: take its base return and where the account stood, decide the leverage from here."""
+        weights = self.strategy.base_weights if self._planned else self._directions
+        if weights is not None and self._closes_before is not None and self._closes is not None:
+            self._volatility.push(_base_return(weights, self._closes_before, self._closes))
+        self._directions = self._directions_now
+        performance = self._performance
         self._peak = max(self._peak, performance)
         self.drawdown = 1.0 - performance / self._peak if performance < self._peak else 0.0
-
         self._decide()
 
     def _decide(self) -> None:
@@ -233,10 +256,10 @@ class VolTargetDrawdownSizer(bt.Sizer):
             log.warning(
                 "%s: leverage %.4f wanted, %.4f opened: the account may hold %.2f x its equity of %.2f, "
                 "others hold %.2f x",
-                self.strategy.datetime.date(0), leverage, room, limit, self.equity, others,
+                dt.date.fromordinal(self._clock.session), leverage, room, limit, self.equity, others,
             )  # fmt: skip
-        if len(self.strategy) != self._trimmed_on:
-            self._trimmed_on = len(self.strategy)
+        if self._clock.session != self._trimmed_on:
+            self._trimmed_on = self._clock.session
             self.trims += 1
         return room
 
@@ -331,7 +354,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
             self._told_too_small = True
             log.warning(
                 "%s: %.2f contracts of %s wanted, none can be held: one is worth %.2f, the account %.2f",
-                self.strategy.datetime.date(0), abs(units), name_of(data), worth, self.equity,
+                dt.date.fromordinal(self._clock.session), abs(units), name_of(data), worth, self.equity,
             )  # fmt: skip
 
     def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:
@@ -352,15 +375,15 @@ class VolTargetDrawdownSizer(bt.Sizer):
         the same side. What waits to reduce a holding (a stop, a target, the exits of a bracket) may never be filled.
         """
         held = self._ledger.held(data)
-        broker = self.broker
         waiting = []
-        for order in (*getattr(broker, "pending", ()), *getattr(broker, "submitted", ())):
-            if order.data is data and order.owner is self.strategy and order.parent is None and order.alive():
-                size = order.executed.remsize
-                if order.exectype in (order.Market, order.Close):
-                    held += size
-                elif size * side > 0:
-                    waiting.append(size)
+        for queue in self._queues:
+            for order in queue:
+                if order.data is data and order.owner is self.strategy and order.parent is None and order.alive():
+                    size = order.executed.remsize
+                    if order.exectype in (order.Market, order.Close):
+                        held += size
+                    elif size * side > 0:
+                        waiting.append(size)
         for size in waiting:
             if abs(held + size) > abs(held):
                 held += size

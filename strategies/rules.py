@@ -17,6 +17,7 @@ __all__ = [
     "AccountTerms",
     "ExecutionTerms",
     "LeverageRules",
+    "ScheduleRules",
     "SizingRules",
     "TradingRules",
     "WeightRules",
@@ -46,12 +47,27 @@ def _loss(example: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class WeightRules(Rules):
-    """What to hold before leverage, and when that is decided."""
+class ScheduleRules(Rules):
+    """When weights are decided."""
 
     rebalance_freq: str = parameter(
         "ME", "pandas offset alias: ME, QE, YE, W-FRI, ... (M is read as ME)", checked=False
     )
+    calendar: str | None = parameter(
+        "XNYS",
+        "exchange calendar that knows the rebalance sessions, or None: the first session of the next period",
+        optional=True, checked=False,
+    )  # fmt: skip
+
+    def check(self) -> None:
+        """Whether the schedule is one."""
+        RebalanceSchedule(self.rebalance_freq, self.calendar)
+
+
+@dataclass(frozen=True)
+class WeightRules(ScheduleRules):
+    """What to hold before leverage, and when that is decided."""
+
     cov_lookback: int = parameter(252, "sessions of log returns in the covariance", "sessions", **_SESSIONS)
     min_hist: int = parameter(252, "returns required before the first weights", "sessions", **_SESSIONS)
     shrink_alpha: float = parameter(
@@ -66,15 +82,6 @@ class WeightRules(Rules):
         "long_only", '"long_only", or "clipped": the notebook\'s clipped inverse', choices=("long_only", "clipped")
     )
     shrinkage: str = parameter("diagonal", '"diagonal" or "ledoit_wolf"', choices=SHRINKAGES)
-    calendar: str | None = parameter(
-        "XNYS",
-        "exchange calendar that knows the rebalance sessions, or None: the first session of the next period",
-        optional=True, checked=False,
-    )  # fmt: skip
-
-    def check(self) -> None:
-        """Whether the schedule is one."""
-        RebalanceSchedule(self.rebalance_freq, self.calendar)
 
 
 NOTEBOOK = WeightRules(risk_parity="notebook", min_variance="clipped")
@@ -104,7 +111,9 @@ class TradingRules(Rules):
 class LeverageRules(Rules):
     """How much to hold: volatility target × drawdown brake."""
 
-    vol_lookback: int = parameter(60, "sessions in σ (>= 2)", "sessions", **_SESSIONS)
+    vol_lookback: int = parameter(
+        60, "sessions of unlevered returns in the volatility σ (>= 2)", "sessions", **_SESSIONS
+    )
     target_vol: float = parameter(
         0.12, "annual volatility aimed at, a fraction (0.12 = 12 %)", "fraction a year",
         above=0.0, problem="is not positive", cure="give an annual volatility such as 0.12",

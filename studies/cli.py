@@ -1,16 +1,14 @@
 """The command line: `riskoverlay [backtest] [flags]`, `python -m riskoverlay`, `python run.py`."""
 
-import argparse
-import importlib
 import logging
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from riskoverlay import __version__
 from riskoverlay.errors import RiskOverlayError, StrategyError
 
-from .commands import COMMANDS
+from .commands.parser import make_parser, parse
 from .commands.screen import Screen
 
 __all__ = ["main", "make_parser"]
@@ -36,11 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "backtest")
-    options = make_parser([name for name in given[:1] if name in COMMANDS]).parse_args(given)
     logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
-    screen = Screen(quiet=getattr(options, "quiet", False), no_color=getattr(options, "no_color", None))
     try:
-        return options.run(options, screen) or 0
+        options = parse(given)
+        return options.run(options, Screen(quiet=options.quiet, no_color=options.no_color)) or 0
     except StrategyError as error:
         traceback.print_exception(error.__cause__)
         print(f"error: {error}", file=sys.stderr)
@@ -59,32 +56,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return BUG
-
-
-def make_parser(commands: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser of the command line.
-
-    Parameters
-    ----------
-    commands : iterable of str
-        Those whose flags are wanted; a command that is not run need not be imported.
-
-    Returns
-    -------
-    argparse.ArgumentParser
-    """
-    parser = argparse.ArgumentParser(
-        prog="riskoverlay",
-        description="Risk parity × minimum variance, levered by volatility target × drawdown brake.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"riskoverlay {__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    wanted = set(commands)
-    for name, (help, description) in COMMANDS.items():
-        command = subparsers.add_parser(name, help=help, description=description, allow_abbrev=False)
-        if name in wanted:
-            module = importlib.import_module(f".commands.{name}", __package__)
-            module.add_flags(command)
-            command.set_defaults(run=module.run)
-    return parser

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from riskoverlay.feeds import Panel, align
-from riskoverlay.strategies import NOTEBOOK, LeverageRules, WeightRules
+from riskoverlay.strategies import NOTEBOOK, AccountTerms, LeverageRules, WeightRules
 from riskoverlay.strategies.leverage import target_leverage
 from riskoverlay.strategies.paper import PaperResult, paper_backtest
 from riskoverlay.strategies.weights import blended_weights
+from riskoverlay.studies.workbench.parameters import values_of
+from riskoverlay.studies.workbench.rates import with_dated_rates
 
 QUICK = {"cov_lookback": 60, "min_hist": 60, "vol_lookback": 20}
 """Parameters with which a few hundred sessions go through every rule."""
@@ -44,6 +46,11 @@ def frame(closes: Prices, start: str = "2020-01-01", opens: Prices | None = None
 def panel(**closes: Prices) -> Panel:
     """Panel of hand-made closes by symbol."""
     return align({symbol: frame(values) for symbol, values in closes.items()})
+
+
+def charges_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What an account charges by a configuration, where no bill is known."""
+    return with_dated_rates(values_of(config, AccountTerms), {})
 
 
 # -- rules given one by one --------------------------------------------------------------------------------------------

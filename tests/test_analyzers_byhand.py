@@ -434,7 +434,8 @@ def test_dates_follow_the_strategys_time_zone() -> None:
         cerebro.addstrategy(Seen)
         cerebro.addanalyzer(DailySeries)
         (strategy,) = cerebro.run()
-        assert strategy.analyzers.dailyseries.get_analysis()["dates"] == strategy.days
+        assert len(set(strategy.days)) < len(strategy.days)
+        assert strategy.analyzers.dailyseries.get_analysis()["dates"] == sorted(set(strategy.days))
 
 
 def test_a_night_belongs_to_who_held_it() -> None:

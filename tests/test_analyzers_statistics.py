@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskoverlay.analyzers.accounting import carried_profit, deposits, position_values, share_interest, turnover
-from riskoverlay.analyzers.sessions import first_index, parse_first, session_dates
+from riskoverlay.analyzers.sessions import first_index, parse_first
 from riskoverlay.analyzers.statistics import (
     annualized_return,
     annualized_volatility,
@@ -184,11 +184,6 @@ def test_interest_is_shared_by_what_was_carried() -> None:
     # A loan of exactly nothing is none: then shorts pay; one cent more, and longs do.
     for worth, first in [(180.0, 0.0), (179.99, 6.0)]:
         assert share_interest(interest[1:2], np.array([worth]), longs[:, 1:2], shorts[:, 1:2])[0, 0] == first
-
-
-def test_dates() -> None:
-    ordinal = float(date(2020, 2, 29).toordinal())
-    assert session_dates([ordinal, ordinal + 0.5, ordinal + 1.0]) == [date(2020, 2, 29)] * 2 + [date(2020, 3, 1)]
 
 
 def test_first() -> None:

@@ -15,7 +15,8 @@ from markets import FREE, QUICK, paper
 from riskoverlay.feeds import Panel, PriceSelection, load
 from riskoverlay.studies.workbench import backtest_summary, read_config, series_frame, write_file, write_json
 from riskoverlay.studies.workbench.parameters import PARAMETERS, make_config, shown_parameters
-from riskoverlay.studies.workbench.runs import UNLEVERED, Run, backtest, simulate
+from riskoverlay.studies.workbench.portfolios import backtest
+from riskoverlay.studies.workbench.runs import UNLEVERED, Run, simulate
 
 ARRAYS = {**FREE, "drift": "daily", "lev_band": 0.0}
 """The account that array backtests assume."""
@@ -100,13 +101,17 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
     first = backtest_summary(backtest(sample, config))
     write_json(tmp_path / "a.json", first)
     again = read_config(tmp_path / "a.json")
-    assert again == config
+    numbers = {"borrow_rate": 0.05, "cash_rate": 0.0, "risk_free": 0.0}
+    assert {name: config[name] for name in numbers} == dict.fromkeys(numbers, "auto")
+    assert again == {**config, **numbers}  # what was resolved is kept: no bill is known here
     write_json(tmp_path / "b.json", backtest_summary(backtest(sample, again)))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     content = json.loads((tmp_path / "a.json").read_text())
     assert set(content) == {"format", "config", "base", "dynamic", "data", "versions"}
     for name in ("base", "dynamic"):
-        assert {"ann_ret", "ann_vol", "sharpe", "max_drawdown", "costs"} <= set(content[name])
+        assert {"growth", "excess_sharpe", "ann_ret", "ann_vol", "sharpe", "max_drawdown", "costs"} <= set(
+            content[name]
+        )
     assert content["data"]["synthetic"] is True
     assert content["data"]["sha256"] == sample.sha256
 
@@ -121,7 +126,8 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
         ("dd_threshold1", 0.01), ("dd_threshold2", 0.04), ("dd_min_scale", 0.9), ("whole_shares", False),
         ("cash", 5_000.0), ("execution", "close"), ("slippage_bps", 20.0), ("commission_bps", 20.0),
         ("commission_per_share", 0.01), ("commission_min", 5.0), ("initial_margin", 1.0),
-        ("maintenance_margin", 0.5), ("borrow_rate", 0.2), ("cash_rate", 0.05),
+        ("maintenance_margin", 0.5), ("borrow_rate", 0.2), ("cash_rate", 0.05), ("day_count", 360),
+        ("risk_free", 0.03),
     ],
 )  # fmt: skip
 def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any) -> None:
@@ -133,6 +139,10 @@ def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any
     if name == "min_variance":
         config |= {"shrink_alpha": 0.0, "alpha_minvar": 0.9}
     one, two = simulate(panel, config), simulate(panel, {**config, name: value})
+    if name == "risk_free":  # changes what the account is held against, not the account
+        assert one.value.equals(two.value)
+        assert one.statistics["excess_sharpe"] > two.statistics["excess_sharpe"]
+        return
     assert not one.value.equals(two.value)
 
 

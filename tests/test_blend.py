@@ -10,11 +10,10 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from markets import FREE, QUICK, blended, frame
+from markets import FREE, QUICK, blended, charges_of, frame
 
 from riskoverlay.feeds import Panel, align
 from riskoverlay.strategies import (
-    AccountTerms,
     ExecutionTerms,
     LeverageRules,
     MarginBroker,
@@ -240,6 +239,7 @@ def test_an_order_that_came_to_nothing_is_said_counted_and_tried_again(
         strategy = cerebro.run()[0]
     assert strategy.unfilled == 2
     assert "came to Rejected: it is tried again" in caplog.text
+    assert {record.getMessage()[:10] for record in caplog.records} == {"2010-03-01"}  # the session after the decision
     assert all(strategy.held(data) > 0 for data in strategy.datas)
 
 
@@ -284,7 +284,7 @@ def test_engine_modes_agree_and_so_do_two_runs(sample: Panel) -> None:
         cerebro = bt.Cerebro(stdstats=False, **mode)
         for feed in panel.feeds():
             cerebro.adddata(feed)
-        open_account(cerebro, **values_of(config, ExecutionTerms), **values_of(config, AccountTerms))
+        open_account(cerebro, **values_of(config, ExecutionTerms), **charges_of(config))
         cerebro.addstrategy(RiskParityBlend, **values_of(config, WeightRules, TradingRules))
         cerebro.addsizer(VolTargetDrawdownSizer, **values_of(config, LeverageRules, SizingRules))
         cerebro.addanalyzer(bt.analyzers.TimeReturn, timeframe=bt.TimeFrame.Days)

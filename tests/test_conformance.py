@@ -281,6 +281,7 @@ MORE: dict[str, Scenario] = {
     "fixed commission": Scenario(
         schemes={None: {"commission": 3.0, "commtype": bt.CommInfoBase.COMM_FIXED, "stocklike": True}}
     ),
+    "shares with a multiplier": Scenario(schemes={"A": {"mult": 3.0, "stocklike": True, "commission": 0.001}}),
     "compensate": Scenario(strategy={"compensate": True}, schemes={None: {"commission": 0.001}}),
     "compensate contracts": Scenario(strategy={"compensate": True}, schemes={None: FUTURES}),
     "compensate, habits": Scenario(strategy={"compensate": True, "habits": HABITS}),

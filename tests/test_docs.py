@@ -18,7 +18,7 @@ from riskoverlay.feeds import Panel
 from riskoverlay.strategies import RiskParityBlend, VolTargetDrawdownSizer
 from riskoverlay.studies.cli import main, make_parser
 from riskoverlay.studies.commands import COMMANDS
-from riskoverlay.studies.workbench import GROUPS
+from riskoverlay.studies.workbench import GROUPS, PARAMETERS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -197,6 +197,7 @@ def test_the_page_of_parameters_has_every_one() -> None:
     assert "<!--" not in page
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*)$", page, re.MULTILINE))
     described = {name: about for rules in GROUPS.values() for one in rules for name, about in one.described().items()}
+    described |= PARAMETERS  # as the application has them: a rate by date is "auto" there
     assert set(rows) - {"RiskParityBlend", "VolTargetDrawdownSizer"} == set(described)
     for name, about in described.items():
         assert rows[name].startswith(f"`{about.default}` | {about.unit} |"), name

@@ -10,12 +10,13 @@ from scipy.stats import norm
 
 from riskoverlay.analyzers import summary
 from riskoverlay.studies.judgement import (
-    annual_sharpe,
+    SCORES,
     bootstrap_intervals,
     confidence,
     cscv,
     deflated_sharpe,
     expected_maximum,
+    growths,
     minimum_track_record,
     probabilistic_sharpe,
     session_sharpe,
@@ -61,7 +62,7 @@ def test_deflated_sharpe_of_returns_is_its_parts() -> None:
     z = (r - r.mean()) / r.std()
     luck = np.std(tried, ddof=1) * expected_maximum(12)
     assert d.luck == pytest.approx(luck, rel=1e-12)
-    own = r.mean() / r.std()
+    own = r.mean() / r.std(ddof=1)
     spread = math.sqrt(1 - (z**3).mean() * own + ((z**4).mean() - 1) / 4 * own**2)
     assert d.probability == pytest.approx(norm.cdf((own - luck) * math.sqrt(799) / spread), rel=1e-9)
     assert d.zero == pytest.approx(norm.cdf(own * math.sqrt(799) / spread), rel=1e-9)
@@ -85,10 +86,42 @@ def test_moments_matter_and_impossible_ones_are_nan() -> None:
     assert math.isnan(probabilistic_sharpe(1.0, 0.0, 60, 5.0, 1.0))
 
 
-def test_annual_sharpe_is_that_of_the_tables() -> None:
-    r = noise(500)[:, 0] + 0.0004
-    s = summary(r)
-    assert annual_sharpe(float(session_sharpe(r)[0]), s["ann_vol"]) == pytest.approx(s["sharpe"], rel=1e-12)
+def test_the_sharpe_ratio_is_that_of_the_tables() -> None:
+    r, bill = noise(500)[:, 0] + 0.0004, np.linspace(0.0, 0.0002, 500)
+    excess = summary(r, bill)["excess_sharpe"]
+    assert math.sqrt(252) * float(session_sharpe(r - bill)[0]) == pytest.approx(excess, rel=1e-12)
+    assert excess < summary(r)["excess_sharpe"]
+
+
+def test_growth_is_that_of_the_tables() -> None:
+    r = noise(500, 3) + 0.0004
+    r[100, 2] = -1.5
+    assert growths(r)[:2].tolist() == pytest.approx([summary(column)["growth"] for column in r.T[:2]], rel=1e-12)
+    assert growths(r)[2] == summary(r[:, 2])["growth"] == -1.0
+
+
+def test_by_growth_the_highest_end_value_wins() -> None:
+    """200 sets of returns; what is chosen by the Sharpe ratio is what the judge would choose, in all of them."""
+    rng = np.random.default_rng(0)
+    differ = 0
+    for _ in range(200):
+        n, k = int(rng.integers(60, 400)), int(rng.integers(2, 12))
+        r = rng.normal(0.0003, rng.uniform(0.002, 0.03, k), (n, k))
+        bill = np.full(n, rng.uniform(0.0, 0.0002))
+        by_growth = int(np.argmax(SCORES["growth"](r)))
+        assert by_growth == int(np.argmax(np.prod(1.0 + r, axis=0)))
+        scored = r - bill[:, None]
+        by_sharpe = int(np.argmax(SCORES["sharpe"](scored)))
+        assert by_sharpe == int(np.argmax([summary(column, bill)["excess_sharpe"] for column in r.T]))
+        judged = deflated_sharpe(scored[:, by_sharpe], session_sharpe(scored))
+        assert judged.sharpe == pytest.approx(np.max(session_sharpe(scored)), rel=1e-12)
+        differ += by_growth != int(np.argmax(r.mean(axis=0)))
+    assert differ > 10  # the mean, which was the criterion "return", chooses another
+
+
+def test_return_is_refused_with_its_cure() -> None:
+    with pytest.raises(ValueError, match=r"criterion='return' is the mean.*: give growth"):
+        cscv(noise(600, 2), criterion="return")
 
 
 def test_no_volatility_no_ratio() -> None:
@@ -101,7 +134,7 @@ def test_no_volatility_no_ratio() -> None:
 # -- overfitting -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("columns", "criterion"), [(20, "sharpe"), (20, "return"), (3, "sharpe")])
+@pytest.mark.parametrize(("columns", "criterion"), [(20, "sharpe"), (20, "growth"), (3, "sharpe")])
 def test_choosing_among_noise_is_blind(columns: int, criterion: str) -> None:
     found = [cscv(noise(600, columns, s), blocks=8, criterion=criterion).probability for s in range(200)]
     assert np.mean(found) == pytest.approx(0.5, abs=0.1)
@@ -135,7 +168,7 @@ def test_cscv_against_the_plain_definition() -> None:
     for k, chosen in enumerate(combinations(range(6), 3)):
         rest = [block for block in range(6) if block not in chosen]
         inside, outside = (np.concatenate(parts[list(blocks)]) for blocks in (chosen, rest))
-        one, other = (part.mean(axis=0) / part.std(axis=0) for part in (inside, outside))
+        one, other = (part.mean(axis=0) / part.std(axis=0, ddof=1) for part in (inside, outside))
         best = int(one.argmax())
         rank = 1 + int((other < other[best]).sum())
         below.append(1.0 if rank < 3 else 0.5 if rank == 3 else 0.0)
@@ -145,13 +178,24 @@ def test_cscv_against_the_plain_definition() -> None:
     assert found.probability == pytest.approx(np.mean(below))
 
 
+def test_cscv_by_growth_against_the_plain_definition() -> None:
+    returns = noise(102, 4, seed=3) + 0.0005
+    found = cscv(returns, blocks=2, criterion="growth")
+    halves = [returns[:51], returns[51:]]
+    for k, (inside, outside) in enumerate((halves, halves[::-1])):
+        best = int(np.prod(1.0 + inside, axis=0).argmax())
+        assert found.chosen[k] == best
+        for part, mine in ((inside, found.in_sample[k]), (outside, found.out_of_sample[k])):
+            assert mine == pytest.approx(float(np.prod(1.0 + part[:, best]) ** (252 / 51) - 1.0), rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("columns", "arguments", "message"),
     [
         (1, {}, r"returns has 1 trials: give at least 2"),
         (2, {"blocks": 5}, r"blocks=5 cannot be split in halves: give an even number"),
         (2, {"blocks": 80}, r"100 sessions are too few for blocks=80: give a smaller"),
-        (2, {"criterion": "luck"}, r"criterion='luck' is unknown: give one of sharpe, return"),
+        (2, {"criterion": "luck"}, r"criterion='luck' is unknown: give one of sharpe, growth"),
     ],
 )
 def test_cscv_says_what_is_wrong(columns: int, arguments: dict[str, object], message: str) -> None:
@@ -212,8 +256,8 @@ def test_confidence_is_paired_and_estimates_what_the_tables_show(arch: None) -> 
         for name, interval in found[leg].items():
             assert interval.estimate == pytest.approx(summary(r)[name], rel=1e-9)
             assert interval.low < interval.estimate < interval.high
-    gain, alone = found["difference"]["sharpe"], found["base"]["sharpe"]
-    assert gain.estimate == pytest.approx(summary(dynamic)["sharpe"] - summary(base)["sharpe"], rel=1e-9)
+    gain, alone = found["difference"]["excess_sharpe"], found["base"]["excess_sharpe"]
+    assert gain.estimate == pytest.approx(summary(dynamic)["excess_sharpe"] - summary(base)["excess_sharpe"], rel=1e-9)
     assert gain.high - gain.low < 0.2 * (alone.high - alone.low)
 
 
@@ -233,6 +277,6 @@ def test_level_seed_and_draws_are_used(arch: None) -> None:
 
 def test_flat_series_has_no_sharpe_interval_but_the_other_leg_has(arch: None) -> None:
     found = confidence(noise(200)[:, 0], np.zeros(200), draws=50)
-    assert math.isnan(found["base"]["sharpe"].low)
+    assert math.isnan(found["base"]["excess_sharpe"].low)
     assert found["base"]["max_drawdown"].low == 0.0
-    assert math.isfinite(found["dynamic"]["sharpe"].low)
+    assert math.isfinite(found["dynamic"]["excess_sharpe"].low)

@@ -22,7 +22,6 @@ from riskoverlay.studies.ladder import (
     Leg,
     changes_something,
     conclusion,
-    costs_in_words,
     ladder,
     ladder_frame,
     ladder_summary,
@@ -31,9 +30,9 @@ from riskoverlay.studies.ladder import (
     signed,
 )
 from riskoverlay.studies.pictures.waterfall import draw_waterfall
-from riskoverlay.studies.workbench import read_config
+from riskoverlay.studies.workbench import costs_in_words, read_config, risk_free_in_words
 from riskoverlay.studies.workbench.parameters import Config, make_config
-from riskoverlay.studies.workbench.runs import backtest
+from riskoverlay.studies.workbench.portfolios import backtest
 
 SMALL: dict[str, Any] = {
     "cov_lookback": 60,
@@ -222,32 +221,56 @@ def test_an_error_in_a_process_is_the_users() -> None:
 def test_summary_and_frame(climbed: Ladder) -> None:
     content, frame = ladder_summary(climbed), ladder_frame(climbed)
     assert [rung["id"] for rung in content["rungs"]] == list(frame.index) == [rung.id for rung in RUNGS]
-    assert set(content) == {"format", "rungs", "conclusion", "config", "data", "versions"}
+    assert set(content) == {"format", "rungs", "constant", "conclusion", "config", "data", "versions"}
     assert content["data"]["synthetic"] is True
     assert content["data"]["statistics_from"] == climbed.steps[-1].base.returns.index[0]
     assert content["data"]["first_weights"].date() == backtest(sample_market(), config()).base.decided[0]
     for rung, (_, row) in zip(content["rungs"], frame.iterrows(), strict=True):
         for leg in LEGS:
             assert {f"{leg}_{name}": value for name, value in rung[leg].items()}.items() <= dict(row).items()
-    np.testing.assert_allclose(frame["base_sharpe"].diff()[1:], frame["base_sharpe_change"][1:])
+    np.testing.assert_allclose(frame["base_excess_sharpe"].diff()[1:], frame["base_sharpe_change"][1:])
     assert np.isnan(frame["dynamic_sharpe_change"].iloc[0])
 
 
 def test_conclusion_in_numbers(climbed: Ladder) -> None:
     text, frame = conclusion(climbed), ladder_frame(climbed)
     for leg in LEGS:
-        sharpe, change = frame[f"{leg}_sharpe"], frame[f"{leg}_sharpe_change"]
+        sharpe, change = frame[f"{leg}_excess_sharpe"], frame[f"{leg}_sharpe_change"]
         assert f"Sharpe {sharpe.iloc[0]:.2f} on paper, {sharpe.iloc[-1]:.2f} through the broker" in text
         assert f"largest single loss {-change.min():.2f} ({change.idxmin()})" in text
-    assert f"{frame['dynamic_sharpe'].iloc[-1] - frame['base_sharpe'].iloc[-1]:+.2f} in the account" in text
+    assert (
+        f"{frame['dynamic_excess_sharpe'].iloc[-1] - frame['base_excess_sharpe'].iloc[-1]:+.2f} in the account" in text
+    )
     assert "synthetic" in text
 
 
+def test_the_constant_leverage_of_the_last_rung(climbed: Ladder) -> None:
+    """That of `backtest`: what dynamic holds on average, held throughout."""
+    ran = backtest(climbed.panel, climbed.config)
+    last = climbed.steps[-1].dynamic
+    assert climbed.constant.statistics == ran.constant.statistics
+    assert abs(climbed.constant.mean_leverage - last.mean_leverage) <= 0.01
+    timing = 100 * (last.statistics["growth"] - climbed.constant.statistics["growth"])
+    said = f"timing it {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % a year"
+    assert said in conclusion(climbed)
+    assert ladder_summary(climbed)["constant"]["growth"] == ran.constant.statistics["growth"]
+
+
 def test_costs_in_words() -> None:
-    assert costs_in_words(make_config()) == "commission 1 bps, slippage 2 bps, loans at 5 % a year"
+    numbers = make_config({"borrow_rate": 0.05, "cash_rate": 0.0})
+    said = "Loans at 5 % a year, idle cash at 0 %, commission 1 bps, slippage 2 bps"
+    assert costs_in_words(numbers) == said
     assert "1 bps + 0.01 a share (at least 1), slippage" in costs_in_words(config())
-    assert "loans at irx+0.015 a year" in costs_in_words(config(borrow_rate="irx+0.015"))
-    assert "loans at a dated rate a year" in costs_in_words(config() | {"borrow_rate": pd.Series({"2009-01-01": 0.0})})
+    dated = costs_in_words(config(borrow_rate="irx+0.015", cash_rate="irx-0.005"))
+    assert dated.startswith("Loans at T-bill + 1.5 % a year, idle cash at T-bill − 0.5 %")
+    assert "Loans at a dated rate a year" in costs_in_words(config() | {"borrow_rate": pd.Series({"2009-01-01": 0.0})})
+
+
+@pytest.mark.parametrize(("rate", "said"), [
+    ("irx", "over T-bills"), (0.0, "over 0"), (0.02, "over 2 % a year"), ("irx+0.01", "over T-bill + 1 %"),
+])  # fmt: skip
+def test_risk_free_in_words(rate: Any, said: str) -> None:
+    assert risk_free_in_words(config(risk_free=rate)) == f"Sharpe ratio {said}"
 
 
 def test_signed() -> None:

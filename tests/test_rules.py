@@ -119,7 +119,7 @@ assert main(["--config", "a.json", "--csv", "", "--quiet", "--json", "b.json"]) 
 print(json.dumps({
     "params": RiskParityBlend.params.patience,
     "rules": TradingRules().patience,
-    "help": "--patience INT" in flags and "sessions to wait for what is late" in flags,
+    "help": "--patience SESSIONS" in flags and "sessions to wait for what is late" in flags,
     "default": make_config()["patience"],
     "stored": [json.load(open(name))["config"]["patience"] for name in ("a.json", "b.json")],
     "sweep": list(parse_dimension("patience=1:3").values),

@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import Panel, load
+from riskoverlay.feeds import Panel, PriceSelection, load
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.judgement import cscv, deflated_sharpe, session_sharpe
 from riskoverlay.studies.sweep import (
@@ -37,9 +37,10 @@ from riskoverlay.studies.sweep import (
     sweep_summary,
 )
 from riskoverlay.studies.sweep.space import Dimension, distributions, grid, parse_dimension, propose
+from riskoverlay.studies.sweep.storage import key_of
 from riskoverlay.studies.workbench import dask_workers
-from riskoverlay.studies.workbench.parameters import Config, make_config
-from riskoverlay.studies.workbench.runs import UNLEVERED, simulate
+from riskoverlay.studies.workbench.parameters import Config, make_config, shown_parameters
+from riskoverlay.studies.workbench.runs import UNLEVERED, load_panel, simulate
 
 pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
 
@@ -73,13 +74,16 @@ def content(result: Sweep) -> list[tuple[int, str, bytes, str | None]]:
 
 
 def stored(path: Path) -> list[tuple[int, str]]:
-    """(number of the try, state) of every trial in a file, by number."""
+    """(place in GRID, -1 for another point; state) of every trial in a file, by place."""
+    points = grid([parse_dimension(text) for text in GRID])
     with sqlite3.connect(path) as db:
         rows = db.execute(
             "select a.value_json, t.state from trials t left join trial_user_attributes a "
-            "on a.trial_id = t.trial_id and a.key = 'try'"
+            "on a.trial_id = t.trial_id and a.key = 'config'"
         )
-        return sorted((int(number), state) for number, state in rows)
+        found = [(json.loads(config), state) for config, state in rows]
+    tried = [({name: config[name] for name in points[0]}, state) for config, state in found]
+    return sorted((points.index(point) if point in points else -1, state) for point, state in tried)
 
 
 # -- what is tried -----------------------------------------------------------------------------------------------------
@@ -240,24 +244,104 @@ def test_stopped_and_called_again_it_goes_on(
     assert len(again) == 2
 
 
-def test_a_sweep_is_bound_to_its_prices_and_flags(panel: Panel, config: Config, tmp_path: Path) -> None:
+def test_a_study_is_bound_to_its_prices(panel: Panel, config: Config, tmp_path: Path) -> None:
     storage = str(tmp_path / "sweep.db")
     values = [parse_dimension("target_vol=0.1,0.2")]
     sweep(panel, config, values, storage=storage)
-    searched = "with search=grid, not tpe; sweep_seed=None, not 0; batch=None, not 8"
-    for other, flags, more, message in (
-        (replace(panel, frames={s: f * 1.0001 for s, f in panel.frames.items()}), {}, {}, "of other prices"),
-        (replace(panel, rates={"irx": pd.Series([0.01], panel.sessions[:1])}), {}, {}, "of other prices"),
-        (panel, {"lev_max": 1.5}, {}, "with lev_max=2.0, not 1.5"),
-        (panel, {}, {"criterion": "return"}, "with criterion=sharpe, not return"),
-        (panel, {}, {"search": "tpe", "trials": 1}, searched),
+    for other in (
+        replace(panel, frames={s: f * 1.0001 for s, f in panel.frames.items()}),
+        replace(panel, rates={"irx": pd.Series([0.01], panel.sessions[:1])}),
     ):
-        with pytest.raises(ValueError, match=rf"sweep.db holds a sweep {message}: give the flags"):
-            sweep(other, {**config, **flags}, values, storage=storage, **more)
-    with pytest.raises(ValueError, match=r"with grid=.*: give the flags it was begun with, another --storage"):
-        sweep(panel, config, [parse_dimension("target_vol=0.1,0.3")], storage=storage)
-    sweep(panel, {**config, "lev_max": 1.5}, values, storage=storage, study="other")
-    sweep(panel, {**config, "target_vol": 0.5}, values, storage=storage)  # it is tried, so it is not a flag
+        with pytest.raises(InputError, match=r"sweep\.db holds a sweep of other prices: give those it was begun with"):
+            sweep(other, config, values, storage=storage)
+        sweep(other, config, values[:1], storage=storage, study=f"other {id(other)}")
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
+    """The configuration of every try that is run, as it is run."""
+    real, configs = run_try, []
+
+    def counted(panel: Panel, config: Config) -> Any:
+        configs.append(config)
+        return real(panel, config)
+
+    monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", counted)
+    return configs
+
+
+GROWN: dict[str, tuple[dict[str, Any], list[str], dict[str, Any], int]] = {
+    "the same": ({}, ["target_vol=0.1,0.2"], {}, 0),
+    "its flag is another, but it is tried": ({"target_vol": 0.5}, ["target_vol=0.2,0.1"], {}, 0),
+    "by values": ({}, ["target_vol=0.05,0.1,0.2,0.3"], {}, 2),
+    "by a dimension that was fixed": ({}, ["target_vol=0.1,0.2", "lev_max=1.5,2.0"], {}, 2),
+    "by a dimension of words": ({}, ["rebalance_freq=QE,ME,W-FRI", "target_vol=0.1,0.2"], {}, 4),
+    "less, and fixed": ({"target_vol": 0.2}, ["lev_max=2.0"], {}, 0),
+    "another criterion": ({}, ["target_vol=0.1,0.2"], {"criterion": "growth"}, 0),
+    "a search of the same points": ({}, ["target_vol=0.1,0.2"], {"search": "tpe", "trials": 2}, 0),
+    "another flag": ({"lev_band": 0.2}, ["target_vol=0.1,0.2"], {}, 2),
+    "another account": ({"cash": 5e4}, ["target_vol=0.1,0.2"], {}, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GROWN)
+def test_what_was_tried_is_found_whatever_asks_for_it(
+    name: str, panel: Panel, config: Config, tmp_path: Path, ran: list[Config]
+) -> None:
+    flags, texts, more, new = GROWN[name]
+    storage = str(tmp_path / "sweep.db")
+    sweep(panel, config, [parse_dimension("target_vol=0.1,0.2")], storage=storage)
+    ran.clear()
+    values = [parse_dimension(text) for text in texts]
+    result = sweep(panel, {**config, **flags}, values, storage=storage, **more)
+    assert len(ran) == new
+    assert content(result) == content(sweep(panel, {**config, **flags}, values, **more))  # as if nothing were kept
+
+
+def test_words_that_come_later_are_kept_too(panel: Panel, config: Config, tmp_path: Path, ran: list[Config]) -> None:
+    """Optuna would refuse a word that it was not told of before the first try."""
+    storage = str(tmp_path / "sweep.db")
+    for text, new in (("calendar=XNYS", 1), ("calendar=XNYS,none", 1), ("calendar=XLON,none,XNYS", 1)):
+        ran.clear()
+        sweep(panel, config, [parse_dimension(text)], storage=storage)
+        assert len(ran) == new
+    assert len(stored(tmp_path / "sweep.db")) == 3
+
+
+def test_a_try_is_found_by_every_parameter_but_the_prices(config: Config) -> None:
+    known = key_of(config)
+    for name, value in config.items():
+        other = {"auto": 0.01, "XNYS": "XLON", None: "x", "2010-01-01": "2011-01-01"}.get(value, value)
+        if other == value:
+            other = not value if isinstance(value, bool) else value + 1 if not isinstance(value, str) else value + "x"
+        same = name in shown_parameters(PriceSelection)
+        assert (key_of({**config, name: other}) == known) == same, name
+    rate = pd.Series([0.01, 0.02], pd.DatetimeIndex(["2010-01-01", "2010-06-01"]))
+    dated = [{**config, "borrow_rate": rate * k} for k in (1.0, 1.0, 1.0 + 1e-12)]
+    assert key_of(dated[0]) == key_of(dated[1]) != key_of(dated[2])
+    assert key_of({**config, "lev_max": 2}) == key_of({**config, "lev_max": 2.0})
+
+
+def test_a_sweep_that_is_finished_is_not_judged_anew(
+    panel: Panel, config: Config, dimensions: list[Dimension], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    storage = str(tmp_path / "sweep.db")
+    first = judge(sweep(panel, config, dimensions, storage=storage), draws=50)
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr("riskoverlay.studies.sweep.judged.simulate", never)
+    monkeypatch.setattr("riskoverlay.studies.sweep.judged.confidence", never)
+    again = judge(sweep(panel, config, dimensions, storage=storage), draws=50)
+    assert again.intervals == first.intervals
+    assert np.array_equal(again.base, first.base)
+    for asked in ({"draws": 60}, {"draws": 50, "level": 0.9}):
+        with pytest.raises(AssertionError):
+            judge(sweep(panel, config, dimensions, storage=storage), **asked)
+    with pytest.raises(AssertionError):  # of other sessions
+        judge(sweep(panel, config, [*dimensions, parse_dimension("min_hist=40,90")], storage=storage), draws=50)
 
 
 def test_a_try_that_fails_is_kept_with_its_reason(panel: Panel, config: Config, tmp_path: Path) -> None:
@@ -267,7 +351,7 @@ def test_a_try_that_fails_is_kept_with_its_reason(panel: Panel, config: Config, 
         result = sweep(panel, config, values, storage=str(storage))
         assert [one.reason is None for one in result.tries] == [True, False, True]
         assert "dd_threshold1=0.5 is above dd_threshold2=0.25" in (result.tries[1].reason or "")
-    assert stored(storage) == [(0, "COMPLETE"), (1, "FAIL"), (2, "COMPLETE")]
+    assert [state for _, state in stored(storage)] == ["COMPLETE", "COMPLETE", "FAIL"]
     assert sweep_frame(result).loc[1, "reason"].startswith("dd_threshold1=0.5")
 
 
@@ -342,8 +426,12 @@ def test_numbers_are_ranges_to_optuna_and_words_are_not() -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed() -> list[Any]:
-    panel = load("sample", symbols=SYMBOLS, end=END)
-    return content(sweep(panel, make_config(QUICK), [parse_dimension(text) for text in GRID]))
+    return content(sweep(panel_of_flags(), make_config(QUICK), [parse_dimension(text) for text in GRID]))
+
+
+def panel_of_flags() -> Panel:
+    """What the command with FLAGS runs on: bars, and the bill's rate."""
+    return load_panel(make_config({**QUICK, "symbols": ",".join(SYMBOLS), "end": END}))
 
 
 def begin(folder: Path, workers: int) -> subprocess.Popen[bytes]:
@@ -378,9 +466,8 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[Any]:
 
 def check_whole(folder: Path, undisturbed: list[Any]) -> None:
     """Gone on with: each try once, none lost, results as if nothing had happened."""
-    panel = load("sample", symbols=SYMBOLS, end=END)
     values = [parse_dimension(text) for text in GRID]
-    kept = sweep(panel, make_config(QUICK), values, storage=str(folder / "sweep.db"))
+    kept = sweep(panel_of_flags(), make_config(QUICK), values, storage=str(folder / "sweep.db"))
     assert content(kept) == undisturbed
     assert stored(folder / "sweep.db") == [(k, "COMPLETE") for k in range(6)]
 
@@ -399,7 +486,7 @@ def kill_sweep(folder: Path, moments: Iterator[float], undisturbed: list[Any]) -
     process = begin(folder, 1)
     out, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
-    assert b"Of 6 tries" in out
+    assert b"the 6 tries" in out
     assert finished(folder / "sweep.db") == 6
     check_whole(folder, undisturbed)
 
@@ -479,17 +566,18 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
     sizes = {one.returns.size for one in swept.good}
     assert len(sizes) == 2  # min_hist=90 starts later
     assert swept.returns.shape == (min(sizes), 6)
-    sharpes = [s["sharpe"] for s in swept.statistics]
+    sharpes = [s["excess_sharpe"] for s in swept.statistics]
     assert judged.best == int(np.argmax(sharpes)) == judged.ranking[0]
     base = simulate(swept.panel, {**swept.config_of(judged.winner), **UNLEVERED}).returns
     assert np.array_equal(judged.base, base[-min(sizes) :])
     assert judged.deflated == deflated_sharpe(swept.returns[:, judged.best], session_sharpe(swept.returns))
     assert judged.overfitting is not None
     assert judged.overfitting.probability == cscv(swept.returns, blocks=8).probability
-    assert judged.intervals["dynamic"]["sharpe"].estimate == pytest.approx(max(sharpes))
+    assert judged.intervals["dynamic"]["excess_sharpe"].estimate == pytest.approx(max(sharpes))
 
     words = "\n".join(in_words(judged))
-    assert f"Of 6 tries, luck alone would give a Sharpe of {judged.luck:.2f}; yours is {max(sharpes):.2f}." in words
+    assert f"If the 6 tries were independent, luck alone would give a Sharpe of {judged.luck:.2f}; yours is" in words
+    assert f"yours is {max(sharpes):.2f}." in words
     assert "6 of 12 tries failed" in words
     assert "lev_min=5.0 is above lev_max=2.0" in words
     assert "synthetic" in words
@@ -500,13 +588,13 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
 
 def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
     values = [parse_dimension("target_vol=0.02,0.30"), parse_dimension("lev_min=0.1")]
-    by_sharpe, by_return = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "return"))
-    assert content(by_sharpe) == content(by_return)
+    by_sharpe, by_growth = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "growth"))
+    assert content(by_sharpe) == content(by_growth)
     places = [
         Judged(s, 0, np.empty(0), None, 0.0, None, {}).ranking  # type: ignore[arg-type]
-        for s in (by_sharpe, by_return)
+        for s in (by_sharpe, by_growth)
     ]
-    for s, ranking, name in zip((by_sharpe, by_return), places, ("sharpe", "ann_ret"), strict=True):
+    for s, ranking, name in zip((by_sharpe, by_growth), places, ("excess_sharpe", "growth"), strict=True):
         assert s.statistics[ranking[0]][name] == max(x[name] for x in s.statistics)
     assert number_of_tries(values, "grid", None) == 2
 
@@ -521,7 +609,7 @@ def test_the_command_shows_writes_and_draws(
     files = ["--json", "s.json", "--csv", "s.csv", "--png", "s.png", "--html", "s.html"]
     assert main(["sweep", *FLAGS, "--workers", "1", *files]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "Of 6 tries, luck alone would give a Sharpe of" in out
+    assert "If the 6 tries were independent, luck alone would give a Sharpe of" in out
     assert "Wrote s.json, s.csv, s.png and s.html." in out
     written = json.loads(Path("s.json").read_text())
     assert written["config"]["target_vol"] == written["best"]["params"]["target_vol"]
@@ -534,7 +622,7 @@ def test_the_command_shows_writes_and_draws(
     assert main(["backtest", "--config", "s.json", "--csv", "", "--json", "b.json", "--confidence"]) == 0
     assert "95 % intervals" in capsys.readouterr().out
     again = json.loads(Path("b.json").read_text())
-    assert again["dynamic"]["sharpe"] == pytest.approx(
-        written["judgement"]["intervals"]["dynamic"]["sharpe"]["estimate"]
+    assert again["dynamic"]["excess_sharpe"] == pytest.approx(
+        written["judgement"]["intervals"]["dynamic"]["excess_sharpe"]["estimate"]
     )
-    assert again["confidence"]["difference"]["sharpe"]["level"] == 0.95
+    assert again["confidence"]["difference"]["excess_sharpe"]["level"] == 0.95

@@ -80,7 +80,7 @@ def test_a_choice_looks_at_its_window_only_and_at_its_criterion() -> None:
     returns[inside, 1] = 0.002 + 0.001 * np.resize([1, -1], window.begin - window.train)  # calm
     returns[inside, 2] = 0.004 + 0.03 * np.resize([1, -1], window.begin - window.train)  # earns more
     assert choose(returns, window) == 1
-    assert choose(returns, window, "return") == 2
+    assert choose(returns, window, "growth") == 2
     changed = returns.copy()
     changed[window.begin :] = [9.0, -0.5, -0.5]
     changed[: window.train] = [9.0, -0.5, -0.5]
@@ -161,7 +161,7 @@ def test_pieces_are_joined_through_one_account(panel: Panel, config: Config, wal
     assert np.array_equal(walk.account.returns, account.returns)
     assert walk.account.returns.index.equals(sessions[walk.windows[0].begin :])
     assert walk.account.costs["commission"] > 0.0
-    assert walk.choices == tuple(choose(walk.sweep.returns, window) for window in walk.windows)
+    assert walk.choices == tuple(choose(walk.sweep.scored, window) for window in walk.windows)
     assert len(set(walk.choices)) > 1
 
 
@@ -170,7 +170,9 @@ def test_legs_are_on_the_same_sessions(panel: Panel, config: Config, walk: Walk)
     winner = simulate(panel, walk.sweep.config_of(walk.sweep.good[walk.winner])).returns
     legs = walk.legs
     assert legs["in_sample_winner"] == summary(winner[-m:])
-    assert legs["in_sample_winner"]["sharpe"] == max(summary(r[-m:])["sharpe"] for r in walk.sweep.returns.T)
+    assert legs["in_sample_winner"]["excess_sharpe"] == max(
+        summary(r[-m:])["excess_sharpe"] for r in walk.sweep.returns.T
+    )
     assert legs["unchosen"] == summary(simulate(panel, config).returns[-m:])
 
 
@@ -209,7 +211,7 @@ def test_it_shares_the_tries_of_a_sweep(panel: Panel, config: Config, walk: Walk
 def test_words_and_tables(walk: Walk) -> None:
     words = "\n".join(walk_in_words(walk))
     assert f"Choosing {len(walk.windows)} times from 4 tries" in words
-    assert f"gave a Sharpe ratio of {walk.legs['walk_forward']['sharpe']:.2f}" in words
+    assert f"gave a Sharpe ratio of {walk.legs['walk_forward']['excess_sharpe']:.2f}" in words
     assert "synthetic" in words
     table = walk_frame(walk)
     assert list(table["target_vol"]) == [walk.sweep.good[c].params["target_vol"] for c in walk.choices]

@@ -7,13 +7,12 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import pytest
-from markets import QUICK
+from markets import QUICK, charges_of
 
 import riskoverlay.strategies.blend as blend
 from riskoverlay.analyzers import DailySeries, Exposure, Fills, TradingCosts
 from riskoverlay.feeds import Panel, PanelFeed
 from riskoverlay.strategies import (
-    AccountTerms,
     ExecutionTerms,
     LeverageRules,
     RiskParityBlend,
@@ -32,7 +31,7 @@ def run(panel: Panel, feed: type = PanelFeed, analyzers: bool = True, **mode: An
     cerebro = bt.Cerebro(stdstats=False, **mode)
     for symbol, frame in panel.frames.items():
         cerebro.adddata(feed(dataname=frame, name=symbol))
-    open_account(cerebro, **values_of(config, ExecutionTerms), **values_of(config, AccountTerms))
+    open_account(cerebro, **values_of(config, ExecutionTerms), **charges_of(config))
     cerebro.addstrategy(RiskParityBlend, **values_of(config, WeightRules, TradingRules))
     cerebro.addsizer(VolTargetDrawdownSizer, **values_of(config, LeverageRules, SizingRules))
     if analyzers:

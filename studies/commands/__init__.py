@@ -2,35 +2,58 @@
 
 __all__ = ["COMMANDS"]
 
-COMMANDS = {
+COMMANDS: dict[str, tuple[str, str, tuple[str, str]]] = {
     "backtest": (
         "base and dynamic portfolio through a broker (the default command)",
         "Base and dynamic portfolio through Cerebro and a margin account.",
+        (
+            "riskoverlay backtest --target-vol 0.10 --html report.html",
+            "riskoverlay backtest --source csv --data-dir prices --symbols SPY,TLT,GLD --confidence",
+        ),
     ),
     "ladder": (
         "from the notebook's paper result to the account, one difference at a time",
         "Base and dynamic portfolio on every rung from the notebook to `backtest` with the same flags.",
+        ("riskoverlay ladder --png ladder.png", "riskoverlay ladder --source yahoo --lev-band 0.2 --json ladder.json"),
     ),
     "audit": (
         "does a strategy read the future? it is run on others",
         "Change what comes after many sessions, and compare what was done by then. Exit status 1 if a decision depends "
         "on it (or on the mode of Cerebro, or on where the bars start), 0 if none does.",
+        (
+            "riskoverlay audit --cuts 20",
+            "riskoverlay audit --strategy mine.py:Mine:period=20 --symbols SPY --json audit.json",
+        ),
     ),
     "sweep": (
         "many parameters, one judgement: what is best, and how much of it is luck",
-        "Every point of a grid, or of a search, kept as it finishes; called again it goes on.",
+        "Every point of a grid, or of a search, kept as it finishes; called again it goes on, and a grid that has grown "
+        "takes what is there.",
+        (
+            "riskoverlay sweep --grid target_vol=0.08,0.10,0.12 --grid dd_threshold1=0.05:0.20:0.05 --png sweep.png",
+            "riskoverlay sweep --grid target_vol=0.05:0.30 --search tpe --trials 40 --storage search.db",
+        ),
     ),
     "walkforward": (
         "choose on the past, trade the next months, in one account",
         "What choosing from a grid would have earned, beside the best in hindsight.",
+        (
+            "riskoverlay walkforward --grid target_vol=0.08,0.10,0.12 --train 36 --test 12",
+            "riskoverlay walkforward --grid cov_lookback=126,252 --expanding --storage sweep.db --png walk.png",
+        ),
     ),
     "fetch": (
         "fill the cache of real prices, and show what is in it",
         "Fetch every symbol's history from Yahoo into the cache, as far as it is not there.",
+        ("riskoverlay fetch --symbols SPY,TLT,GLD", "riskoverlay fetch --offline --cache-dir prices"),
     ),
     "check": (
         "look for what is wrong or odd with the prices of any source",
         "Check every symbol's bars as the source gives them. Exit status 1 if there is an error, 0 if not.",
+        (
+            "riskoverlay check --source csv --data-dir prices --symbols SPY,TLT,GLD",
+            "riskoverlay check --source yahoo --start 2015-01-01 --json findings.json",
+        ),
     ),
 }
-"""Name -> its line in the list of commands, and what it does."""
+"""Name -> its line in the list of commands, what it does, and two examples."""

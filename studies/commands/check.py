@@ -45,8 +45,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     with open_cache(options, symbols, screen) as cache:
         raw, findings, notes = _read(config, symbols, cache)
     screen.notes(notes)
-    findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
-    findings += spacing(raw, calendar=calendar)
+    with screen.step("checks"):
+        findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
+        findings += spacing(raw, calendar=calendar)
     if config["adjusted"]:
         findings = [one for one in findings if one.text != UNADJUSTED]
     rows = sum(len(one.bars) for one in raw.values())

@@ -7,8 +7,8 @@ from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, check_spans, write_report
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
-from ..workbench.runs import backtest
-from .flags import Output, add_parameters, add_workers, config_of, panel_of, write_outputs
+from ..workbench.portfolios import backtest
+from .flags import Output, add_breakeven, add_parameters, add_workers, breakeven_of, config_of, panel_of, write_outputs
 from .pages import add_spans, spans_of
 from .screen import Screen
 
@@ -26,6 +26,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_parameters(command, OUTPUTS)
     add_workers(command)
+    add_breakeven(command)
     add_spans(command)
 
 
@@ -45,6 +46,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         result = ladder(panel, config, workers=options.workers, advance=advance)
     _show(screen, result)
     content, frame = ladder_summary(result), ladder_frame(result)
+    if options.breakeven:
+        content["breakeven"] = breakeven_of(panel, config, options.workers, screen)
     write_outputs(
         options,
         screen,
@@ -70,11 +73,11 @@ def _show(screen: Screen, result: Ladder) -> None:
             (step.what, "dynamic", step.dynamic, dynamic),
         ):
             s = leg.statistics
-            percent = (f"{100 * s[key]:.2f}" for key in ("growth", "ann_vol", "max_drawdown"))
+            percent = [f"{100 * s['growth']:.2f}", *(f"{100 * s[key]:.1f}" for key in ("ann_vol", "max_drawdown"))]
             rows.append([label, name, f"{s['excess_sharpe']:.2f}", signed(change), *percent, f"{s['sharpe']:.2f}"])
-    screen.table(["rung", "", "Sharpe", "change", "growth", "vol", "max dd", "notebook"], rows, dim_under=True)
+    screen.table(["rung", "", "Sharpe", "step", "growth", "vol", "fall", "paper"], rows, dim_under=True)
     screen.line(
-        f"Growth, volatility and maximum drawdown in per cent; change is of Sharpe, from the rung above. "
-        f"{risk_free_in_words(result.config)}; notebook: the notebook's ratio, {NOTEBOOK_RATIO}."
+        f"Growth, volatility and largest fall in per cent; step is of Sharpe, from the rung above. "
+        f"{risk_free_in_words(result.config)}; paper: the notebook's ratio, {NOTEBOOK_RATIO}."
     )
     screen.line(conclusion(result))

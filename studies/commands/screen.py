@@ -1,15 +1,17 @@
 """What is printed: lines, tables, bars that move on, and notes on stderr."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from riskoverlay.feeds import Panel
+
+from .moving import Moving
 
 __all__ = ["Screen"]
 
@@ -26,11 +28,13 @@ class Screen:
     quiet : bool
         Print nothing but notes and errors.
     no_color : bool, optional
-        No colours on a terminal either.
+        Plain text on a terminal, too: no colour, nothing bold, no escape of any kind (default: if the environment has
+        a NO_COLOR that is not empty).
     """
 
     def __init__(self, quiet: bool = False, no_color: bool | None = None) -> None:
-        self._console = Console(soft_wrap=False, quiet=quiet, no_color=no_color)
+        plain = bool(os.environ.get("NO_COLOR")) if no_color is None else no_color
+        self._console = Console(soft_wrap=False, quiet=quiet, color_system=None if plain else "auto")
 
     def line(self, text: str, style: str | None = None) -> None:
         """Print a line, wrapped; nothing in it is read as markup.
@@ -86,7 +90,7 @@ class Screen:
                 escape(title),
                 justify="left" if text else "right",
                 overflow="fold" if fold else "ellipsis",
-                min_width=36 if dim_under and i == 0 else None if text else min_width,
+                min_width=34 if dim_under and i == 0 else None if text else min_width,
             )
         for number, row in enumerate(rows):
             first, *rest = map(escape, row)
@@ -98,9 +102,11 @@ class Screen:
         for sentence in sentences:
             print(f"note: {sentence}", file=sys.stderr)
 
+    # -- what moves ----------------------------------------------------------------------------------------------------
+
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Advance | None]:
-        """A bar on a terminal, nothing in a pipe.
+        """A bar with the time on a terminal, nothing in a pipe.
 
         Parameters
         ----------
@@ -113,20 +119,19 @@ class Screen:
         callable or None
             To be called with the number of steps done since the last call.
         """
-        if not self._console.is_terminal:
-            yield None
-            return
-        columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        # Without a thread that redraws it: a process with threads cannot be forked.
-        with Progress(*columns, console=self._console, transient=True, auto_refresh=False) as bar:
-            task = bar.add_task(what, total=total)
+        with self._moving(what, total) as moving:
+            yield moving.advance if moving is not None else None
 
-            def advance(steps: int) -> None:
-                bar.advance(task, steps)
-                bar.refresh()
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """What is being done and for how long, on a terminal, where nothing is counted.
 
-            bar.refresh()
-            yield advance
+        Parameters
+        ----------
+        what : str
+        """
+        with self._moving(what):
+            yield
 
     @contextmanager
     def prices(self, count: int) -> Iterator[Callable[[str], None] | None]:
@@ -142,17 +147,15 @@ class Screen:
         callable or None
             To be called with each symbol.
         """
-        if not self._console.is_terminal:
+        with self._moving("prices", count) as moving:
+            yield moving.arrive if moving is not None else None
+
+    @contextmanager
+    def _moving(self, what: str, total: int | None = None) -> Iterator[Moving | None]:
+        file = self._console.file
+        if self._console.quiet or not file.isatty():
             yield None
             return
-        columns = (TextColumn("prices {task.fields[symbol]}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=self._console, transient=True) as bar:
-            task = bar.add_task("prices", total=count, symbol="", visible=False)
-            arrived: list[str] = []
-
-            def arrive(symbol: str) -> None:
-                arrived.append(symbol)
-                total = max(count, len(arrived))
-                bar.update(task, completed=len(arrived), total=total, symbol=symbol, visible=True)
-
-            yield arrive
+        # Its thread makes the processes of a ladder begin from nothing, a tenth of its time: they cannot be forked.
+        with Moving(file, what, total, width=self._console.width) as moving:
+            yield moving

@@ -8,7 +8,7 @@ from ..pictures import check_picture, draw_sweep
 from ..report import check_report, check_spans, write_report
 from ..sweep import BATCH, SEARCHES, in_words, judge, number_of_tries, ranking_rows, sweep, sweep_frame, sweep_summary
 from ..workbench.outputs import write_file, write_json
-from ..workbench.runs import backtest
+from ..workbench.portfolios import backtest
 from .flags import Output, add_parameters, config_of, panel_of, write_outputs
 from .pages import add_spans, spans_of
 from .screen import Screen
@@ -59,7 +59,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     search = {"search": options.search, "trials": options.trials, "seed": options.sweep_seed, "batch": options.batch}
     with screen.progress("sweep", total) as advance:
         result = sweep(panel, config, dimensions, **search, **where, advance=advance)
-    judged = judge(result)
+    with screen.step("judging"):
+        judged = judge(result)
     best = result.config_of(judged.winner)
     screen.window(panel)
     screen.table(*ranking_rows(judged))

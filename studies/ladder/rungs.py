@@ -33,10 +33,10 @@ class Rung:
 RUNGS = (
     Rung("notebook", "nothing: the notebook as published"),
     Rung("converged_risk_parity", "risk parity is solved", ("risk_parity",)),
-    Rung("long_only_min_variance", "minimum variance solved, not clipped", ("min_variance",)),
+    Rung("long_only_min_variance", "minimum variance is solved", ("min_variance",)),
     Rung("simple_returns", "simple returns of assets, not log", ("portfolio_returns",)),
     Rung("no_look_ahead", "what is known today earns tomorrow", ("look_ahead",)),
-    Rung("event_driven", "the same through a broker, no costs", (), True),
+    Rung("event_driven", "through a broker, without costs", (), True),
     Rung("hold_between_rebalances", "holdings drift between rebalances", ("drift",), True),
     Rung("leverage_band", "leverage acts only beyond a band", ("lev_band", "relever"), True),
     Rung("next_open_fills", "orders fill at the next open", ("execution",), True),
@@ -44,7 +44,7 @@ RUNGS = (
     Rung("commission", "the broker takes its commission",
          ("commission_bps", "commission_per_share", "commission_min"), True),
     Rung("slippage", "fills are worse than the quote", ("slippage_bps",), True),
-    Rung("loan_interest", "loans cost interest, and have limits",
+    Rung("loan_interest", "loans have a price, and limits",
          ("borrow_rate", "cash_rate", "initial_margin", "maintenance_margin"), True),
 )  # fmt: skip
 """From paper to account. Each rung keeps what the rungs above it changed; the last is `backtest`."""

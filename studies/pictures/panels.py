@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from ..report.facts import at_decisions, counted, drawdowns, largest_and_others
-from ..report.portfolios import Account, accounts
+from ..report.portfolios import Account, accounts, lead_last
 from ..report.words import symbols_in_words
 from ..workbench.captions import costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
-from ..workbench.runs import Backtest
+from ..workbench.portfolios import Backtest
 from .canvas import check_picture, new_figure
 
 __all__ = ["write_picture"]
@@ -79,7 +79,7 @@ def _heading(result: Backtest, shown: Sequence[Account]) -> str:
         f"{one.label.capitalize()}: growth {100 * one.statistics['growth']:.2f} % a year, volatility "
         f"{100 * one.statistics['ann_vol']:.2f} %, Sharpe ratio {one.statistics['excess_sharpe']:.2f}, "
         f"max drawdown {100 * one.statistics['max_drawdown']:.1f} %".replace("-", "−")
-        for one in reversed(shown)
+        for one in reversed(lead_last(shown))
     ]
     dates = shown[0].returns.index
     scope = f"{symbols_in_words(result.panel)}; {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}; {result.panel.source}"
@@ -94,8 +94,8 @@ def _legend(axes: Any) -> None:
 
 
 def _value(axes: Any, shown: Sequence[Account]) -> None:
-    for one in shown:
-        axes.plot(one.run.value.loc[one.before :], color=one.ink, lw=1.3, label=one.label)
+    for one in lead_last(shown):
+        axes.plot(one.values, color=one.ink, lw=1.3, label=one.label)
     axes.set_yscale("log", subs=[])
     axes.yaxis.get_major_locator().set_params(subs=(1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0))
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
@@ -104,10 +104,11 @@ def _value(axes: Any, shown: Sequence[Account]) -> None:
 
 
 def _drawdown(axes: Any, result: Backtest, shown: Sequence[Account]) -> None:
-    for one in shown:
+    for one in lead_last(shown):
         axes.plot(100 * drawdowns(one), color=one.ink, lw=1.0, label=one.label)
-    fall = 100 * drawdowns(shown[-1])
-    axes.fill_between(fall.index, fall, color=shown[-1].ink, alpha=0.13, lw=0)
+    lead = lead_last(shown)[-1]
+    fall = 100 * drawdowns(lead)
+    axes.fill_between(fall.index, fall, color=lead.ink, alpha=0.13, lw=0)
     config = result.config
     levels = {
         "brake starts": -100.0 * config["dd_threshold1"],

@@ -9,7 +9,8 @@ from riskoverlay.analyzers import PERIODS, drawdown_series, excess_sharpe
 from riskoverlay.strategies.covariance import estimate_covariance
 from riskoverlay.strategies.weights import risk_contributions
 
-from ..workbench.runs import Backtest, Run
+from ..workbench.portfolios import Backtest
+from ..workbench.runs import Run
 from .portfolios import Portfolio
 
 __all__ = [
@@ -87,7 +88,7 @@ def calendar_years(portfolio: Portfolio) -> pd.Series:
         Fractions; the index is the year.
     """
     growth = 1.0 + portfolio.returns
-    return growth.groupby(growth.index.year).prod() - 1.0
+    return growth.groupby(pd.DatetimeIndex(growth.index).year).prod() - 1.0
 
 
 def at_decisions(table: pd.DataFrame, run: Run) -> pd.DataFrame:

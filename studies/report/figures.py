@@ -1,6 +1,6 @@
 """The charts of portfolios and accounts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from riskoverlay.conventions import PERIODS
 
-from ..workbench.runs import Backtest
+from ..workbench.portfolios import Backtest
 from .chart import Chart, Mark, Trace, css, days, level, line
 from .facts import (
     at_decisions,
@@ -21,8 +21,8 @@ from .facts import (
     rolling_sharpe,
     rolling_volatility,
 )
-from .markup import packed
-from .portfolios import Account, Portfolio
+from .markup import packed, plotly_text
+from .portfolios import Account, AnyPortfolio, Portfolio, lead_last
 
 __all__ = ["ASSETS", "account_charts", "costs", "drawdown", "growth", "rolling", "shared_arrays", "years"]
 
@@ -54,7 +54,7 @@ def shared_arrays(shown: Sequence[Portfolio], decided: Sequence[Any] = ()) -> di
     """
     sessions = shown[0].sessions
     found = {"sessions": days(sessions)}
-    return found | {"decisions": days(pd.DatetimeIndex(decided).append(sessions[-1:]))} if len(decided) else found
+    return found | {"decisions": days(pd.DatetimeIndex(list(decided)).append(sessions[-1:]))} if len(decided) else found
 
 
 def account_charts(result: Backtest, shown: Sequence[Account]) -> list[Chart]:
@@ -83,14 +83,13 @@ def account_charts(result: Backtest, shown: Sequence[Account]) -> list[Chart]:
 
 
 def _legend(shown: Sequence[Portfolio]) -> list[Mark]:
-    """The last first: it is drawn on top."""
-    return [Mark(one.label, one.colour, (i,)) for i, one in reversed(list(enumerate(shown)))]
+    """What is drawn on top first."""
+    return [Mark(one.label, one.colour, (i,)) for i, one in reversed(list(enumerate(lead_last(shown))))]
 
 
-def _lines(shown: Sequence[Portfolio], series: Sequence[Any], form: str) -> list[Trace]:
-    return [
-        line(one.label, values, one.colour, form, width=one.width) for one, values in zip(shown, series, strict=True)
-    ]
+def _lines(shown: Sequence[AnyPortfolio], values: Callable[[AnyPortfolio], Any], form: str) -> list[Trace]:
+    """A line a portfolio, in the order in which `_legend` counts them."""
+    return [line(one.label, values(one), one.colour, form, width=one.width) for one in lead_last(shown)]
 
 
 def growth(shown: Sequence[Portfolio], begins: Sequence[pd.Timestamp] = ()) -> Chart:
@@ -116,7 +115,7 @@ def growth(shown: Sequence[Portfolio], begins: Sequence[pd.Timestamp] = ()) -> C
         title="Growth of 1",
         note="After every cost. Logarithmic: equal steps are equal percentages."
         + (" Upright lines: parameters were chosen anew." if begins else ""),
-        data=_lines(shown, [one.growth for one in shown], ".3f"),
+        data=_lines(shown, lambda one: one.growth, ".3f"),
         layout={"yaxis": {"type": "log", "tickformat": ".2~f", "nticks": 8}, "shapes": marks},
         legend=_legend(shown),
         fit=("yaxis",),
@@ -125,8 +124,8 @@ def growth(shown: Sequence[Portfolio], begins: Sequence[pd.Timestamp] = ()) -> C
 
 
 def drawdown(shown: Sequence[Portfolio]) -> Chart:
-    """Fall from the peak; the last of the portfolios is filled."""
-    data = _lines(shown, [drawdowns(one) for one in shown], ".1%")
+    """Fall from the peak; that of the one that the page is about is filled."""
+    data = _lines(shown, drawdowns, ".1%")
     data = [trace | {"line": {**trace["line"], "width": 1.5}} for trace in data]
     data[-1] |= {"fill": "tozeroy", "fillcolor": css("--dynamic-soft")}
     return Chart(
@@ -152,15 +151,14 @@ def rolling(shown: Sequence[Portfolio], window: int = PERIODS) -> list[Chart]:
     -------
     list of Chart
     """
-    series = [rolling_sharpe(one, window) for one in shown]
-    if not any(one.notna().any() for one in series):
+    if len(shown[0].returns) < window:
         return []
     chart = Chart(
         id="rolling",
         title="Rolling Sharpe ratio",
         note=f"Of the last {window} sessions, over the risk-free rate of the configuration. Chance alone moves the "
         "ratio of one year by about ± 2.",
-        data=_lines(shown, series, ".2f"),
+        data=_lines(shown, lambda one: rolling_sharpe(one, window), ".2f"),
         layout={"yaxis": {"tickformat": ".1f"}, "shapes": [level(0.0, "--rule", "solid")]},
         legend=_legend(shown),
         fit=("yaxis",),
@@ -177,7 +175,7 @@ def years(shown: Sequence[Portfolio]) -> Chart:
         data.append(
             {
                 "type": "bar",
-                "name": one.label,
+                "name": plotly_text(one.label),
                 "x": [str(year) for year in table.index],
                 "y": packed(table),
                 "marker": {"color": css(one.colour)},
@@ -205,7 +203,7 @@ def _equity(shown: Sequence[Account]) -> Chart:
         id="equity",
         title="Account value",
         note="Money at each close, after every cost. Logarithmic: equal steps are equal percentages.",
-        data=_lines(shown, [one.run.value.loc[one.before :] for one in shown], ",.0f"),
+        data=_lines(shown, lambda one: one.values, ",.0f"),
         layout={"yaxis": {"type": "log", "tickformat": "~s", "nticks": 8}},
         legend=_legend(shown),
         fit=("yaxis",),
@@ -269,7 +267,7 @@ def _volatility(result: Backtest, shown: Sequence[Account]) -> Chart:
         title="Volatility",
         note=f"Of the last {config['vol_lookback']} daily returns, a year. The overlay aims at the dashed line; the "
         "brake and the bounds of leverage may keep it away.",
-        data=_lines(shown, [rolling_volatility(one, config["vol_lookback"]) for one in shown], ".1%"),
+        data=_lines(shown, lambda one: rolling_volatility(one, config["vol_lookback"]), ".1%"),
         layout={
             "yaxis": {"tickformat": ".0%", "rangemode": "tozero"},
             "shapes": [level(config["target_vol"], "--target")],

@@ -16,15 +16,16 @@ from ..walkforward import Walk, walk_in_words
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
 from ..workbench.parameters import Config
-from ..workbench.runs import Backtest
+from ..workbench.portfolios import Backtest
 from .chart import Chart
 from .figures import account_charts, costs, drawdown, growth, rolling, shared_arrays, years
 from .markup import day, escape, number
 from .page import Page, Section, drawn, folded, page_html, paragraphs, time_spans
-from .portfolios import Account, Portfolio, accounts, base_and_dynamic, walk_portfolios
+from .portfolios import Account, Portfolio, accounts, base_and_dynamic, lead_last, walk_portfolios
 from .rungs import rungs_table, waterfall
 from .spans import Span, crises, spans_summary
 from .tables import (
+    beyond,
     configuration,
     costs_by_year,
     data,
@@ -41,6 +42,11 @@ from .windows import walk_costs, walk_table, windows_table
 from .words import TRUTH, backtest_words, ladder_words, simulated, sweep_words, symbols_in_words, walk_words
 
 __all__ = ["page_spans", "report_html", "walk_html", "write_report", "write_walk"]
+
+CONSTANT = (
+    "Constant is base at the mean leverage of dynamic, which is known only afterwards: what dynamic did beyond it is "
+    "timing."
+)
 
 Intervals = Mapping[str, Mapping[str, Interval]]
 
@@ -139,6 +145,8 @@ def report_html(
         heading, lede = f"The best of {tries} tries" if tries > 1 else "The only try", sweep_words(sweep)
         found = sweep_charts(sweep)
         own, charts = [*own, *_sweep(sweep, found)], [*charts, *found]
+    traded = (fill["symbol"] for one in shown for fill in one.run.fills)
+    symbols = list(dict.fromkeys([*result.panel.symbols, *traded]))
     over_time, bars, paid = account_charts(result, shown), years(shown), costs(base_and_dynamic(shown)[1])
     return page_html(
         Page(
@@ -155,13 +163,13 @@ def report_html(
                 *_crises(result.panel, shown, spans),
                 Section("drawdowns", "Worst drawdowns", worst_drawdowns_tables(shown)),
                 Section("costs", "Costs", drawn([paid]) + folded("Costs of every account", costs_by_year(shown))),
-                Section("trades", "Trades", trades([one.name for one in reversed(shown)], result.panel.symbols)),
+                Section("trades", "Trades", trades([one.name for one in reversed(lead_last(shown))], symbols)),
                 *_origin(result.panel, result.config, result.dynamic.decided[0], result.dynamic.first),
             ],
             charts=[*charts, *over_time, bars, paid],
             shared=shared_arrays(shown, result.dynamic.decided),
-            symbols=result.panel.symbols,
-            trades=trade_columns(shown, result.panel.symbols),
+            symbols=symbols,
+            trades=trade_columns(shown, symbols),
         )
     )
 
@@ -268,7 +276,7 @@ def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:
 
 def _figures(result: Backtest, shown: Sequence[Account], intervals: Intervals | None) -> str:
     caption = f"{risk_free_in_words(result.config)}. {costs_in_words(result.config)}."
-    text = headline(shown, caption)
+    text = headline(shown, caption) + paragraphs([CONSTANT], "soft") + beyond(result.active)
     if intervals is not None:
         text += intervals_table(intervals, {one.name: one.label for one in shown}, "confidence")
     return text

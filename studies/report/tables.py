@@ -14,9 +14,10 @@ from ..judgement import Interval
 from ..workbench.parameters import GROUPS, Config, shown_parameters
 from ..workbench.summaries import data_summary, run_summary, versions
 from .markup import MISSING, cell, day, escape, figure, number, packed, table
-from .portfolios import Account, Portfolio, base_and_dynamic
+from .portfolios import Account, Portfolio, base_and_dynamic, lead_last
 
 __all__ = [
+    "beyond",
     "configuration",
     "costs_by_year",
     "data",
@@ -78,19 +79,56 @@ def headline(shown: Sequence[Account], caption: str) -> str:
     -------
     str
     """
-    summaries = {one.name: run_summary(one.run) for one in shown}
-    base, dynamic = (summaries[one.name] for one in base_and_dynamic(shown))
+    summaries = {one.key: run_summary(one.run) for one in shown}
+    base, dynamic = (summaries[one.key] for one in base_and_dynamic(shown))
     rows = []
     for label, path, unit in HEADLINE:
         difference = _at(dynamic, path) - _at(base, path)
         rows.append(
             [
                 cell(label, tag="th"),
-                *(cell(figure(_at(found, path), unit, f"{name}.{path}")) for name, found in summaries.items()),
+                *(cell(figure(_at(found, path), unit, f"{key}.{path}")) for key, found in summaries.items()),
                 cell(figure(difference, "points" if unit == "percent" else unit, signed=True), kind="soft"),
             ]
         )
     return table(["", *(one.label for one in shown), DIFFERENCE], rows, kind="figures", caption=caption)
+
+
+BEYOND = (
+    ("growth a year", "active_return", "points"),
+    ("tracking error", "tracking_error", "percent"),
+    ("information ratio", "information_ratio", "ratio"),
+    ("beta", "beta", "ratio"),
+    ("up capture", "up_capture", "ratio"),
+    ("down capture", "down_capture", "ratio"),
+)
+"""Label, name in `active_statistics`, unit."""
+
+
+def beyond(found: Mapping[str, Mapping[str, float]]) -> str:
+    """What dynamic did beyond each of the others.
+
+    Parameters
+    ----------
+    found : mapping
+        As `Backtest.active`.
+
+    Returns
+    -------
+    str
+    """
+    rows = [
+        [
+            cell(label, tag="th"),
+            *(
+                cell(figure(one[key], unit, f"dynamic_beyond.{name}.{key}", signed=unit == "points"))
+                for name, one in found.items()
+            ),
+        ]
+        for label, key, unit in BEYOND
+    ]
+    head = ["", *(f"beyond {name}" for name in found)]
+    return table(head, rows, kind="figures", caption="What dynamic did beyond the others, on the same sessions")
 
 
 def intervals_table(intervals: Mapping[str, Mapping[str, Interval]], labels: Mapping[str, str], key: str) -> str:
@@ -112,7 +150,7 @@ def intervals_table(intervals: Mapping[str, Mapping[str, Interval]], labels: Map
     named = {"difference": DIFFERENCE, **labels}
     rows = []
     for name, found in intervals.items():
-        row = [cell(named.get(name, name), tag="th")]
+        row = [cell(escape(named.get(name, name)), tag="th")]
         for _, statistic, unit in INTERVALS:
             one, path = found[statistic], f"{key}.{name}.{statistic}"
             kind = "points" if name == "difference" and unit == "percent" else unit
@@ -152,7 +190,7 @@ def spans_table(found: Sequence[Mapping[str, Any]], shown: Sequence[Portfolio]) 
 
 
 def monthly(shown: Sequence[Portfolio]) -> str:
-    """Returns by month of every portfolio and of dynamic − base if both are there, all but the last folded away.
+    """Returns by month of every portfolio and of dynamic − base if both are there, all but the first folded away.
 
     Parameters
     ----------
@@ -162,12 +200,12 @@ def monthly(shown: Sequence[Portfolio]) -> str:
     -------
     str
     """
-    tables = {one.label: _months(one) for one in reversed(shown)}
+    tables = {one.label: _months(one) for one in reversed(lead_last(shown))}
     if {"base", "dynamic"} <= {one.name for one in shown}:
         base, dynamic = base_and_dynamic(shown)
         tables[DIFFERENCE] = tables[dynamic.label] - tables[base.label]
     return "".join(
-        f"<details{'' if i else ' open'}><summary>{name}</summary>{_heat(name, months)}</details>"
+        f"<details{'' if i else ' open'}><summary>{escape(name)}</summary>{_heat(name, months)}</details>"
         for i, (name, months) in enumerate(tables.items())
     )
 
@@ -200,8 +238,8 @@ def _per_cent(value: float, kind: str, style: str = "") -> str:
 
 
 def worst_drawdowns_tables(shown: Sequence[Account]) -> str:
-    """The deepest falls of every account, the last first."""
-    return "".join(_falls(one) for one in reversed(shown))
+    """The deepest falls of every account."""
+    return "".join(_falls(one) for one in reversed(lead_last(shown)))
 
 
 def _falls(one: Account) -> str:
@@ -210,7 +248,7 @@ def _falls(one: Account) -> str:
             cell(day(fall["peak"])),
             cell(day(fall["trough"])),
             cell(day(fall["recovery"]) if fall["recovery"] else "not yet"),
-            cell(figure(fall["depth"], "percent", f"{one.name}.drawdown.worst.{i}.depth")),
+            cell(figure(fall["depth"], "percent", f"{one.key}.drawdown.worst.{i}.depth")),
             cell(number(fall["length"], "count")),
         ]
         for i, fall in enumerate(one.run.drawdown["worst"])
@@ -225,7 +263,7 @@ def costs_by_year(shown: Sequence[Account]) -> str:
     paid = [one.run.costs for one in shown]
     rows = [
         [cell(year, tag="th"), *(cell(number(one["by_year"][year][kind], "money")) for one in paid for kind in kinds)]
-        for year in paid[-1]["by_year"]
+        for year in base_and_dynamic(shown)[1].run.costs["by_year"]
     ]
     total = [cell(number(one[kind], "money"), kind="total") for one in paid for kind in kinds]
     rows.append([cell("all", tag="th"), *total])

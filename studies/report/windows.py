@@ -24,7 +24,7 @@ RATIOS = (("Sharpe before", "in_sample"), ("Sharpe then", "out_of_sample"), ("in
 def walk_table(shown: Sequence[Portfolio]) -> str:
     """The portfolios side by side."""
     rows = [
-        [cell(label, tag="th"), *(cell(figure(one.statistics[name], unit, f"{one.name}.{name}")) for one in shown)]
+        [cell(label, tag="th"), *(cell(figure(one.statistics[name], unit, f"{one.key}.{name}")) for one in shown)]
         for label, name, unit in STATISTICS
     ]
     return table(["", *(one.label for one in shown)], rows, kind="figures")

@@ -8,7 +8,8 @@ from ..ladder import LEGS, Ladder
 from ..sweep import Judged, params_in_words
 from ..walkforward import Walk
 from ..workbench.captions import risk_free_in_words
-from ..workbench.runs import Backtest, Run
+from ..workbench.portfolios import Backtest
+from ..workbench.runs import Run
 from .markup import number
 
 __all__ = [
@@ -81,7 +82,14 @@ def backtest_words(result: Backtest) -> list[str]:
         f"{number(dynamic[name], unit)} against {number(base[name], unit)}"
         for name, unit in (("excess_sharpe", "ratio"), ("ann_vol", "percent"))
     )
-    return [first, f"{risk_free_in_words(result.config)} {sharpe}, volatility {volatility}, all after costs."]
+    timing = float(dynamic["growth"] - result.constant.statistics["growth"])
+    held = (
+        f"Its mean leverage, {number(result.constant.mean_leverage, 'times')}, held constant "
+        f"{moved(result.constant.statistics['growth'])}: timing it {'added' if timing >= 0.0 else 'took'} "
+        f"{number(abs(timing), 'points')} a year."
+    )
+    measured = f"{risk_free_in_words(result.config)} {sharpe}, volatility {volatility}, all after costs."
+    return [first, f"{measured} {held}"]
 
 
 def _why(result: Backtest) -> str:

@@ -1,7 +1,8 @@
 """The best of a sweep, judged."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ from riskoverlay.conventions import PERIODS
 
 from ..judgement import Deflated, Interval, Overfitting, confidence, cscv, deflated_sharpe, session_sharpe
 from ..workbench.runs import UNLEVERED, simulate
+from .storage import key_of, pack, unpack
 from .tries import Sweep, Try
 
 __all__ = ["Judged", "judge"]
@@ -79,8 +81,7 @@ def judge(result: Sweep, *, draws: int = 1000, level: float = 0.95) -> Judged:
         arch is not installed.
     """
     returns, excess, best = result.returns, result.excess, int(np.argmax(result.worth))
-    run = simulate(result.panel, {**result.config_of(result.good[best]), **UNLEVERED})
-    base = np.asarray(run.returns, dtype=np.float64)[-len(returns) :]
+    base, intervals = _measured(result, best, draws, level)
     deflated = deflated_sharpe(excess[:, best], session_sharpe(excess))
     blocks = next((blocks for blocks in BLOCKS if len(returns) // blocks >= 20), None)
     return Judged(
@@ -92,5 +93,26 @@ def judge(result: Sweep, *, draws: int = 1000, level: float = 0.95) -> Judged:
         overfitting=cscv(result.scored, blocks=blocks, criterion=result.criterion)
         if blocks and returns.shape[1] > 1
         else None,
-        intervals=confidence(returns[:, best], base, result.risk_free, draws=draws, level=level),
+        intervals=intervals,
     )
+
+
+def _measured(
+    result: Sweep, best: int, draws: int, level: float
+) -> tuple[npt.NDArray[np.float64], dict[str, dict[str, Interval]]]:
+    """The base's returns and the intervals: what takes long, and is therefore kept with the tries."""
+    returns, config = result.returns[:, best], result.config_of(result.good[best])
+
+    def measure() -> dict[str, Any]:
+        run = simulate(result.panel, {**config, **UNLEVERED})
+        base = np.asarray(run.returns, dtype=np.float64)[-len(returns) :]
+        intervals = confidence(returns, base, result.risk_free, draws=draws, level=level)
+        ends = {leg: {name: asdict(one) for name, one in ones.items()} for leg, ones in intervals.items()}
+        return {"base": pack(base), "intervals": ends}
+
+    what = {"best": key_of(config), "sessions": len(returns), "draws": draws, "level": level}
+    found = measure() if result.kept is None else result.kept.recall(what, measure)
+    intervals = {
+        leg: {name: Interval(**ends) for name, ends in ones.items()} for leg, ones in found["intervals"].items()
+    }
+    return unpack(found["base"]), intervals

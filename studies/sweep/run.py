@@ -1,7 +1,6 @@
 """Many runs: tries of parameters, kept by Optuna as they finish."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from riskoverlay.errors import InputError, require
 from riskoverlay.feeds import Panel
@@ -12,7 +11,7 @@ from ..workbench.rates import resolved_rates
 from ..workbench.workers import check_workers, open_workers
 from .space import Dimension, Params, check_dimensions, grid, propose, size
 from .storage import StudyStorage
-from .tries import Sweep, run_try
+from .tries import Sweep, Try, run_try
 
 __all__ = ["BATCH", "SEARCHES", "number_of_tries", "sweep"]
 
@@ -91,49 +90,43 @@ def sweep(
     total = number_of_tries(dimensions, search, trials)
     config = resolved_rates(config, panel.rates)
     count = check_workers(workers)
-    plan: dict[str, Any] = {
-        "search": search,
-        "criterion": criterion,
-        "grid": [str(dimension) for dimension in dimensions],
-    }
-    if search == "tpe":
-        plan |= {"sweep_seed": seed, "batch": batch}
-    kept = StudyStorage(storage, study, panel, config, dimensions, plan)
-    tries = kept.read()
-    done = sum(number < total for number in tries)
-    if advance is not None:
-        advance(done)
+    kept = StudyStorage(storage, study, panel, dimensions)
+    tries: dict[int, Try] = {}
 
-    def points(start: int) -> list[Params]:
+    def found(tries: Mapping[int, Try]) -> Sweep:
+        of = tuple(tries[number] for number in sorted(tries))
+        return Sweep(config, panel, tuple(dimensions), search, criterion, of, kept)
+
+    def points() -> list[Params]:
         if search == "grid":
             return grid(dimensions)
-        found = Sweep(config, panel, tuple(dimensions), search, criterion, tuple(tries[k] for k in range(start)))
-        history = [(one.params, found.worth_of(one)) for one in found.tries]
-        return propose(dimensions, history, count=batch, seed=seed)
+        before = found(tries)
+        history = [(one.params, before.worth_of(one)) for one in before.tries]
+        return propose(dimensions, history, count=min(batch, total - len(tries)), seed=seed)
 
     try:
         with open_workers(run_try, panel, count, dask=dask) as pool:
-            step = total if search == "grid" else batch
-            for start in range(0, total, step):
-                wanted = range(start, min(start + step, total))
-                if all(number in tries for number in wanted):
-                    continue
-                proposed = zip(wanted, points(start), strict=False)
-                todo = {number: params for number, params in proposed if number not in tries}
-                jobs = {number: {**config, **params} for number, params in todo.items()}
-                for number, outcome in pool.perform(jobs):
-                    tries[number] = kept.add(number, todo[number], outcome)
-                    done += 1
+            while len(tries) < total:
+                wanted = dict(enumerate(points(), len(tries)))
+                jobs = {number: {**config, **params} for number, params in wanted.items()}
+                known = {number: kept.find(job) for number, job in jobs.items()}
+                there = {number: Try(number, wanted[number], *one) for number, one in known.items() if one is not None}
+                tries |= there
+                if advance is not None:
+                    advance(len(there))
+                todo = {number: job for number, job in jobs.items() if number not in there}
+                for number, outcome in pool.perform(todo):
+                    kept.add(todo[number], wanted[number], outcome)
+                    tries[number] = Try(number, wanted[number], outcome.returns, outcome.reason)
                     if advance is not None:
                         advance(1)
     except KeyboardInterrupt:
         where = f"they are kept in {kept.name}, the same command goes on from there" if storage else "none is kept"
-        raise KeyboardInterrupt(f"interrupted after {done} of {total} tries: {where}") from None
-    finished = tuple(tries[number] for number in sorted(tries) if number < total)
-    found = Sweep(config, panel, tuple(dimensions), search, criterion, finished)
-    if not found.good:
-        raise InputError(f"all {len(found.tries)} tries failed, the first with", f"{found.tries[0].reason}")
-    return found
+        raise KeyboardInterrupt(f"interrupted after {len(tries)} of {total} tries: {where}") from None
+    result = found(tries)
+    if not result.good:
+        raise InputError(f"all {len(result.tries)} tries failed, the first with", f"{result.tries[0].reason}")
+    return result
 
 
 def _check_search(search: str, criterion: str, batch: int, seed: int) -> None:

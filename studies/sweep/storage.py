@@ -1,143 +1,203 @@
-"""What is kept of a sweep while it runs: finished tries, by Optuna, in a file or a database."""
+"""What is kept of sweeps: finished tries, each by what it was run with, by Optuna in a file or a database."""
 
 import base64
 import datetime as dt
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel, PriceSelection
 
-from ..workbench.parameters import Config, shown_parameters
+from ..workbench.parameters import PARAMETERS, Config, make_config, shown_parameters
 from ..workbench.summaries import FORMAT, check_format, versions, with_older_meanings
 from .space import Dimension, Params, distributions
-from .tries import CRITERIA, Outcome, Try
+from .tries import Outcome
 
-__all__ = ["StudyStorage"]
+__all__ = ["StudyStorage", "key_of", "pack", "unpack"]
+
+ONCE = "sweep"
+"""Where a study of before tries were kept by their parameters says what is the same for all of them."""
+
+Kept = tuple[npt.NDArray[np.float64], str | None]
+"""Returns of a try, and why it failed."""
 
 
-class StudyStorage:
-    """A sweep's finished tries in an Optuna study, which belongs to one set of prices and parameters.
+NAMES = tuple(name for name in PARAMETERS if name not in shown_parameters(PriceSelection))
+"""Every parameter but those that choose the prices."""
+
+
+def key_of(config: Config) -> str:
+    """What a try is found by: a hash of every parameter but those that choose the prices.
 
     Parameters
     ----------
-    storage, study, panel, config, dimensions
+    config : Config
+        With the rates that `auto` came to.
+
+    Returns
+    -------
+    str
+    """
+    return hashlib.sha256(json.dumps(_plain(config), sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    """Every parameter that makes a try, of its type; a rate by date as its dates and numbers."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            value = pd.Series(dict(value))
+        return [[str(day), float(rate)] for day, rate in value.items()] if isinstance(value, pd.Series) else value
+
+    return {name: plain(value) for name, value in make_config(config).items() if name in NAMES}
+
+
+def pack(returns: npt.NDArray[np.float64]) -> str:
+    """Numbers as text, to the last bit."""
+    return base64.b64encode(returns.astype("<f8").tobytes()).decode()
+
+
+def unpack(text: str) -> npt.NDArray[np.float64]:
+    """What `pack` was given."""
+    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(float)
+
+
+class StudyStorage:
+    """Finished tries in an Optuna study, which belongs to one set of prices.
+
+    A try is kept by its whole configuration, so it does not matter which grid, search or criterion has asked for it: a
+    grid that grows, by values or by a parameter that was fixed before, finds what was tried.
+
+    Parameters
+    ----------
+    storage, study, panel, dimensions
         As `sweep`.
-    plan : mapping
-        What else makes the tries: search, criterion, grid, seed.
+
+    Attributes
+    ----------
+    name : str
+        Of the storage, without its password.
 
     Raises
     ------
     InputError
-        A storage that cannot be opened, or holds a sweep of something else.
+        A storage that cannot be opened, or holds a sweep of other prices.
     """
 
-    def __init__(
-        self,
-        storage: str | None,
-        study: str,
-        panel: Panel,
-        config: Config,
-        dimensions: Sequence[Dimension],
-        plan: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, storage: str | None, study: str, panel: Panel, dimensions: Sequence[Dimension]) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna = optuna
-        self._criterion = CRITERIA[plan["criterion"]]
-        self._distributions = distributions(dimensions)
+        # Words are kept beside: Optuna wants to know all of a parameter's words before the first try.
+        self._distributions = distributions([dimension for dimension in dimensions if dimension.numeric])
         self.name, self._study = _open_study(optuna, storage, study)
-        searched = {dimension.name for dimension in dimensions}
-        prices = shown_parameters(PriceSelection)
-        fixed = {name: value for name, value in config.items() if name not in searched and name not in prices}
-        identity = {"prices": _prices_hash(panel), **plan, **fixed}
-        self._claim(json.loads(json.dumps(identity, default=repr)), study)
+        self._claim(_prices_hash(panel), study)
+        self._known = self._read()
 
-    def _claim(self, identity: dict[str, Any], study: str) -> None:
-        """Make a new study this sweep's; refuse one of another."""
-        known = self._study.user_attrs.get("sweep")
+    def _claim(self, prices: str, study: str) -> None:
+        """Make a new study that of these prices; refuse one of others."""
+        attrs = self._study.user_attrs
+        known = attrs.get("prices") or attrs.get(ONCE, {}).get("prices")
         if known is None:
             if self._study.trials:
                 raise InputError(
                     f"study={study!r} in {self.name} was not made by a sweep", "give another --study or --storage"
                 )
-            for name, value in (("sweep", identity), ("format", FORMAT), ("versions", versions())):
+            for name, value in (("prices", prices), ("format", FORMAT), ("versions", versions())):
                 self._study.set_user_attr(name, value)
             return
-        number = check_format(self._study.user_attrs.get("format"), f"study={study!r} in {self.name}")
-        known = with_older_meanings(known, number)
-        differing = [name for name in {**known, **identity} if known.get(name) != identity.get(name)]
-        if not differing:
-            return
-        what = [
-            "other prices"
-            if name == "prices"
-            else f"{name}={_short(known.get(name))}, not {_short(identity.get(name))}"
-            for name in differing
-        ]
-        raise InputError(
-            f"{self.name} holds a sweep {'of' if differing[0] == 'prices' else 'with'} {'; '.join(what)}",
-            "give the flags it was begun with, another --storage, or another --study",
-        )
+        check_format(attrs.get("format"), f"study={study!r} in {self.name}")
+        if known != prices:
+            raise InputError(
+                f"{self.name} holds a sweep of other prices",
+                "give those it was begun with, another --storage, or another --study",
+            )
 
-    def read(self) -> dict[int, Try]:
-        """Finished tries.
-
-        Returns
-        -------
-        dict
-            By number.
-        """
-        found: dict[int, Try] = {}
+    def _read(self) -> dict[str, Kept]:
+        """Finished tries by key, those of an older study by what they meant."""
+        number, older = self._study.user_attrs.get("format", 0), self._study.user_attrs.get(ONCE, {})
+        found: dict[str, Kept] = {}
         for trial in self._study.get_trials(deepcopy=False):
             attrs = trial.user_attrs
-            if "try" in attrs and trial.state.is_finished():
-                returns = np.frombuffer(base64.b64decode(attrs.get("returns", "")), dtype="<f8")
-                found.setdefault(
-                    attrs["try"], Try(attrs["try"], dict(trial.params), returns.astype(float), attrs.get("reason"))
-                )
+            if not trial.state.is_finished():
+                continue
+            config = with_older_meanings(attrs.get("config") or {**older, **trial.params}, number)
+            meant = {name: value for name, value in config.items() if name in NAMES}
+            if len(meant) == len(NAMES):  # else nobody knows what it was run with
+                found.setdefault(key_of(meant), (unpack(attrs.get("returns", "")), attrs.get("reason")))
         return found
 
-    def add(self, number: int, params: Params, outcome: Outcome) -> Try:
-        """Store a finished try, in one transaction.
+    def find(self, config: Config) -> Kept | None:
+        """A try that is kept.
 
         Parameters
         ----------
-        number : int
-        params : Params
-        outcome : Outcome
+        config : Config
+            Its whole configuration.
 
         Returns
         -------
-        Try
+        returns : ndarray of shape (m,)
+            (0,) of one that failed.
+        reason : str or None
+            Why it failed. Or None in place of both: it has not been tried.
+        """
+        return self._known.get(key_of(config))
+
+    def add(self, config: Config, params: Params, outcome: Outcome) -> None:
+        """Keep a finished try, in one transaction.
+
+        Parameters
+        ----------
+        config : Config
+            Its whole configuration.
+        params : Params
+            What was tried, of it.
+        outcome : Outcome
         """
         states = self._optuna.trial.TrialState
-        attrs: dict[str, Any] = {"try": number}
-        one = Try(number, params, outcome.returns, outcome.reason)
-        if outcome.reason is None:
-            packed = base64.b64encode(outcome.returns.astype("<f8").tobytes()).decode()
-            attrs |= {**outcome.statistics, "returns": packed}
-        else:
-            one = Try(number, params, np.empty(0), outcome.reason)
-            attrs["reason"] = outcome.reason
+        numbers = {name: value for name, value in params.items() if name in self._distributions}
+        good = outcome.reason is None
+        attrs: dict[str, Any] = {"config": json.loads(json.dumps(_plain(config), default=repr))}
+        attrs |= {**outcome.statistics, "returns": pack(outcome.returns)} if good else {"reason": outcome.reason}
         trial = self._optuna.trial.create_trial(
-            state=states.COMPLETE if outcome.reason is None else states.FAIL,
-            value=outcome.statistics[self._criterion] if outcome.reason is None else None,
-            params=params,
-            distributions=self._distributions,
+            state=states.COMPLETE if good else states.FAIL,
+            value=outcome.statistics["excess_sharpe"] if good else None,
+            params=numbers,
+            distributions={name: self._distributions[name] for name in numbers},
             user_attrs=attrs,
         )
         if trial.datetime_complete is not None:
             trial.datetime_start = trial.datetime_complete - dt.timedelta(seconds=outcome.seconds)
         self._study.add_trial(trial)
-        return one
+
+    def recall(self, what: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """What is computed from tries, and takes long: once.
+
+        Parameters
+        ----------
+        what : mapping
+            All that it depends on.
+        make : callable
+            Computes it; JSON has to know how to write it.
+
+        Returns
+        -------
+        object
+        """
+        text = json.dumps({**what, "versions": versions()}, sort_keys=True)
+        name = "recalled " + hashlib.sha256(text.encode()).hexdigest()
+        if name not in self._study.user_attrs:
+            self._study.set_user_attr(name, make())
+        return self._study.user_attrs[name]
 
 
 def _open_study(optuna: Any, storage: str | None, study: str) -> tuple[str, Any]:
@@ -170,8 +230,3 @@ def _prices_hash(panel: Panel) -> str:
         digest.update(pd.DatetimeIndex(rate.index).to_numpy().astype("datetime64[D]").astype("<i8").tobytes())
         digest.update(rate.to_numpy().astype("<f8").tobytes())
     return digest.hexdigest()
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

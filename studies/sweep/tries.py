@@ -1,7 +1,9 @@
 """One try of a sweep, and all of them."""
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +34,7 @@ class Outcome:
     returns : ndarray of shape (m,)
         Of the sessions that count, the last of the panel, fractions; (0,) of a try that failed.
     statistics : dict
-        `analyzers.summary` of `returns`, fractions.
+        `analyzers.summary` of `returns`, fractions; {} of a try that failed.
     reason : str or None
         Why it failed; None if it did not.
     seconds : float
@@ -62,9 +64,9 @@ def run_try(panel: Panel, config: Config) -> Outcome:
         run = simulate(panel, config)
     except (InputError, ConvergenceError) as error:
         return Outcome(np.empty(0), {}, str(error), time.monotonic() - began)
-    reason = None if np.isfinite(run.statistics["excess_sharpe"]) else "its returns have no volatility"
-    returns = np.asarray(run.returns, dtype=np.float64)
-    return Outcome(returns, run.statistics, reason, time.monotonic() - began)
+    if not np.isfinite(run.statistics["excess_sharpe"]):
+        return Outcome(np.empty(0), {}, "its returns have no volatility", time.monotonic() - began)
+    return Outcome(np.asarray(run.returns, dtype=np.float64), run.statistics, None, time.monotonic() - began)
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,13 @@ class Try:
     reason: str | None
 
 
+class Recalls(Protocol):
+    """Where a sweep is kept."""
+
+    def recall(self, what: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """What has been computed once of `what`, by `make`."""
+
+
 @dataclass(frozen=True)
 class Sweep:
     """Every try of a sweep, finished.
@@ -103,6 +112,8 @@ class Sweep:
         As given to `sweep`.
     tries : tuple of Try
         In the order of their numbers.
+    kept : Recalls or None
+        Where it is kept.
     """
 
     config: Config
@@ -111,6 +122,7 @@ class Sweep:
     search: str
     criterion: str
     tries: tuple[Try, ...]
+    kept: Recalls | None = field(default=None, compare=False, repr=False)
 
     @property
     def good(self) -> list[Try]:

@@ -49,10 +49,16 @@ def in_words(judged: Judged) -> list[str]:
 def _best(judged: Judged) -> str:
     own = judged.intervals["dynamic"]
     return (
-        f"Best: {params_in_words(judged.winner.params)}. With {100 * own['growth'].level:g} % intervals, not corrected "
-        f"for choosing: growth {_with_ends(own['growth'], 100)} % a year, Sharpe ratio "
+        f"Best: {params_in_words(judged.winner.params)}. With {100 * own['growth'].level:g} % intervals "
+        f"({_chosen(judged)}): growth {_with_ends(own['growth'], 100)} % a year, Sharpe ratio "
         f"{_with_ends(own['excess_sharpe'])}, max drawdown {_with_ends(own['max_drawdown'], 100)} %."
     )
+
+
+def _chosen(judged: Judged) -> str:
+    """What the intervals of the best leave out: they are those of a try that nobody has chosen."""
+    tries = len(judged.sweep.good)
+    return f"best of {tries}, not corrected for choosing" if tries > 1 else "one try, nothing was chosen"
 
 
 def _luck(judged: Judged) -> Iterator[str]:
@@ -60,8 +66,8 @@ def _luck(judged: Judged) -> Iterator[str]:
     if tries > 1:
         yield (
             f"If the {tries} tries were independent, luck alone would give a Sharpe of {judged.luck:.2f}; yours is "
-            f"{judged.intervals['dynamic']['excess_sharpe'].estimate:.2f}. That it is more than the luck of choosing has "
-            f"a probability of {100 * d.probability:.0f} % (deflated Sharpe ratio); more than nothing, "
+            f"{judged.intervals['dynamic']['excess_sharpe'].estimate:.2f}. That it is more than the luck of choosing "
+            f"has a probability of {100 * d.probability:.0f} % (deflated Sharpe ratio); more than nothing, "
             f"{100 * d.zero:.0f} %."
         )
     needed = f"{d.needed / 252:.1f} years of record would" if np.isfinite(d.needed) else "no record would show it"
@@ -157,6 +163,7 @@ def sweep_summary(judged: Judged) -> dict[str, Any]:
             if judged.overfitting is None
             else judged.overfitting.probability,
             "intervals": intervals_summary(judged.intervals),
+            "intervals_are_of": _chosen(judged),
             "in_words": in_words(judged),
         },
         "search": result.search,

@@ -214,7 +214,7 @@ def resolved_rates(values: Mapping[str, Any], rates: Mapping[str, pd.Series]) ->
 
 
 def with_dated_rates(values: Mapping[str, Any], rates: Mapping[str, pd.Series]) -> dict[str, Any]:
-    """Replace each expression by its series, never below 0: a rate is known from its day's close on.
+    """Replace each expression by its series: a rate is known from its day's close on. No account charges below 0.
 
     Parameters
     ----------
@@ -241,7 +241,8 @@ def with_dated_rates(values: Mapping[str, Any], rates: Mapping[str, pd.Series]) 
             raise InputError("is unreadable", "give a number as 0.05, or irx+0.015", name, value)
         if "irx" not in rates:
             raise InputError("needs dated rates", "read the bars by load_panel, or give Panel.rates", name, value)
-        out[name] = (rates["irx"] + added).clip(lower=0.0)
+        dated = rates["irx"] + added
+        out[name] = dated if name == "risk_free" else dated.clip(lower=0.0)
     return out
 
 
