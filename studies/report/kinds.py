@@ -21,7 +21,7 @@ from .chart import Chart
 from .figures import account_charts, costs, drawdown, growth, rolling, shared_arrays, years
 from .markup import day, escape, number
 from .page import Page, Section, drawn, folded, page_html, paragraphs, time_spans
-from .portfolios import Account, Portfolio, accounts, base_and_dynamic, lead_last, walk_portfolios
+from .portfolios import Account, Portfolio, accounts, base_and_dynamic, lead_first, walk_portfolios
 from .rungs import rungs_table, waterfall
 from .spans import Span, crises, spans_summary
 from .tables import (
@@ -163,7 +163,7 @@ def report_html(
                 *_crises(result.panel, shown, spans),
                 Section("drawdowns", "Worst drawdowns", worst_drawdowns_tables(shown)),
                 Section("costs", "Costs", drawn([paid]) + folded("Costs of every account", costs_by_year(shown))),
-                Section("trades", "Trades", trades([one.name for one in reversed(lead_last(shown))], symbols)),
+                Section("trades", "Trades", trades([one.name for one in lead_first(shown)], symbols)),
                 *_origin(result.panel, result.config, result.dynamic.decided[0], result.dynamic.first),
             ],
             charts=[*charts, *over_time, bars, paid],
@@ -263,9 +263,9 @@ def _ladder(ladder: Ladder, found: Sequence[Chart]) -> Section:
 
 
 def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:
-    verdict = intervals_table(judged.intervals, {"dynamic": "the best"}, "judgement.intervals") + paragraphs(
-        in_words(judged)
-    )
+    verdict = intervals_table(
+        judged.intervals, {"dynamic": "the best", "difference": "the best − base"}, "judgement.intervals"
+    ) + paragraphs(in_words(judged))
     best = params_in_words(judged.winner.params)
     note = f"The best: {best}. On the sessions that all tries share; base has the parameters of the best."
     return [
@@ -275,8 +275,8 @@ def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:
 
 
 def _figures(result: Backtest, shown: Sequence[Account], intervals: Intervals | None) -> str:
-    caption = f"{risk_free_in_words(result.config)}. {costs_in_words(result.config)}."
-    text = headline(shown, caption) + paragraphs([CONSTANT], "soft") + beyond(result.active)
+    over = f"{risk_free_in_words(result.config)}. {costs_in_words(result.config)}."
+    text = paragraphs([over], "soft") + headline(shown) + paragraphs([CONSTANT], "soft") + beyond(result.active)
     if intervals is not None:
         text += intervals_table(intervals, {one.name: one.label for one in shown}, "confidence")
     return text

@@ -14,7 +14,16 @@ from ..workbench.beside import on_sessions_of
 from ..workbench.portfolios import Backtest
 from ..workbench.runs import Run
 
-__all__ = ["Account", "AnyPortfolio", "Portfolio", "accounts", "base_and_dynamic", "lead_last", "walk_portfolios"]
+__all__ = [
+    "Account",
+    "AnyPortfolio",
+    "Portfolio",
+    "accounts",
+    "base_and_dynamic",
+    "lead_first",
+    "lead_last",
+    "walk_portfolios",
+]
 
 LOOKS = {"base": ("--base", "#83888e"), "constant": ("--constant", "#a8690a"), "dynamic": ("--dynamic", "#0b5f9e")}
 """Name of a portfolio -> its colour in page.css, and the same on white."""
@@ -122,6 +131,11 @@ def accounts(result: Backtest) -> tuple[Account, ...]:
         for name, run in result.runs.items()
         for colour, ink in [LOOKS[name] if name in LOOKS else others[name]]
     )
+
+
+def lead_first(shown: Sequence[AnyPortfolio]) -> list[AnyPortfolio]:
+    """As they are listed where one comes first: the one that the page is about."""
+    return sorted(shown, key=lambda one: not one.lead)
 
 
 def lead_last(shown: Sequence[AnyPortfolio]) -> list[AnyPortfolio]:
