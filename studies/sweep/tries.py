@@ -95,7 +95,19 @@ class Recalls(Protocol):
     """Where a sweep is kept."""
 
     def recall(self, what: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-        """What has been computed once of `what`, by `make`."""
+        """What has been computed once, and what computes it where it has not.
+
+        Parameters
+        ----------
+        what : mapping
+            Names it.
+        make : callable
+
+        Returns
+        -------
+        object
+            Of what JSON holds.
+        """
 
 
 @dataclass(frozen=True)
