@@ -9,7 +9,7 @@ from riskoverlay.errors import require
 from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
 from ..report import check_report, write_report
-from ..workbench.captions import costs_in_words, risk_free_in_words
+from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.runs import Backtest, Run, backtest
 from ..workbench.summaries import backtest_summary, series_frame
@@ -89,6 +89,7 @@ ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
     ("interest paid", lambda one: one.interest[0], "{:,.0f}"),
     ("interest earned", lambda one: one.interest[1], "{:,.0f}"),
     ("turnover a year", lambda one: one.turnover, "{:.2f} x"),
+    ("orders sent", lambda one: one.costs["orders"]["sent"], "{:,}"),
     ("orders filled", lambda one: one.costs["orders"]["filled"], "{:,}"),
     ("orders rejected", lambda one: one.costs["orders"]["rejected"], "{:,}"),
     ("margin calls", lambda one: one.costs["orders"]["margin_calls"], "{:,}"),
@@ -111,3 +112,5 @@ def _show(screen: Screen, result: Backtest) -> None:
     screen.line(f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}.")
     rows = [[label, *(shape.format(value(one)) for one in (base, dynamic))] for label, value, shape in ROWS]
     screen.table(["", "base", "dynamic"], rows, min_width=14)
+    for line in pending_in_words(dynamic, result.config):
+        screen.line(f"Dynamic: {line[0].lower()}{line[1:]}")
