@@ -39,6 +39,7 @@ from riskoverlay.studies.sweep import (
 from riskoverlay.studies.sweep.space import Dimension, distributions, grid, parse_dimension, propose
 from riskoverlay.studies.sweep.storage import key_of
 from riskoverlay.studies.workbench import dask_workers
+from riskoverlay.studies.workbench.beside import constant_leverage
 from riskoverlay.studies.workbench.parameters import Config, make_config, shown_parameters
 from riskoverlay.studies.workbench.runs import UNLEVERED, load_panel, simulate
 

@@ -95,18 +95,18 @@ class Recalls(Protocol):
     """Where a sweep is kept."""
 
     def recall(self, what: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-        """What has been computed once, and what computes it where it has not.
+        """What is computed from tries, and takes long: once.
 
         Parameters
         ----------
         what : mapping
-            Names it.
+            All that it depends on.
         make : callable
+            Computes it; JSON has to know how to write it.
 
         Returns
         -------
         object
-            Of what JSON holds.
         """
 
 
