@@ -8,7 +8,7 @@ from riskoverlay.errors import require
 
 from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
-from ..report import check_report, write_report
+from ..report import accounts, check_report, check_spans, page_spans, write_report
 from ..workbench.beside import parse_benchmark
 from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
@@ -16,6 +16,7 @@ from ..workbench.portfolios import Backtest, backtest
 from ..workbench.runs import Run
 from ..workbench.summaries import backtest_summary, series_frame
 from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
+from .pages import add_spans, spans_of
 from .screen import Screen
 
 __all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
@@ -44,6 +45,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         help="a portfolio to stand beside, rebalanced and charged alike; once for each",
     )  # fmt: skip
     add_breakeven(command)
+    add_spans(command)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -58,12 +60,16 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
     benchmarks = [parse_benchmark(text) for text in options.benchmark]
+    spans = spans_of(options, "html", "json")
     panel = panel_of(options, config, screen)
+    check_spans(spans, panel.sessions)
     bars = bars_of(options, benchmarks, panel, config, screen)
     with screen.progress("backtest", 3 * len(panel.sessions)) as advance:
         result = backtest(panel, config, benchmarks=benchmarks, bars=bars, advance=advance)
     _show(screen, result)
-    content = backtest_summary(result)
+    content, intervals = backtest_summary(result), None
+    if found := page_spans(panel, accounts(result), spans):
+        content["spans"] = found
     if options.confidence:
         with screen.step("intervals"):
             intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
@@ -83,7 +89,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         {
             "csv": write_series,
             "json": lambda path: write_json(path, content),
-            "html": lambda path: write_report(path, result),
+            "html": lambda path: write_report(path, result, spans=spans, intervals=intervals),
             "png": lambda path: write_picture(path, result),
         },
     )

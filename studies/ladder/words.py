@@ -67,7 +67,7 @@ def conclusion(result: Ladder) -> str:
         base, dynamic = (100 * getattr(result.steps[-1], leg).statistics["growth"] for leg in LEGS)
         parts.append(
             f"The overlay is worth {ends[0]:+.2f} of Sharpe on paper and {ends[1]:+.2f} in the account, "
-            f"which grows by {dynamic:.2f} % a year against {base:.2f} % without it"
+            f"whose growth is {dynamic:.2f} % a year against {base:.2f} % without it"
         )
     held = result.steps[-1].dynamic
     timing = 100 * (held.statistics["growth"] - result.constant.statistics["growth"])

@@ -24,7 +24,7 @@ def walk_in_words(walk: Walk) -> list[str]:
         f"and trading what was chosen gave a Sharpe ratio of {own:.2f}. "
         f"The best try in hindsight, {params_in_words(walk.sweep.good[walk.winner].params)}, shows {winner:.2f}; "
         f"the difference, {winner - own:+.2f}, is what hindsight adds.",
-        f"The parameters as given, nothing chosen, made {unchosen:.2f}: choosing was worth {own - unchosen:+.2f}.",
+        f"The parameters as given, nothing chosen, have {unchosen:.2f}: choosing was worth {own - unchosen:+.2f}.",
     ]
     steady = 100 * legs["constant"]["growth"]
     lines.append(

@@ -32,6 +32,7 @@ __all__ = [
     "benchmark_run",
     "constant_leverage",
     "held_on_average",
+    "on_sessions_of",
     "parse_benchmark",
 ]
 
@@ -248,13 +249,25 @@ def active(run: Run, beside: Run) -> dict[str, float]:
     dict
         As `active_statistics`.
     """
-    other = _on_sessions_of(beside, run.returns.index)
+    other = on_sessions_of(beside, run.returns.index)
     dates: list[date] = [day.date() for day in run.returns.index]
     return active_statistics(np.asarray(run.returns), other, run.risk_free, dates)
 
 
-def _on_sessions_of(run: Run, sessions: pd.Index) -> np.ndarray:
-    """A run's returns on the sessions of another: what happened between them is compounded."""
+def on_sessions_of(run: Run, sessions: pd.Index) -> np.ndarray:
+    """A run's returns on the sessions of another: what happened between them is compounded.
+
+    Parameters
+    ----------
+    run : Run
+    sessions : DatetimeIndex of shape (m,)
+        Those of the other that count.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        Fractions.
+    """
     if run.returns.index.equals(sessions):
         return np.asarray(run.returns)
     value = (1.0 + run.returns).cumprod()
