@@ -49,11 +49,11 @@ class TradingCosts(LedgerReader):
     -----
     `get_analysis()`: money `start`, `end`, `deposits`, `gross_profit`, `commission`, `slippage`,
     `interest`, `total` (the three costs), `traded` (value of all fills, both sides); `turnover` = traded /
-    mean equity, `turnover_annual`; `orders` the broker answered (none of the last bar's): `sent` = `filled`
-    + `rejected` (margin or refused) + `expired` + `cancelled` + `open` at the end, and `partial`, those of
-    the last four that were filled in part, and `margin_calls`, those sent by the broker
-    (`order.info.margin_call`); `by_year`: {"2012": {commission, slippage, interest}}; `sessions`: lists
-    `dates`, `gross_profit`, `commission`, `slippage`, `interest`, `traded`.
+    mean equity, `turnover_annual`; `orders`, every one to the last bar's: `sent` = `filled` + `rejected`
+    (margin or refused) + `expired` + `cancelled` + `open` at the end, and `partial`, those of the last four
+    that were filled in part, and `margin_calls`, those sent by the broker (`order.info.margin_call`); `by_year`:
+    {"2012": {commission, slippage, interest}}; `sessions`: lists `dates`, `gross_profit`, `commission`,
+    `slippage`, `interest`, `traded`.
     """
 
     params = (("periods", PERIODS),)
@@ -95,7 +95,7 @@ class TradingCosts(LedgerReader):
 
 
 def _count_orders(ledger: Ledger) -> dict[str, int]:
-    orders = ledger.orders.values()
+    orders = ledger.sent.values()
     ends = {name: sum(status in those for status, _, _ in orders) for name, those in _ENDS.items()}
     partial = sum(some and status != bt.Order.Completed for status, some, _ in orders)
     sent = len(orders)

@@ -306,6 +306,18 @@ class Ledger(bt.Analyzer):
         return np.maximum.accumulate(np.array(self._times, dtype=float).astype(np.int64))
 
     @cached_property
+    def sent(self) -> dict[int, tuple[int, bool, bool]]:
+        """`orders`, and what the last bar has sent or cancelled: the strategy never hears of it."""
+        broker = self._broker
+        if not isinstance(broker, bt.brokers.BackBroker):  # a live one has no last bar
+            return self.orders
+        unheard = (*broker.submitted, *broker.pending, *broker.notifs)
+        own = [order for order in unheard if order is not None and order.owner is self.strategy]
+        called = {order.ref: bool(order.info.get("margin_call", False)) for order in own}
+        last = {order.ref: (order.status, bool(order.executed.size), called[order.ref]) for order in own}
+        return {**self.orders, **last}
+
+    @cached_property
     def ends(self) -> Ints:
         """The last bar of each session, shape (T,)."""
         days = self._days

@@ -219,15 +219,32 @@ def test_orders_are_counted_by_how_they_ended() -> None:
     )
     got = get(TradingCosts, plan)["orders"]
     assert got == {
-        "sent": 4,
+        "sent": 5,
         "filled": 1,
         "rejected": 1,
         "expired": 1,
         "cancelled": 0,
-        "open": 1,
+        "open": 2,
         "partial": 0,
         "margin_calls": 0,
     }
+
+
+@pytest.mark.parametrize("last", [4, 5])
+def test_what_is_cancelled_on_the_last_bar_counts_as_cancelled(last: int) -> None:
+    class Cancels(bt.Strategy):
+        def next(self) -> None:
+            if len(self) == 2:
+                self.order = self.buy(size=1, exectype=bt.Order.Limit, price=1.0)
+            if len(self) == last:
+                self.cancel(self.order)
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(bt.feeds.PandasData(dataname=A), name="A")
+    cerebro.addstrategy(Cancels)
+    cerebro.addanalyzer(TradingCosts)
+    got = cerebro.run()[0].analyzers.tradingcosts.get_analysis()["orders"]
+    assert (got["sent"], got["cancelled"], got["open"]) == (1, 1, 0)
 
 
 def test_a_refused_reversal_is_partly_filled() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,17 @@ from identities import check_books
 from markets import FREE, QUICK, paper
 
 from riskoverlay.feeds import Panel, PriceSelection, load
-from riskoverlay.studies.workbench import backtest_summary, read_config, series_frame, write_file, write_json
+from riskoverlay.studies.audit.candidate import Ours
+from riskoverlay.studies.audit.recorder import record
+from riskoverlay.studies.workbench import (
+    backtest_summary,
+    pending_in_words,
+    read_config,
+    run_summary,
+    series_frame,
+    write_file,
+    write_json,
+)
 from riskoverlay.studies.workbench.parameters import PARAMETERS, make_config, shown_parameters
 from riskoverlay.studies.workbench.portfolios import backtest
 from riskoverlay.studies.workbench.runs import UNLEVERED, Run, simulate
@@ -23,10 +34,12 @@ ARRAYS = {**FREE, "drift": "daily", "lev_band": 0.0}
 
 
 def check_identities(panel: Panel, run: Run) -> None:
-    """The books agree, and every order was filled."""
+    """The books agree, and every order was filled, but for those that no bar can fill any more."""
     books = check_books(panel, run)
     assert run.costs["orders"]["rejected"] == 0 == run.unfilled
-    assert run.costs["orders"]["sent"] == books.fills
+    assert run.costs["orders"]["filled"] == books.fills
+    assert run.costs["orders"]["sent"] == books.fills + len(run.pending)
+    assert run.costs["orders"]["open"] == len(run.pending)
 
 
 def test_accounting_identities_with_the_defaults(sample: Panel) -> None:
@@ -85,6 +98,7 @@ def test_series_has_the_notebooks_columns_and_agrees_with_the_runs(sample: Panel
     assert list(frame) == [
         *symbols, *(f"ret_{s}" for s in symbols), *(f"w_{s}" for s in symbols), "ret_port_base", "equity_base",
         "dd_base", "leverage", "ret_port_dyn", "equity_dyn", "dd_dyn",
+        *(f"next_w_{s}" for s in symbols), "next_leverage", *(f"order_{s}" for s in symbols),  # the year's last session
     ]  # fmt: skip
     assert frame.index[0].date() == result.base.decided[0]
     assert frame.iloc[0][["equity_base", "equity_dyn"]].tolist() == [1.0, 1.0]
@@ -94,6 +108,84 @@ def test_series_has_the_notebooks_columns_and_agrees_with_the_runs(sample: Panel
     np.testing.assert_allclose(earned["ret_port_dyn"], earned["leverage"] * base, atol=1e-12)
     np.testing.assert_allclose(frame["equity_dyn"], (1 + frame["ret_port_dyn"].fillna(0)).cumprod())
     np.testing.assert_allclose(frame["dd_dyn"], frame["equity_dyn"] / frame["equity_dyn"].cummax() - 1)
+
+
+# -- what no bar fills any more ----------------------------------------------------------------------------------------
+
+LAST, NEXT, BETWEEN = "2011-06-30", "2011-07-01", "2011-06-22"
+"""A month's last session, the session after it, and one that sends no order."""
+
+
+@pytest.mark.parametrize("execution", ["next_open", "close"])
+def test_the_last_decision_is_kept(sample: Panel, execution: str) -> None:
+    """It is what a run with one session more fills."""
+    config = make_config({**QUICK, "execution": execution})
+    ends, goes_on = (backtest(sample.between(None, day), config) for day in (LAST, NEXT))
+    for leg in ("base", "dynamic"):
+        one, other = getattr(ends, leg), getattr(goes_on, leg)
+        day = pd.Timestamp(NEXT).date()
+        filled = [(fill["symbol"], fill["size"]) for fill in other.fills if fill["date"] == day]
+        assert [(order["symbol"], order["size"]) for order in one.pending] == filled
+        assert len(filled) > 4
+        assert {order["decided"] for order in one.pending} == {pd.Timestamp(LAST).date()}
+        orders = [run.costs["orders"] for run in (one, other)]
+        assert orders[0]["sent"] == orders[1]["sent"] - len(other.pending)
+        assert orders[0]["open"] == len(filled)
+        written = run_summary(one)["next_session"]
+        row = series_frame(goes_on).loc[NEXT]  # what was in force for the next session
+        if leg == "dynamic":
+            assert list(written["weights"].values()) == row[[f"w_{s}" for s in sample.symbols]].tolist()
+            assert written["leverage"] == row["leverage"]
+        assert written["orders"] == one.pending
+
+
+def test_the_series_end_with_what_is_to_be_done(sample: Panel) -> None:
+    result = backtest(sample.between(None, LAST), make_config(QUICK))
+    frame = series_frame(result)
+    new = [column for column in frame if column.startswith(("next_", "order_"))]
+    assert len(new) == 2 * len(sample.symbols) + 1
+    assert frame[new].iloc[:-1].isna().all(axis=None)
+    last = frame.iloc[-1]
+    assert {s: last[f"order_{s}"] for s in sample.symbols if last[f"order_{s}"]} == {
+        order["symbol"]: order["size"] for order in result.dynamic.pending
+    }
+    weights, leverage = result.dynamic.next_decision
+    assert [last[f"next_w_{s}"] for s in sample.symbols] == list(weights.values())
+    assert last["next_leverage"] == leverage
+
+
+def test_a_last_session_that_decides_nothing_leaves_nothing(sample: Panel) -> None:
+    result = backtest(sample.between(None, BETWEEN), make_config(QUICK))
+    assert result.dynamic.pending == [] == run_summary(result.dynamic)["next_session"]["orders"]
+    assert pending_in_words(result.dynamic, result.config) == []
+    assert not [column for column in series_frame(result) if column.startswith(("next_", "order_"))]
+
+
+def test_the_last_decision_in_words(sample: Panel) -> None:
+    run = simulate(sample.between(None, LAST), make_config(QUICK))
+    (line,) = pending_in_words(run, make_config())
+    words = [f"{o['symbol']} {o['size']:+,}".replace("-", "−") for o in run.pending]
+    assert line == (
+        f"Decided on {LAST}, to be filled at the next open: {', '.join(words)}; leverage {run.next_decision[1]:.2f}."
+    )
+    assert "−" in line
+    assert "+" in line
+    (line,) = pending_in_words(run, make_config({"execution": "close"}))
+    assert f"{LAST}, to be filled at that close, which the next session books: " in line
+    day = run.pending[0]["decided"]
+    many = [{"symbol": f"S{k}", "size": 0.5 + k, "decided": day} for k in range(14)]
+    (line,) = pending_in_words(replace(run, pending=many), make_config())
+    assert "S0 +0.500, S1 +1.500," in line
+    assert "S11 +11.500, ... (14 orders); leverage" in line
+
+
+@pytest.mark.parametrize("end", [LAST, BETWEEN])
+def test_audit_and_backtest_count_the_same_orders(sample: Panel, end: str) -> None:
+    config, panel = make_config(QUICK), sample.between(None, end)
+    sent = simulate(panel, config).costs["orders"]["sent"]
+    assert sent == len(record(Ours(config), panel, Panel.feeds).orders()) > 100
+    assert sent == simulate(panel, config, acknowledge=True).costs["orders"]["sent"]
+    assert sent == simulate(panel, config, broker="stock").costs["orders"]["sent"]
 
 
 def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) -> None:

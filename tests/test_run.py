@@ -57,6 +57,7 @@ def test_the_default_command_writes_the_notebooks_files(folder: Path, capsys: py
     assert content["config"]["vol_lookback"] == 20
     assert f"{content['dynamic']['excess_sharpe']:.3f}" in out
     assert f"{100 * content['dynamic']['growth']:.2f} %" in out
+    assert "Dynamic: decided on 2011-06-30, to be filled at the next open: " in " ".join(out.split())
     assert len(table) == int(re.search(r"\((\d+) sessions;", out)[1]) + 1  # type: ignore[index]
 
 

@@ -10,7 +10,7 @@ from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
 from ..report import accounts, check_report, check_spans, page_spans, write_report
 from ..workbench.beside import parse_benchmark
-from ..workbench.captions import costs_in_words, risk_free_in_words
+from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.portfolios import Backtest, backtest
 from ..workbench.runs import Run
@@ -107,6 +107,7 @@ ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
     ("interest paid", lambda one: one.interest[0], "{:,.0f}"),
     ("interest earned", lambda one: one.interest[1], "{:,.0f}"),
     ("turnover a year", lambda one: one.turnover, "{:.2f} x"),
+    ("orders sent", lambda one: one.costs["orders"]["sent"], "{:,}"),
     ("orders filled", lambda one: one.costs["orders"]["filled"], "{:,}"),
     ("orders rejected", lambda one: one.costs["orders"]["rejected"], "{:,}"),
     ("margin calls", lambda one: one.costs["orders"]["margin_calls"], "{:,}"),
@@ -150,3 +151,5 @@ def _show(screen: Screen, result: Backtest) -> None:
     screen.table(["dynamic beyond", *beyond], rows, min_width=width)
     timing = 100 * beyond["constant"]["active_return"]
     screen.line(f"Timing the leverage {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % of growth a year.")
+    for line in pending_in_words(result.dynamic, result.config):
+        screen.line(f"Dynamic: {line[0].lower()}{line[1:]}")

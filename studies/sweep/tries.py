@@ -95,7 +95,19 @@ class Recalls(Protocol):
     """Where a sweep is kept."""
 
     def recall(self, what: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-        """What has been computed once of `what`, by `make`."""
+        """What is computed from tries, and takes long: once.
+
+        Parameters
+        ----------
+        what : mapping
+            All that it depends on.
+        make : callable
+            Computes it; JSON has to know how to write it.
+
+        Returns
+        -------
+        object
+        """
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ __all__ = [
     "benchmark_panel",
     "benchmark_run",
     "constant_leverage",
+    "held_on_average",
     "on_sessions_of",
     "parse_benchmark",
 ]
@@ -38,6 +40,14 @@ CLOSE_ENOUGH = 0.01
 """How near the mean leverage of the constant portfolio comes to that of the dynamic one."""
 
 ATTEMPTS = 6
+
+
+class _Held(Protocol):
+    @property
+    def mean_leverage(self) -> float: ...
+
+
+Held = TypeVar("Held", bound=_Held)
 
 
 @dataclass(frozen=True)
@@ -191,17 +201,38 @@ def constant_leverage(
     InputError, ConvergenceError
         As `simulate`.
     """
-    leverage, best = wanted, None
-    for attempt in range(ATTEMPTS):
+    told = [advance]  # the first attempt only
+
+    def run(leverage: float) -> Run:
         bounds = {"lev_min": leverage, "lev_max": leverage}
-        run = simulate(panel, {**config, **bounds}, advance=None if attempt else advance)
-        off = wanted - run.mean_leverage
-        if best is None or abs(off) < abs(wanted - best.mean_leverage):
-            best = run
+        return simulate(panel, {**config, **bounds}, advance=told.pop() if told else None)
+
+    return held_on_average(run, wanted)
+
+
+def held_on_average(run: Callable[[float], Held], wanted: float) -> Held:
+    """The run at the leverage whose mean held is the one wanted, to 0.01.
+
+    Parameters
+    ----------
+    run : callable
+        Of a target leverage; what it gives has `mean_leverage`.
+    wanted : float
+
+    Returns
+    -------
+    object
+        Of `run`; the nearest found after six attempts, with a note.
+    """
+    found: list[Held] = []
+    leverage = wanted
+    for _ in range(ATTEMPTS):
+        found.append(run(leverage))
+        off = wanted - found[-1].mean_leverage
         if not abs(off) > CLOSE_ENOUGH:
-            return best
+            return found[-1]
         leverage = max(leverage + off, 0.0)
-    assert best is not None
+    best = min(found, key=lambda one: abs(wanted - one.mean_leverage))
     log.warning("constant leverage: %.3f is the mean found, %.3f was wanted", best.mean_leverage, wanted)
     return best
 

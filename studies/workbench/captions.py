@@ -1,12 +1,19 @@
-"""What stands above or below a table: what the account charges, and what results are measured against."""
+"""What stands above or below a table: what the account charges, what results are measured against, what is to come."""
+
+from typing import Any
 
 from .parameters import Config
 from .rates import rate_in_words
+from .runs import Run
 
-__all__ = ["NOTEBOOK_RATIO", "costs_in_words", "risk_free_in_words"]
+__all__ = ["NOTEBOOK_RATIO", "costs_in_words", "pending_in_words", "risk_free_in_words"]
 
 NOTEBOOK_RATIO = "((1 + mean)^252 − 1) / volatility"
 """The ratio that the notebook prints, as a formula to print."""
+
+
+MOST_ORDERS = 12
+"""Orders that a sentence names."""
 
 
 def costs_in_words(config: Config) -> str:
@@ -48,3 +55,34 @@ def risk_free_in_words(config: Config) -> str:
     if isinstance(rate, str):
         return f"Sharpe ratio over {'T-bills' if rate == 'irx' else rate_in_words(rate)}"
     return f"Sharpe ratio over {100 * rate:g} % a year" if rate else "Sharpe ratio over 0"
+
+
+def pending_in_words(run: Run, config: Config) -> list[str]:
+    """The orders that no bar fills any more, in a sentence for each session that has sent some.
+
+    Parameters
+    ----------
+    run : Run
+    config : Config
+        Of the run.
+
+    Returns
+    -------
+    list of str
+        Empty, if none waits.
+    """
+    when = "at the next open" if config["execution"] == "next_open" else "at that close, which the next session books"
+    days: dict[Any, list[str]] = {}
+    for order in run.pending:
+        days.setdefault(order["decided"], []).append(f"{order['symbol']} {_shares(order['size'])}")
+    return [
+        f"Decided on {day:%Y-%m-%d}, to be filled {when}: {', '.join(orders[:MOST_ORDERS])}"
+        + (f", ... ({len(orders)} orders)" if len(orders) > MOST_ORDERS else "")
+        + f"; leverage {run.next_decision[1]:.2f}."
+        for day, orders in days.items()
+    ]
+
+
+def _shares(size: float) -> str:
+    """A signed number of shares to print: +12, −3, +0.125."""
+    return f"{size:+,.0f}".replace("-", "−") if float(size).is_integer() else f"{size:+,.3f}".replace("-", "−")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+import backtrader as bt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -58,6 +59,8 @@ class Run:
         Analysis of `TradingCosts`, money.
     fills : list of dict
         Every execution, as `Fills` lists them.
+    pending : list of dict
+        Orders that no bar of the panel fills any more: `symbol`, `size` (signed), `decided` (a date).
     unfilled : int
         Own orders that came to nothing.
     trims : int
@@ -77,6 +80,7 @@ class Run:
     drawdown: dict[str, Any]
     costs: dict[str, Any]
     fills: list[dict[str, Any]]
+    pending: list[dict[str, Any]]
     unfilled: int
     trims: int
     below_maintenance: int
@@ -90,6 +94,12 @@ class Run:
     def mean_leverage(self) -> float:
         """Held, over the sessions that count."""
         return float(self.exposure["leverage"].loc[self.first :].mean())
+
+    @property
+    def next_decision(self) -> tuple[dict[str, float], float]:
+        """Unlevered weights by symbol and leverage, decided at the last close for the session after it."""
+        weights = {str(symbol): float(weight) for symbol, weight in self.weights.iloc[-1].items()}
+        return weights, float(self.exposure["target_leverage"].iloc[-1])
 
     @property
     def turnover(self) -> float:
@@ -218,7 +228,18 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
         drawdown=analyses["MaxDrawdown"],
         costs=analyses["TradingCosts"],
         fills=analyses["Fills"]["fills"],
+        pending=_pending(strategy),
         unfilled=strategy.unfilled,
         trims=strategy.getsizer().trims,
         below_maintenance=int((held * config["maintenance_margin"] > 1.0 + 1e-9).sum()),
     )
+
+
+def _pending(strategy: Any) -> list[dict[str, Any]]:
+    """What the broker still holds of a strategy's orders when the bars are over, in the order sent."""
+    broker = strategy.broker
+    return [
+        {"symbol": order.data._name, "size": order.executed.remsize, "decided": bt.num2date(order.created.dt).date()}
+        for order in (*broker.pending, *broker.submitted)
+        if order.owner is strategy
+    ]

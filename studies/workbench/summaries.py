@@ -54,7 +54,9 @@ def series_frame(result: Backtest) -> pd.DataFrame:
         A row a session from the one that decided the first weights (equities 1, no return yet). Closes by symbol;
         `ret_SYM` simple returns; `w_SYM` unlevered weights and `leverage` the target leverage in force for the session,
         both decided at the close before; `ret_port_base`, `equity_base`, `dd_base` and the same of dynamic: returns of
-        the two accounts, their growth of 1 and its drawdown (negative fraction).
+        the two accounts, their growth of 1 and its drawdown (negative fraction). If orders of the dynamic account wait
+        for the session after the last, the last row also has `next_w_SYM` and `next_leverage`, what was decided for it,
+        and `order_SYM`, shares to be traded; the rows above have nothing there.
     """
     closes = result.panel.closes
     before = int(closes.index.searchsorted(result.base.first)) - 1
@@ -74,7 +76,18 @@ def series_frame(result: Backtest) -> pd.DataFrame:
         }
     columns["leverage"] = result.dynamic.exposure["target_leverage"].shift(1)
     order = ["ret_port_base", "equity_base", "dd_base", "leverage", "ret_port_dyn", "equity_dyn", "dd_dyn"]
-    return out.assign(**{name: columns[name] for name in order}).iloc[before:]
+    out = out.assign(**{name: columns[name] for name in order}).iloc[before:]
+    return out.join(_next_row(result.dynamic)) if result.dynamic.pending else out
+
+
+def _next_row(run: Run) -> pd.DataFrame:
+    """What was decided at the last close for the session after it, one row."""
+    weights, leverage = run.next_decision
+    shares = dict.fromkeys(weights, 0.0)
+    for order in run.pending:
+        shares[order["symbol"]] += order["size"]
+    row = {f"next_w_{symbol}": weight for symbol, weight in weights.items()} | {"next_leverage": leverage}
+    return pd.DataFrame(row | {f"order_{symbol}": size for symbol, size in shares.items()}, index=run.sessions[-1:])
 
 
 def run_summary(run: Run) -> dict[str, Any]:
@@ -89,7 +102,9 @@ def run_summary(run: Run) -> dict[str, Any]:
     dict
         Statistics (fractions: `growth` and `excess_sharpe`, and the notebook's `ann_ret`, `ann_vol`, `sharpe`), and
         what it cost (money) with the identity that proves it. `turnover` is a year's, of the sessions that count.
+        `next_session`: weights and leverage decided at the last close, and the orders that wait to be filled.
     """
+    weights, leverage = run.next_decision
     costs = {name: value for name, value in run.costs.items() if name != "sessions"}
     paid, earned = run.interest
     return {
@@ -103,6 +118,7 @@ def run_summary(run: Run) -> dict[str, Any]:
         "mean_leverage": run.mean_leverage,
         "unfilled_orders": run.unfilled,
         "trimmed_sessions": run.trims,
+        "next_session": {"weights": weights, "leverage": leverage, "orders": run.pending},
     }
 
 
