@@ -153,9 +153,10 @@ def walk_portfolios(walk: Walk) -> tuple[Portfolio, ...]:
     """The account of a walk-forward and what it is held against, on the sessions that were traded."""
     index = pd.DatetimeIndex(walk.account.returns.index)
     looks = {
-        "unchosen": ("as given", "--base", "#83888e", np.asarray(walk.default)),
+        "unchosen": ("as given", *LOOKS["base"], np.asarray(walk.default)),
+        "constant": ("constant", *LOOKS["constant"], np.asarray(walk.constant.returns)),
         "in_sample_winner": ("best in hindsight", "--hindsight", "#b8442c", walk.sweep.returns[:, walk.winner]),
-        "walk_forward": ("walk-forward", "--dynamic", "#0b5f9e", np.asarray(walk.account.returns)),
+        "walk_forward": ("walk-forward", *LOOKS["dynamic"], np.asarray(walk.account.returns)),
     }
     statistics = walk.legs
     return tuple(

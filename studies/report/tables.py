@@ -41,6 +41,7 @@ HEADLINE = (
     ("interest paid", "interest_paid", "money"),
     ("interest earned", "interest_earned", "money"),
     ("turnover a year", "turnover", "times"),
+    ("orders sent", "costs.orders.sent", "count"),
     ("orders filled", "costs.orders.filled", "count"),
     ("orders rejected", "costs.orders.rejected", "count"),
     ("margin calls", "costs.orders.margin_calls", "count"),
