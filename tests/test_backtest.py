@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from identities import check_books
 from markets import FREE, QUICK, paper
 
+from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel, PriceSelection, load
 from riskoverlay.studies.audit.candidate import Ours
 from riskoverlay.studies.audit.recorder import record
@@ -107,6 +109,32 @@ def test_series_has_the_notebooks_columns_and_agrees_with_the_runs(sample: Panel
     np.testing.assert_allclose(earned["ret_port_dyn"], earned["leverage"] * base, atol=1e-12)
     np.testing.assert_allclose(frame["equity_dyn"], (1 + frame["ret_port_dyn"].fillna(0)).cumprod())
     np.testing.assert_allclose(frame["dd_dyn"], frame["equity_dyn"] / frame["equity_dyn"].cummax() - 1)
+
+
+# -- an account that is too small --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [UNLEVERED, {}, {"lev_min": 3.0, "lev_max": 3.0}], ids=["base", "dynamic", "trimmed"])
+def test_an_account_too_small_for_a_share_is_refused_with_what_it_takes(sample: Panel, more: dict[str, float]) -> None:
+    panel = sample.between(None, BETWEEN)
+    config = {**make_config(QUICK), **more}
+    with pytest.raises(InputError, match=r"^cash=50\.0 does not buy one share of anything at the first reb") as caught:
+        simulate(panel, {**config, "cash": 50.0})
+    enough = re.search(r"give at least ([\d,]+), or --no-whole-shares$", caught.value.cure)
+    assert enough
+    needed = int(enough[1].replace(",", ""))
+    first = simulate(panel, {**config, "cash": float(needed)})  # one share of one symbol, at once
+    day = panel.sessions[panel.sessions.get_loc(pd.Timestamp(first.decided[0])) + 1].date()
+    assert [fill["size"] for fill in first.fills if fill["date"] == day] == [1]
+    with pytest.raises(InputError, match="does not buy one share"):
+        simulate(panel, {**config, "cash": needed - 1.0})
+    assert simulate(panel, {**config, "cash": 50.0, "whole_shares": False}).fills
+
+
+def test_nothing_is_held_where_no_leverage_is_wanted(sample: Panel) -> None:
+    """That is no matter of the account's size."""
+    config = {**make_config(QUICK), "lev_min": 0.0, "lev_max": 0.0, "cash": 50.0}
+    assert simulate(sample.between(None, BETWEEN), config).fills == []
 
 
 # -- what no bar fills any more ----------------------------------------------------------------------------------------

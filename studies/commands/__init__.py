@@ -27,8 +27,8 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, str]]] = {
     ),
     "sweep": (
         "many parameters, one judgement: what is best, and how much of it is luck",
-        "Every point of a grid, or of a search, kept as it finishes; called again it goes on, and a grid that has grown "
-        "takes what is there.",
+        "Every point of a grid, or of a search, kept as it finishes; called again it goes on, and a grid that has "
+        "grown takes what is there.",
         (
             "riskoverlay sweep --grid target_vol=0.08,0.10,0.12 --grid dd_threshold1=0.05:0.20:0.05 --png sweep.png",
             "riskoverlay sweep --grid target_vol=0.05:0.30 --search tpe --trials 40 --storage search.db",

@@ -1,5 +1,6 @@
 """Base and dynamic portfolio, both through Cerebro and the same kind of account."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -190,7 +191,8 @@ def simulate(panel: Panel, config: Config, *, advance: Callable[[int], None] | N
     Raises
     ------
     InputError
-        A parameter out of bounds, or a panel too short for the first weights.
+        A parameter out of bounds, a panel too short for the first weights, or an account too small for a whole share of
+        anything at the first rebalance.
     ConvergenceError
         Weights that cannot be solved for.
     """
@@ -218,6 +220,10 @@ def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
             f"the first weights are decided on the last session, {strategy.rebalances[0]}",
             "nothing can be earned; give more history, or a smaller min_hist",
         )
+    weights = pd.DataFrame(exposure["target_weights"], sessions)
+    if config["whole_shares"]:
+        wanted = weights.iloc[after - 1] * exposure["target_leverage"][after - 1] * daily["value"][after - 1]
+        _check_size_of_account(config, wanted, panel.closes.loc[sessions[after - 1]])
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
     held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
@@ -226,7 +232,7 @@ def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
         sessions=sessions,
         value=pd.Series(daily["value"], sessions),
         returns=returns,
-        weights=pd.DataFrame(exposure["target_weights"], sessions),
+        weights=weights,
         exposure=pd.DataFrame({name: exposure[name] for name in leverages}, sessions),
         risk_free=risk_free,
         statistics=summary(np.asarray(returns), risk_free),
@@ -240,15 +246,37 @@ def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
     )
 
 
+def _check_size_of_account(config: Config, wanted: pd.Series, closes: pd.Series) -> None:
+    """Refuse an account whose first weights are less than a share of every symbol: it would hold cash, and say so of
+    the strategy.
+
+    Parameters
+    ----------
+    config : Config
+    wanted : Series of shape (n_symbols,)
+        Money in each symbol at the first rebalance, before the account's own limit.
+    closes : Series of shape (n_symbols,)
+        Prices of that session.
+
+    Raises
+    ------
+    InputError
+    """
+    limit = config["cash"] / config["initial_margin"]
+    shares = wanted * (limit / max(wanted.sum(), limit)) / closes
+    most = float(shares.max())
+    if 0.0 < most < 1.0:
+        raise InputError(
+            f"does not buy one share of anything at the first rebalance, {closes.name:%Y-%m-%d}",
+            f"give at least {math.ceil(config['cash'] / most):,}, or --no-whole-shares", "cash", config["cash"],
+        )  # fmt: skip
+
+
 def _pending(strategy: Any) -> list[dict[str, Any]]:
     """What the broker still holds of a strategy's orders when the bars are over, in the order sent."""
     broker = strategy.broker
     return [
-        {
-            "symbol": order.data._name,
-            "size": order.executed.remsize,
-            "decided": bt.num2date(order.created.dt).date(),
-        }
+        {"symbol": order.data._name, "size": order.executed.remsize, "decided": bt.num2date(order.created.dt).date()}
         for order in (*broker.pending, *broker.submitted)
         if order.owner is strategy
     ]
