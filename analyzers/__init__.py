@@ -6,6 +6,7 @@ if __name__ != "riskoverlay.analyzers":
     raise ImportError(f"{__name__} is riskoverlay.analyzers: import it by that name")
 
 
+from .active import *
 from .costs import *
 from .drawdown import *
 from .exposure import *

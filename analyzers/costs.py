@@ -51,9 +51,9 @@ class TradingCosts(LedgerReader):
     `interest`, `total` (the three costs), `traded` (value of all fills, both sides); `turnover` = traded /
     mean equity, `turnover_annual`; `orders`, every one to the last bar's: `sent` = `filled` + `rejected`
     (margin or refused) + `expired` + `cancelled` + `open` at the end, and `partial`, those of the last four
-    that were filled in part, and `margin_calls`, those sent by the broker (`order.info.margin_call`);
-    `by_year`: {"2012": {commission, slippage, interest}}; `sessions`: lists `dates`, `gross_profit`,
-    `commission`, `slippage`, `interest`, `traded`.
+    that were filled in part, and `margin_calls`, those sent by the broker (`order.info.margin_call`); `by_year`:
+    {"2012": {commission, slippage, interest}}; `sessions`: lists `dates`, `gross_profit`, `commission`,
+    `slippage`, `interest`, `traded`.
     """
 
     params = (("periods", PERIODS),)

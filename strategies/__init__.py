@@ -9,7 +9,9 @@ from .account import *
 from .blend import *
 from .broker import *
 from .clock import *
+from .fixed import *
 from .ledger import *
 from .margin import *
 from .overlay import *
+from .rebalancing import *
 from .rules import *

@@ -1,342 +1,49 @@
-"""The strategy: risk parity blended with minimum variance, rebalanced on the last session of each period."""
+"""The strategy: risk parity blended with minimum variance."""
 
-import datetime as dt
-import math
-from array import array
 from typing import Any
 
-import backtrader as bt
 import numpy as np
 
-from riskoverlay.errors import InputError, RiskOverlayError
-from riskoverlay.notes import log, name_of
-from riskoverlay.rules import check_names
-
-from .clock import SessionClock, ended
-from .ledger import OwnPosition
-from .overlay import VolTargetDrawdownSizer
-from .rules import TradingRules, WeightRules
-from .schedule import RebalanceSchedule
-from .terms import point_value
+from .rebalancing import Rebalancing
+from .rules import WeightRules
 from .weights import blended_weights
 
 __all__ = ["RiskParityBlend"]
 
-DUST = 1e-9
-"""Differences of leverage below this are rounding, whatever the band."""
 
-
-class RiskParityBlend(OwnPosition, bt.Strategy):
-    """Holds weight × leverage of every feed, the weights from the notebook's rules, the leverage from its sizer.
-
-    On a rebalance session it computes the weights from closes up to and including that session's and trades to
-    weight × leverage. On other sessions it lets the leverage act: when the sizer's leverage differs from the one
-    held by more than `lev_band`, it scales its holdings in proportion. Orders are market orders without a size;
-    sells go before buys; the sizer (`VolTargetDrawdownSizer` unless `cerebro.addsizer` gives another) sizes them.
-    A session is a date, whatever the time stamps of its bars: `SessionClock` says when it is over.
-
-    It keeps its own ledger and trades only its own shares. An order that was refused, expired or could not be
-    filled is logged, counted in `unfilled`, and tried again at the next session.
+class RiskParityBlend(Rebalancing):
+    """The rebalancing strategy with the notebook's rule: risk parity blended with minimum variance.
 
     Parameters
     ----------
     **params
-        The fields of `WeightRules` and `TradingRules`, and four that are backtrader's only:
-        `symbols`, names of the feeds to hold (default: all);
-        `overlay`, parameters of the default sizer, a mapping or pairs (for `optstrategy` and `btrun`);
-        `trade_from`, date (or "YYYY-MM-DD") of the first close that may send orders: weights are computed before it,
-        so that the sizer knows the volatility of the portfolio when it begins;
-        `memory`, sessions of closes kept, so that `reconfigure` can raise the look-backs to it.
-
-    Attributes
-    ----------
-    base_weights : list of float or None
-        Unlevered weights in force, aligned with `datas`; None before the first.
-    rebalances : list of date
-        Sessions on which weights were decided.
-    unfilled : int
-        Own orders that came to nothing.
-    session_clock : SessionClock
-        Says which session a bar belongs to; the sizer goes by it, too.
+        The fields of `WeightRules` and `TradingRules`, and those that are backtrader's only: see `Rebalancing`.
 
     Raises
     ------
     InputError
-        A parameter out of its bounds, at start; a symbol without a feed.
+        As `Rebalancing`.
     ConvergenceError
         Risk parity that does not converge, with date and feeds.
     """
 
-    params = (
-        *WeightRules.params(),
-        *TradingRules.params(),
-        ("symbols", None),
-        ("overlay", None),
-        ("trade_from", None),
-        ("memory", None),
-    )
+    rules = WeightRules
+    params = WeightRules.params()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._weight_rules, self._trading = WeightRules.of(self.p), TradingRules.of(self.p)
-        self._schedule = RebalanceSchedule(self._weight_rules.rebalance_freq, self._weight_rules.calendar)
-        self._universe = self._find_universe()
-        self._lines = [data.close for data in self._universe]
-        self.session_clock = SessionClock(self, self._universe, self._weight_rules.calendar)
-        # The default; cerebro.addsizer, which comes later, replaces it. Backtrader attaches it after this method.
-        self._sizer = VolTargetDrawdownSizer(**dict(self.p.overlay or {}))
-        self._memory = max(self._weight_rules.cov_lookback, self._weight_rules.min_hist, self.p.memory or 0)
-        self._keep = (self._memory + 1) * len(self._universe)
-        self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
-        self._previous: dt.date | None = None
-        self._waits_for = _date(self.p.trade_from)
-        self._blend: dict[Any, float] = {}
-        self._plan: dict[Any, float] = {}
-        # Money a point, and close, of what is held; None: look again.
-        self._holdings: list[tuple[float, Any]] | None = None
-        self._alive: dict[int, Any] = {}
-        self._withdrawn: set[int] = set()
-        self._again = False
-        self._sent_late = False  # after the session that decided: some orders may have to wait a session for a bar
-        self._left_out: set[str] = set()
-        self.unfilled = 0
-        self.base_weights: list[float] | None = None
-        self.rebalances: list[dt.date] = []
+    def history(self) -> tuple[int, int]:
+        """`cov_lookback` and `min_hist`, as `Rebalancing.history`."""
+        return self._weight_rules.cov_lookback, self._weight_rules.min_hist
 
-    def reconfigure(self, **parameters: Any) -> None:
-        """Change parameters from the next close on: weights follow at the next rebalance session.
+    def weigh(self, closes: np.ndarray, feeds: list[Any]) -> np.ndarray:
+        """The blend of the log returns: see `Rebalancing.weigh`.
 
         Parameters
         ----------
-        **parameters
-            Some fields of `WeightRules` and `TradingRules`.
-
-        Raises
-        ------
-        InputError
-            Another name, a value out of bounds, a look-back above `memory`.
-        """
-        check_names(parameters, (*WeightRules.described(), *TradingRules.described()))
-        values = {**vars(self._weight_rules), **vars(self._trading), **parameters}
-        rules = WeightRules.of(values)
-        for name in ("cov_lookback", "min_hist"):
-            if getattr(rules, name) > self._memory:
-                raise InputError(
-                    f"is more than the {self._memory} sessions that are kept",
-                    "give memory when the strategy is made", name, getattr(rules, name),
-                )  # fmt: skip
-        before = (self._weight_rules.rebalance_freq, self._weight_rules.calendar)
-        self._weight_rules, self._trading = rules, TradingRules.of(values)
-        if (rules.rebalance_freq, rules.calendar) != before:  # periods such as 2ME go on counting
-            self._schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
-            self.session_clock.follow(rules.calendar)
-
-    def _find_universe(self) -> list[Any]:
-        if self.p.symbols is None:
-            return list(self.datas)
-        names = [name_of(data) for data in self.datas]
-        for symbol in self.p.symbols:
-            if symbol not in names:
-                raise InputError(f"symbols: {symbol!r} has no feed", f"add it to Cerebro, or give some of {names}")
-        return [self.datas[names.index(symbol)] for symbol in self.p.symbols]
-
-    def target_weight(self, data: Any) -> float:
-        """Unlevered weight of a feed in the trade under way: what the sizer sizes.
-
-        Parameters
-        ----------
-        data : feed
+        closes : ndarray of shape (n, k)
+        feeds : list of feeds, k
 
         Returns
         -------
-        float
+        ndarray of shape (k,)
         """
-        return self._plan.get(data, 0.0)
-
-    # -- the session -------------------------------------------------------------------------------------------------
-
-    def prenext(self) -> None:
-        """Some feed has not begun: the others need not wait for it."""
-        self._see([data.close[0] if len(data) else math.nan for data in self._universe])
-
-    def next(self) -> None:
-        """A bar of all feeds."""
-        self._see([line[0] for line in self._lines])
-
-    def _see(self, closes: list[float]) -> None:
-        """Take a bar's closes, and act if a session is over: before they count, if it ended without a decision."""
-        clock = self.session_clock
-        clock.see()
-        trades = bool(clock.late) and self._close_session(clock.late)
-        if clock.begins:
-            self._closes.extend(closes)
-            if len(self._closes) >= 2 * self._keep:
-                del self._closes[: -self._keep]
-        elif clock.session:  # another bar of the same session
-            self._closes[-len(closes) :] = array("d", closes)
-        if clock.over:
-            trades = self._close_session(clock.session) or trades
-        if trades:
-            self._trade(self._blend)
-        elif self._sent_late and self._alive and (clock.over or clock.late):
-            self._sent_late = False
-        elif (clock.over or clock.late) and self.base_weights is not None:
-            self._between_rebalances()
-
-    def _close_session(self, day: int) -> bool:
-        """A session is over: decide weights if they are due. Whether to trade to them."""
-        today = dt.date.fromordinal(day)
-        due = self._schedule.due(today, self._previous)
-        self._previous = today
-        begins = self._waits_for is not None and today >= self._waits_for
-        if begins:
-            self._waits_for = None
-        return (due and self._decide(today)) or (begins and bool(self._blend))
-
-    def _decide(self, today: dt.date) -> bool:
-        """Compute the blend of the feeds that have the history; False if none has."""
-        rules = self._weight_rules
-        closes = np.array(self._closes[-self._keep :]).reshape(-1, len(self._universe))
-        eligible = self._eligible(closes, today)
-        if not eligible:
-            return False
-        window = closes[-(rules.cov_lookback + 1) :, eligible]
-        window = window[np.isfinite(window).all(axis=1)]
-        try:
-            weights = blended_weights(np.diff(np.log(window), axis=0), rules)
-        except RiskOverlayError as error:
-            names = ", ".join(name_of(self._universe[i]) for i in eligible)
-            raise type(error)(f"weights of {today} of assets 0 to {len(eligible) - 1}, {names}: {error}") from None
-        self._blend = {self._universe[i]: w for i, w in zip(eligible, weights.tolist(), strict=True)}
-        self.base_weights = [self._blend.get(data, 0.0) for data in self.datas]
-        self.rebalances.append(today)
-        return True
-
-    def _eligible(self, closes: np.ndarray, today: dt.date) -> list[int]:
-        """Positions in the universe of the feeds with `min_hist` returns and a recent bar."""
-        rules = self._weight_rules
-        recent = closes[-(max(rules.cov_lookback, rules.min_hist) + 1) :]
-        known = np.isfinite(recent).sum(axis=0) > rules.min_hist
-        eligible = []
-        for i, data in enumerate(self._universe):
-            gone = len(data) and ended(data, today.toordinal())
-            if known[i] and not gone:
-                eligible.append(i)
-            elif gone and data._name not in self._left_out:
-                self._left_out.add(data._name)
-                log.warning("%s: no bar of %s since %s: left out", today, data._name, data.datetime.date(0))
-        return eligible
-
-    def _between_rebalances(self) -> None:
-        if self._again:
-            self._trade(self._plan)
-            return
-        if self._trading.relever == "rebalance" and self._trading.drift == "hold":
-            return
-        sizer = self._sizer
-        if not hasattr(sizer, "affordable"):
-            return
-        target, held = sizer.affordable(sizer.leverage), self._held_leverage()
-        act = self._trading.relever == "daily" and abs(target - held) > max(self._trading.lev_band, DUST)
-        if self._trading.drift == "daily":
-            # Within the band the portfolio is re-weighted at the leverage it has.
-            self._trade(self._blend, 1.0 if act or target == 0.0 else sizer.affordable(held) / target)
-        elif act:
-            self._trade(self._proportions() or self._blend)
-
-    def _proportions(self) -> dict[Any, float]:
-        """Holdings as parts of their value, sum 1; empty if nothing is held (leverage has been 0)."""
-        values = {
-            data: self.held(data) * data.close[0] * self._point(data) for data in self._universe if self.held(data)
-        }
-        gross = sum(values.values())
-        return {data: value / gross for data, value in values.items()}
-
-    def _held_leverage(self) -> float:
-        """Value of own holdings over the equity that this strategy may use."""
-        if self._holdings is None:
-            held = [(self.held(data), data) for data in self._universe if self.held(data)]
-            self._holdings = [(shares * self._point(data), data.close) for shares, data in held]
-        capital = self._sizer.capital
-        gross = sum([points * line[0] for points, line in self._holdings])
-        return gross / capital if capital > 0.0 else math.inf
-
-    # -- orders ------------------------------------------------------------------------------------------------------
-
-    def _trade(self, weights: dict[Any, float], scale: float = 1.0) -> None:
-        """Send unsized orders, sells first, towards scale × weights; 0 for feeds of the universe without a weight."""
-        if self._waits_for is not None:
-            return
-        for order in self._alive.values():
-            self._withdrawn.add(order.ref)
-            self.cancel(order)
-        self._alive.clear()
-        self._again = False
-        self._sent_late = bool(self.session_clock.late)
-        self._plan = {data: scale * weight for data, weight in weights.items()}
-        missing = [(self._missing(data), data) for data in self._universe if len(data)]
-        for shares, data in missing:
-            if shares < 0.0:
-                self._send(self.sell(data))
-        for shares, data in missing:
-            if shares > 0.0:
-                self._send(self.buy(data))
-
-    def _missing(self, data: Any) -> float:
-        """Shares between what is held and the plan: which way to trade. How much is the sizer's to say."""
-        weight = self._plan.get(data, 0.0)
-        sizer = self._sizer
-        if hasattr(sizer, "target_size"):
-            wanted = sizer.target_size(data, weight)
-        else:
-            wanted = weight * self.broker.getvalue() / (data.close[0] * self._point(data))
-        return wanted - self.held(data)
-
-    def _point(self, data: Any) -> float:
-        """Money that one point of a feed's price makes on one share or contract."""
-        return point_value(data, self.broker.getcommissioninfo(data))
-
-    def _send(self, order: Any) -> None:
-        if order is not None:
-            self._alive[order.ref] = order
-
-    def clear(self) -> None:
-        """Forget the session's notifications: backtrader would keep every one for ever, unread (17 % of a run)."""
-        self._orderspending: list[Any] = []
-        self._tradespending: list[Any] = []
-
-    def notify_order(self, order: Any) -> None:
-        """Keep the ledger; report an order that came to nothing and try again at the next session.
-
-        Parameters
-        ----------
-        order : bt.Order
-        """
-        super().notify_order(order)
-        self._holdings = None
-        if order.alive():
-            return
-        self._alive.pop(order.ref, None)
-        if order.ref in self._withdrawn:
-            self._withdrawn.discard(order.ref)
-        elif order.status != order.Completed:
-            self.unfilled += 1
-            self._again = True
-            self.session_clock.see()
-            log.warning(
-                "%s: order %s of %s %+g came to %s: it is tried again at the next session",
-                dt.date.fromordinal(self.session_clock.session),
-                order.ref,
-                name_of(order.data),
-                order.created.size,
-                order.getstatusname(),
-            )
-
-
-def _date(day: dt.date | str | None) -> dt.date | None:
-    if isinstance(day, str):
-        try:
-            return dt.date.fromisoformat(day)
-        except ValueError:
-            raise InputError("is not a date", "give datetime.date, 'YYYY-MM-DD' or None", "trade_from", day) from None
-    return day
+        return blended_weights(np.diff(np.log(closes), axis=0), self._weight_rules)

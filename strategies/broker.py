@@ -16,6 +16,9 @@ from .terms import FeedTerms, terms_of
 
 __all__ = ["MarginBroker"]
 
+_NO_COMMISSION = bt.brokers.BackBroker.params._getpairs()["commission"]
+"""backtrader's default of the parameter `commission`: nobody has given one."""
+
 
 class MarginBroker(FastOrders):
     """Backtrader's broker with the cash rules of a margin account.
@@ -44,6 +47,8 @@ class MarginBroker(FastOrders):
     ----------
     account : MarginAccount, optional
         Says what is charged (default: one with its defaults).
+    commission : bt.CommInfoBase, optional
+        Charged instead of the account's commission.
     acknowledge : bool
         See `FastOrders`.
 
@@ -58,7 +63,8 @@ class MarginBroker(FastOrders):
     def __init__(self) -> None:
         super().__init__()
         self.account = self.p.account if self.p.account is not None else MarginAccount()
-        self.addcommissioninfo(self.account)
+        given = self.p.commission
+        self.addcommissioninfo(self.account if given is _NO_COMMISSION else given)
 
     def init(self) -> None:
         """Start a run with an empty book."""
@@ -260,7 +266,7 @@ class MarginBroker(FastOrders):
             return
         size = order.executed.remsize
         if self.p.filler is not None:
-            size = math.copysign(self.p.filler(order, price, ago), size)
+            size = self.p.filler(order, price, ago) * (1 if size > 0 else -1)
         if not size:
             return
         data = held_in(order)
@@ -291,9 +297,13 @@ class MarginBroker(FastOrders):
         if terms.contract:
             self.cash += terms.worth(position, price) - fee  # settled to here; from here on all of it is one
         else:
-            self.cash -= size * price + fee
-            if terms.own and closed:
-                self.cash += profit + closed * (price - cost)  # backtrader pays the `mult` of shares when they are sold
+            # Backtrader's order of operations: `order_target_*` floors what the last digit of cash decides.
+            if closed:
+                self.cash += scheme.getvaluesize(-closed, cost) + profit
+                self.cash -= fee_closed
+            if opened:
+                self.cash -= scheme.getvaluesize(opened, price)
+                self.cash -= fee_opened
         psize, pprice, _, _ = position.update(size, price, data.datetime.datetime())
         if terms.contract:
             position.adjbase = price

@@ -164,11 +164,8 @@ class SessionClock:
         stamp: float = feed.line[0]
         if stamp == feed.stamp:
             return False
-        new = feed.stamp is not None or stamp == now
+        new = feed.stamp is not None or stamp == now  # else it came while nobody looked
         feed.stamp = stamp
-        if not new:  # it came while nobody looked
-            feed.session = feed.day()
-            feed.latest = max(feed.latest, stamp - feed.session)
         return new
 
     def _session_of(self, feed: _Feed) -> int:
@@ -203,8 +200,6 @@ class SessionClock:
         )
 
     def _is_closed(self, feed: _Feed) -> bool:
-        """Whether the exchange has closed by a feed's last bar; a daily bar stamped 00:00 does not say."""
+        """Whether the exchange has closed by a feed's last bar."""
         number = feed.line[0]
-        if not feed.intraday and number.is_integer():
-            return False
         return self._known_closes(number).is_closed(self.session, number, utc=feed.zone is not None)

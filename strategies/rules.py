@@ -18,6 +18,7 @@ __all__ = [
     "AccountTerms",
     "ExecutionTerms",
     "LeverageRules",
+    "ScheduleRules",
     "SizingRules",
     "TradingRules",
     "WeightRules",
@@ -67,12 +68,27 @@ def _margin(example: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class WeightRules(Rules):
-    """What to hold before leverage, and when that is decided."""
+class ScheduleRules(Rules):
+    """When weights are decided."""
 
     rebalance_freq: str = parameter(
         "ME", "pandas offset alias: ME, QE, YE, W-FRI, ... (M is read as ME)", checked=False
     )
+    calendar: str | None = parameter(
+        "XNYS",
+        "exchange calendar that knows the rebalance sessions, or None: the first session of the next period",
+        optional=True, checked=False,
+    )  # fmt: skip
+
+    def check(self) -> None:
+        """Whether the schedule is one."""
+        RebalanceSchedule(self.rebalance_freq, self.calendar)
+
+
+@dataclass(frozen=True)
+class WeightRules(ScheduleRules):
+    """What to hold before leverage, and when that is decided."""
+
     cov_lookback: int = parameter(252, "sessions of log returns in the covariance", "sessions", **_SESSIONS)
     min_hist: int = parameter(252, "returns required before the first weights", "sessions", **_SESSIONS)
     shrink_alpha: float = parameter(
@@ -87,15 +103,6 @@ class WeightRules(Rules):
         "long_only", '"long_only", or "clipped": the notebook\'s clipped inverse', choices=("long_only", "clipped")
     )
     shrinkage: str = parameter("diagonal", '"diagonal" or "ledoit_wolf"', choices=SHRINKAGES)
-    calendar: str | None = parameter(
-        "XNYS",
-        "exchange calendar that knows the rebalance sessions, or None: the first session of the next period",
-        optional=True, checked=False,
-    )  # fmt: skip
-
-    def check(self) -> None:
-        """Whether the schedule is one."""
-        RebalanceSchedule(self.rebalance_freq, self.calendar)
 
 
 NOTEBOOK = WeightRules(risk_parity="notebook", min_variance="clipped")

@@ -28,7 +28,8 @@ from riskoverlay.studies.workbench import (
     write_json,
 )
 from riskoverlay.studies.workbench.parameters import PARAMETERS, make_config, shown_parameters
-from riskoverlay.studies.workbench.runs import UNLEVERED, Run, backtest, simulate
+from riskoverlay.studies.workbench.portfolios import backtest
+from riskoverlay.studies.workbench.runs import UNLEVERED, Run, simulate
 
 ARRAYS = {**FREE, "drift": "daily", "lev_band": 0.0}
 """The account that array backtests assume."""

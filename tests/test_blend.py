@@ -239,6 +239,7 @@ def test_an_order_that_came_to_nothing_is_said_counted_and_tried_again(
         strategy = cerebro.run()[0]
     assert strategy.unfilled == 2
     assert "came to Rejected: it is tried again" in caplog.text
+    assert {record.getMessage()[:10] for record in caplog.records} == {"2010-03-01"}  # the session after the decision
     assert all(strategy.held(data) > 0 for data in strategy.datas)
 
 

@@ -668,6 +668,25 @@ def test_what_a_margin_account_cannot_have_is_refused_at_start(setting: str) -> 
         cerebro.run()
 
 
+def test_the_brokers_own_commission_is_charged() -> None:
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame([100.0] * 4), name="A"))
+    cerebro.broker = MarginBroker(commission=bt.CommissionInfo(commission=0.002))  # type: ignore[call-arg]
+    cerebro.addstrategy(Script, orders=((1, [(0, 10)]),))
+    (strategy,) = cerebro.run()
+    assert strategy.value[-1] == 10_000.0 - 10 * 100.0 * 0.002
+
+
+def test_a_filler_leaves_whole_sizes_whole() -> None:
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame([100.0] * 6), name="A"))
+    open_account(cerebro).set_filler(bt.broker.fillers.FixedSize(size=3))
+    cerebro.addstrategy(Script, orders=((1, [(0, 7)]), (4, [(0, -5)])))
+    (strategy,) = cerebro.run()
+    size = strategy.broker.getposition(strategy.data).size
+    assert (size, type(size)) == (2, int)
+
+
 def test_a_feed_may_repeat_the_rate_of_the_account() -> None:
     for rate in (0.05, 0.07):  # the default, or the account's own
         cerebro = bt.Cerebro(stdstats=False)

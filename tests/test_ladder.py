@@ -32,7 +32,7 @@ from riskoverlay.studies.ladder import (
 from riskoverlay.studies.pictures.waterfall import draw_waterfall
 from riskoverlay.studies.workbench import costs_in_words, read_config, risk_free_in_words
 from riskoverlay.studies.workbench.parameters import Config, make_config
-from riskoverlay.studies.workbench.runs import backtest
+from riskoverlay.studies.workbench.portfolios import backtest
 
 SMALL: dict[str, Any] = {
     "cov_lookback": 60,
@@ -221,7 +221,7 @@ def test_an_error_in_a_process_is_the_users() -> None:
 def test_summary_and_frame(climbed: Ladder) -> None:
     content, frame = ladder_summary(climbed), ladder_frame(climbed)
     assert [rung["id"] for rung in content["rungs"]] == list(frame.index) == [rung.id for rung in RUNGS]
-    assert set(content) == {"format", "rungs", "conclusion", "config", "data", "versions"}
+    assert set(content) == {"format", "rungs", "constant", "conclusion", "config", "data", "versions"}
     assert content["data"]["synthetic"] is True
     assert content["data"]["statistics_from"] == climbed.steps[-1].base.returns.index[0]
     assert content["data"]["first_weights"].date() == backtest(sample_market(), config()).base.decided[0]
@@ -242,6 +242,18 @@ def test_conclusion_in_numbers(climbed: Ladder) -> None:
         f"{frame['dynamic_excess_sharpe'].iloc[-1] - frame['base_excess_sharpe'].iloc[-1]:+.2f} in the account" in text
     )
     assert "synthetic" in text
+
+
+def test_the_constant_leverage_of_the_last_rung(climbed: Ladder) -> None:
+    """That of `backtest`: what dynamic holds on average, held throughout."""
+    ran = backtest(climbed.panel, climbed.config)
+    last = climbed.steps[-1].dynamic
+    assert climbed.constant.statistics == ran.constant.statistics
+    assert abs(climbed.constant.mean_leverage - last.mean_leverage) <= 0.01
+    timing = 100 * (last.statistics["growth"] - climbed.constant.statistics["growth"])
+    said = f"timing it {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % a year"
+    assert said in conclusion(climbed)
+    assert ladder_summary(climbed)["constant"]["growth"] == ran.constant.statistics["growth"]
 
 
 def test_costs_in_words() -> None:

@@ -16,6 +16,7 @@ from riskoverlay.feeds import Cache, sample_rate
 from riskoverlay.feeds.sample_rate import RATE_PATH
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.workbench.parameters import make_config, parse_value
+from riskoverlay.studies.workbench.portfolios import backtest
 from riskoverlay.studies.workbench.rates import (
     bond_equivalent,
     parse_rate,
@@ -24,7 +25,7 @@ from riskoverlay.studies.workbench.rates import (
     spread,
     with_dated_rates,
 )
-from riskoverlay.studies.workbench.runs import backtest, load_panel, simulate
+from riskoverlay.studies.workbench.runs import load_panel, simulate
 
 QUICK = {"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "start": "2024-01-10", "symbols": "SPY,TLT",
          "lev_min": 1.8, "dd_min_scale": 1.0}  # fmt: skip

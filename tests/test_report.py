@@ -26,7 +26,8 @@ from riskoverlay.studies.report.figures import charts, waterfall
 from riskoverlay.studies.report.markup import number, packed, script_json
 from riskoverlay.studies.workbench import backtest_summary, write_json
 from riskoverlay.studies.workbench.parameters import make_config
-from riskoverlay.studies.workbench.runs import Backtest, backtest, load_panel
+from riskoverlay.studies.workbench.portfolios import Backtest, backtest
+from riskoverlay.studies.workbench.runs import load_panel
 
 QUICK = {"cov_lookback": 60, "min_hist": 60, "vol_lookback": 20, "dd_threshold1": 0.02, "dd_threshold2": 0.05}
 FLAGS = [

@@ -13,7 +13,7 @@ from riskoverlay.feeds import Cache, align, check_symbols, read_csv_folder
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.workbench import read_config
 from riskoverlay.studies.workbench.parameters import make_config
-from riskoverlay.studies.workbench.runs import backtest
+from riskoverlay.studies.workbench.portfolios import backtest
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = [

@@ -25,6 +25,7 @@ from riskoverlay.analyzers import (
     StrategyProfit,
     TradingCosts,
 )
+from riskoverlay.analyzers.ledger import Ledger
 from riskoverlay.dates import day_of
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel, load
@@ -140,6 +141,8 @@ def check_same(one: Any, other: Any, *, money: bool = True) -> None:
     for name in ("volatility_part", *(("target_leverage", "leverage", "brake_part") if money else ())):
         np.testing.assert_allclose(exposures[0][name], exposures[1][name], rtol=1e-12, err_msg=name)
     if money:
+        for symbol, weights in exposures[0]["target_weights"].items():
+            np.testing.assert_allclose(weights, exposures[1]["target_weights"][symbol], rtol=1e-12)
         values = [analysis(strategy, DailySeries)["value"] for strategy in (one, other)]
         np.testing.assert_allclose(*values, rtol=1e-12)
 
@@ -274,6 +277,10 @@ def test_a_feed_that_has_ended_is_not_waited_for() -> None:
     late = [(f"{day:02} 00", f"{day:02}", f"b{day - 1:02}") for day in range(5, 14)]
     on_time = [(f"{day:02} 00", f"{day:02}", "bo") for day in range(15, 20)]
     assert got[4:] == [("04 00", "04", "b"), *late, ("14 00", "14", "bo13"), *on_time]
+    # Nor is one that always came with the others, when they miss it.
+    with_hole = feed_of(days_of(*range(2, 18), 19), "C")
+    got = told(feed_of(days_of(*range(2, 20)), "A"), feed_of(days_of(4), "B", NIGHT), with_hole)
+    assert got[-4:] == [(f"{day:02} 00", f"{day:02}", "bo") for day in range(16, 20)]
 
 
 def test_longer_bars_are_not_waited_for_beside_shorter_ones() -> None:
@@ -321,6 +328,9 @@ def test_a_universe_beside_other_feeds_has_the_sessions_of_its_own() -> None:
     strategy = run(feed_of(days_of(6, 8), "A"), beside, symbols=("A",))
     assert sorted({f"{at:%d %H}" for at in strategy.levers}) == ["06 00", "08 00"]
     assert strategy._closes.tolist() == [100.0, 110.0]
+    beside = feed_of(days_of(6, 7, 8, 9), "B")
+    strategy = run(feed_of(days_of(6, 8), "A"), beside, symbols=("A",))
+    assert sorted({f"{at:%d %H}" for at in strategy.levers}) == ["06 00", "08 00"]
 
 
 def hours_of(
@@ -400,6 +410,8 @@ def test_another_calendar_in_the_middle_and_dates_beyond_it() -> None:
     assert strategy.session_clock.calendar == "XTKS"
     with pytest.raises(InputError, match="calendar='NOWHERE' is unknown"):
         strategy.session_clock.follow("NOWHERE")
+    far = hourly(0, pd.DatetimeIndex(["1990-01-05 11:00", "1990-01-05 16:00", "2015-07-06 16:00"]))
+    assert [state for _, _, state in told(feed_of(far, "A", **INTRADAY))] == ["b", "o", "bo"]
     ancient = hourly(0, pd.DatetimeIndex(["1699-12-01 11:00"]))
     with pytest.raises(InputError, match="is outside calendar XNYS"):
         told(feed_of(ancient, "A", **INTRADAY))
@@ -756,6 +768,72 @@ def test_any_strategy_is_levered_by_sessions() -> None:
     )
     with pytest.raises(InputError, match="calendar='NOWHERE' is unknown"):
         sizer(feed_of(bars, "A", **INTRADAY), calendar="NOWHERE")
+
+
+def test_what_is_held_counts_from_the_close_of_its_session() -> None:
+    """Bought on the day of a hole, filled before that session is decided: not held at its close."""
+
+    class Buys(OwnPosition, bt.Strategy):
+        def next(self) -> None:
+            if bt.num2date(self.datetime[0]) == dt.datetime(2020, 1, 8):
+                self.buy(self.data0)
+
+    cerebro = bt.Cerebro(stdstats=False)
+    one = days_of(*range(6, 11))
+    cerebro.adddata(feed_of(one, "A"))
+    cerebro.adddata(feed_of(days_of(6, 7, 9, 10), "B", NIGHT))
+    cerebro.addstrategy(Buys)
+    cerebro.addsizer(VolTargetDrawdownSizer)
+    volatility = cerebro.run()[0].getsizer()._volatility
+    assert volatility._count == 1  # in force from the close of the 9th: the 10th earns
+    close = one["close"].to_numpy()
+    assert volatility._returns[0] == pytest.approx(0.5 * (close[4] / close[3] - 1.0), rel=1e-12)
+
+
+def test_a_fill_at_the_close_is_carried_only_into_a_later_session() -> None:
+    class Buys(OwnPosition, bt.Strategy):
+        def next(self) -> None:
+            if len(self) in (3, 6):  # in the middle of the second session, at the end of the third
+                self.buy(self.data0, size=len(self))
+
+    cerebro = bt.Cerebro(stdstats=False)
+    bars = days_of(6, 7, 8, 9)
+    cerebro.adddata(feed_of(bars, "A"))
+    cerebro.adddata(feed_of(days_of(6, 7, 8, 9), "B", NIGHT))
+    cerebro.broker.set_coc(True)
+    cerebro.addstrategy(Buys)
+    cerebro.addanalyzer(StrategyProfit)
+    strategy = cerebro.run()[0]
+    ledger = next(one for one in strategy._slave_analyzers if isinstance(one, Ledger))
+    close = bars["close"].to_numpy()
+    assert ledger.own_sizes[:, 0].tolist() == [0.0, 3.0, 3.0, 9.0]
+    np.testing.assert_allclose(ledger.carried_values[:, 0], [0.0, 0.0, 3.0 * close[1], 9.0 * close[2]])
+    assert [f"{day:%d}" for day in ledger.fill_dates] == ["07", "08"]
+
+
+def test_a_size_in_the_middle_of_a_session_knows_what_others_hold() -> None:
+    class Holder(OwnPosition, bt.Strategy):
+        def next(self) -> None:
+            if len(self) == 41:  # the first bar of a session
+                self.buy(size=5_000)
+
+    class Asks(OwnPosition, bt.Strategy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[float] = []
+
+        def next(self) -> None:
+            self.sizes.append(self.getsizer().target_size(self.data, 1.0) * self.data.close[0] / 1e6)
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(feed_of(hourly(3, hours_of(XNYS)), "A", **INTRADAY))
+    open_account(cerebro, cash=1e6, initial_margin=1.0)
+    cerebro.addstrategy(Holder)
+    cerebro.addstrategy(Asks)
+    cerebro.addsizer_byidx(1, VolTargetDrawdownSizer, lev_min=1.0, lev_max=1.0)
+    sizes = cerebro.run()[1].sizes
+    assert sizes[40] == pytest.approx(1.0, abs=1e-3)
+    assert sizes[41] == pytest.approx(0.5, abs=0.1)
 
 
 def test_trade_from_is_a_session(sample: Panel) -> None:

@@ -39,6 +39,7 @@ from riskoverlay.studies.sweep import (
 from riskoverlay.studies.sweep.space import Dimension, distributions, grid, parse_dimension, propose
 from riskoverlay.studies.sweep.storage import key_of
 from riskoverlay.studies.workbench import dask_workers
+from riskoverlay.studies.workbench.beside import constant_leverage
 from riskoverlay.studies.workbench.parameters import Config, make_config, shown_parameters
 from riskoverlay.studies.workbench.runs import UNLEVERED, load_panel, simulate
 
@@ -570,6 +571,10 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
     assert judged.best == int(np.argmax(sharpes)) == judged.ranking[0]
     base = simulate(swept.panel, {**swept.config_of(judged.winner), **UNLEVERED}).returns
     assert np.array_equal(judged.base, base[-min(sizes) :])
+    best = swept.config_of(judged.winner)
+    steady = constant_leverage(swept.panel, best, simulate(swept.panel, best).mean_leverage)
+    assert np.array_equal(judged.constant, steady.returns[-min(sizes) :])
+    assert not np.array_equal(judged.constant, judged.base)
     assert judged.deflated == deflated_sharpe(swept.returns[:, judged.best], session_sharpe(swept.returns))
     assert judged.overfitting is not None
     assert judged.overfitting.probability == cscv(swept.returns, blocks=8).probability
@@ -591,7 +596,7 @@ def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
     by_sharpe, by_growth = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "growth"))
     assert content(by_sharpe) == content(by_growth)
     places = [
-        Judged(s, 0, np.empty(0), None, 0.0, None, {}).ranking  # type: ignore[arg-type]
+        Judged(s, 0, np.empty(0), np.empty(0), None, 0.0, None, {}).ranking  # type: ignore[arg-type]
         for s in (by_sharpe, by_growth)
     ]
     for s, ranking, name in zip((by_sharpe, by_growth), places, ("excess_sharpe", "growth"), strict=True):

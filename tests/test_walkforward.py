@@ -173,6 +173,9 @@ def test_legs_are_on_the_same_sessions(panel: Panel, config: Config, walk: Walk)
     assert legs["in_sample_winner"]["excess_sharpe"] == max(
         summary(r[-m:])["excess_sharpe"] for r in walk.sweep.returns.T
     )
+    assert abs(walk.constant.mean_leverage - walk.account.mean_leverage) <= 0.01
+    assert walk.constant.returns.index.equals(walk.account.returns.index)
+    assert legs["constant"] == summary(walk.constant.returns)
     assert legs["unchosen"] == summary(simulate(panel, config).returns[-m:])
 
 

@@ -8,12 +8,15 @@ from riskoverlay.errors import require
 
 from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
-from ..report import check_report, write_report
+from ..report import accounts, check_report, check_spans, page_spans, write_report
+from ..workbench.beside import parse_benchmark
 from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
-from ..workbench.runs import Backtest, Run, backtest
+from ..workbench.portfolios import Backtest, backtest
+from ..workbench.runs import Run
 from ..workbench.summaries import backtest_summary, series_frame
-from .flags import Output, add_parameters, config_of, panel_of, write_outputs
+from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
+from .pages import add_spans, spans_of
 from .screen import Screen
 
 __all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
@@ -37,6 +40,12 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--confidence", action="store_true", help="bootstrap intervals of Sharpe ratio, return and max drawdown"
     )
+    command.add_argument(
+        "--benchmark", action="append", default=[], metavar="SYMBOL|NAME=SYMBOL:WEIGHT,...",
+        help="a portfolio to stand beside, rebalanced and charged alike; once for each",
+    )  # fmt: skip
+    add_breakeven(command)
+    add_spans(command)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -50,16 +59,25 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     config = config_of(options, OUTPUTS)
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
+    benchmarks = [parse_benchmark(text) for text in options.benchmark]
+    spans = spans_of(options, "html", "json")
     panel = panel_of(options, config, screen)
-    with screen.progress("backtest", 2 * len(panel.sessions)) as advance:
-        result = backtest(panel, config, advance=advance)
+    check_spans(spans, panel.sessions)
+    bars = bars_of(options, benchmarks, panel, config, screen)
+    with screen.progress("backtest", 3 * len(panel.sessions)) as advance:
+        result = backtest(panel, config, benchmarks=benchmarks, bars=bars, advance=advance)
     _show(screen, result)
-    content = backtest_summary(result)
+    content, intervals = backtest_summary(result), None
+    if found := page_spans(panel, accounts(result), spans):
+        content["spans"] = found
     if options.confidence:
         with screen.step("intervals"):
             intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
         screen.table(*interval_rows(intervals))
         content["confidence"] = intervals_summary(intervals)
+
+    if options.breakeven:
+        content["breakeven"] = breakeven_of(panel, config, None, screen)
 
     def write_series(path: str) -> None:
         frame = series_frame(result)
@@ -71,7 +89,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         {
             "csv": write_series,
             "json": lambda path: write_json(path, content),
-            "html": lambda path: write_report(path, result),
+            "html": lambda path: write_report(path, result, spans=spans, intervals=intervals),
             "png": lambda path: write_picture(path, result),
         },
     )
@@ -93,13 +111,24 @@ ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
     ("orders filled", lambda one: one.costs["orders"]["filled"], "{:,}"),
     ("orders rejected", lambda one: one.costs["orders"]["rejected"], "{:,}"),
     ("margin calls", lambda one: one.costs["orders"]["margin_calls"], "{:,}"),
-    ("sessions below maintenance", lambda one: one.below_maintenance, "{:,}"),
+    ("below maintenance", lambda one: one.below_maintenance, "{:,}"),
 )
 """What is printed of an account, and how."""
 
 
+BEYOND = (
+    ("growth a year", "active_return", 100.0, "{:+.2f} %"),
+    ("tracking error", "tracking_error", 100.0, "{:.2f} %"),
+    ("information ratio", "information_ratio", 1.0, "{:.2f}"),
+    ("beta", "beta", 1.0, "{:.2f}"),
+    ("up capture", "up_capture", 1.0, "{:.2f}"),
+    ("down capture", "down_capture", 1.0, "{:.2f}"),
+)
+"""What is printed of `active_statistics`: label, key, factor, shape."""
+
+
 def _show(screen: Screen, result: Backtest) -> None:
-    panel, base, dynamic = result.panel, result.base, result.dynamic
+    panel, base = result.panel, result.base
     more = f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
     screen.line(f"{', '.join(panel.symbols[:12])}{more}, {panel.source}")
     screen.synthetic(panel)
@@ -110,7 +139,17 @@ def _show(screen: Screen, result: Backtest) -> None:
         f"the first {warm_up} returns warm up, and weights are decided from {base.decided[0]:%Y-%m-%d} on)."
     )
     screen.line(f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}.")
-    rows = [[label, *(shape.format(value(one)) for one in (base, dynamic))] for label, value, shape in ROWS]
-    screen.table(["", "base", "dynamic"], rows, min_width=14)
-    for line in pending_in_words(dynamic, result.config):
+    runs = result.runs
+    width = 14 if len(runs) < 4 else 10
+    rows = [[label, *(shape.format(value(one)) for one in runs.values())] for label, value, shape in ROWS]
+    screen.table(["", *runs], rows, min_width=width)
+    screen.line("constant: base at dynamic's mean leverage, which is known only afterwards.", style="dim")
+    beyond = result.active
+    rows = [
+        [label, *(shape.format(scale * one[key]) for one in beyond.values())] for label, key, scale, shape in BEYOND
+    ]
+    screen.table(["dynamic beyond", *beyond], rows, min_width=width)
+    timing = 100 * beyond["constant"]["active_return"]
+    screen.line(f"Timing the leverage {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % of growth a year.")
+    for line in pending_in_words(result.dynamic, result.config):
         screen.line(f"Dynamic: {line[0].lower()}{line[1:]}")

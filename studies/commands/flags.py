@@ -11,6 +11,8 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Panel, check_symbols
 from riskoverlay.rules import Parameter
 
+from ..financing import breakeven, breakeven_in_words, breakeven_summary
+from ..workbench.beside import Benchmark, benchmark_panel
 from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, shown_parameters
 from ..workbench.rates import AUTO_RATES
 from ..workbench.runs import load_panel
@@ -19,11 +21,14 @@ from .screen import Screen
 
 __all__ = [
     "Output",
+    "add_breakeven",
     "add_cache",
     "add_outputs",
     "add_parameters",
     "add_screen",
     "add_workers",
+    "bars_of",
+    "breakeven_of",
     "check_outputs",
     "config_of",
     "open_cache",
@@ -144,6 +149,35 @@ def add_workers(command: Any, what: str = "processes") -> None:
     command.add_argument("--workers", type=int, metavar="N", help=f"{what} (default: one a processor)")
 
 
+def add_breakeven(command: argparse.ArgumentParser) -> None:
+    """The flag of the breakeven spread."""
+    command.add_argument(
+        "--breakeven", action="store_true",
+        help="find the loan's spread at which dynamic is worth no more than base, by running the account",
+    )  # fmt: skip
+
+
+def breakeven_of(panel: Panel, config: Config, workers: int | None, screen: Screen) -> dict[str, Any]:
+    """Find the breakeven spread and print it.
+
+    Parameters
+    ----------
+    panel : Panel
+    config : Config
+    workers : int or None
+    screen : Screen
+
+    Returns
+    -------
+    dict
+        For the JSON file.
+    """
+    with screen.progress("breakeven", 32) as advance:  # 18 spreads, and two halvings of a step
+        found = breakeven(panel, config, workers=workers, advance=advance)
+    screen.line(breakeven_in_words(found))
+    return breakeven_summary(found)
+
+
 def add_screen(command: argparse.ArgumentParser) -> Any:
     """The flags of what is printed.
 
@@ -219,6 +253,36 @@ def panel_of(options: argparse.Namespace, config: Config, screen: Screen) -> Pan
         panel = load_panel(config, cache)
     screen.notes((*panel.dropped, *panel.warnings))
     return panel
+
+
+def bars_of(
+    options: argparse.Namespace, benchmarks: Sequence[Benchmark], panel: Panel, config: Config, screen: Screen
+) -> Panel | None:
+    """The bars of benchmarks, and on stderr what there is to know about those that are not the panel's.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    benchmarks : sequence of Benchmark
+    panel : Panel
+    config : Config
+    screen : Screen
+
+    Returns
+    -------
+    Panel or None
+
+    Raises
+    ------
+    InputError, MissingFileError
+        As `benchmark_panel`.
+    """
+    symbols = [symbol for one in benchmarks for symbol in one.weights]
+    with open_cache(options, symbols, screen) as cache:
+        bars = benchmark_panel(benchmarks, panel, config, cache)
+    if bars is not None:
+        screen.notes(f"benchmarks: {note}" for note in (*bars.dropped, *bars.warnings) if note not in panel.warnings)
+    return bars
 
 
 # -- output files ------------------------------------------------------------------------------------------------------

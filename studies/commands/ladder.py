@@ -4,11 +4,12 @@ import argparse
 
 from ..ladder import RUNGS, Ladder, conclusion, ladder, ladder_frame, ladder_summary, signed, universe_in_words
 from ..pictures import check_picture, draw_waterfall
-from ..report import check_report, write_report
+from ..report import check_report, check_spans, write_report
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
-from ..workbench.runs import backtest
-from .flags import Output, add_parameters, add_workers, config_of, panel_of, write_outputs
+from ..workbench.portfolios import backtest
+from .flags import Output, add_breakeven, add_parameters, add_workers, breakeven_of, config_of, panel_of, write_outputs
+from .pages import add_spans, spans_of
 from .screen import Screen
 
 __all__ = ["add_flags", "run"]
@@ -17,7 +18,7 @@ OUTPUTS = (
     Output("json", "every rung, with config and data"),
     Output("csv", "one row a rung"),
     Output("png", "waterfall picture (or .svg, .pdf)", check=check_picture),
-    Output("html", "report of the account with the ladder in it", check=lambda _: check_report()),
+    Output("html", "page of the ladder and of the account at its end", check=lambda _: check_report()),
 )
 
 
@@ -25,6 +26,8 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_parameters(command, OUTPUTS)
     add_workers(command)
+    add_breakeven(command)
+    add_spans(command)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -36,11 +39,15 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     screen : Screen
     """
     config = config_of(options, OUTPUTS)
+    spans = spans_of(options, "html")
     panel = panel_of(options, config, screen)
+    check_spans(spans, panel.sessions)
     with screen.progress("ladder", len(RUNGS)) as advance:
         result = ladder(panel, config, workers=options.workers, advance=advance)
     _show(screen, result)
     content, frame = ladder_summary(result), ladder_frame(result)
+    if options.breakeven:
+        content["breakeven"] = breakeven_of(panel, config, options.workers, screen)
     write_outputs(
         options,
         screen,
@@ -48,7 +55,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
             "json": lambda path: write_json(path, content),
             "csv": lambda path: write_file(path, lambda temporary: frame.to_csv(temporary)),
             "png": lambda path: write_file(path, lambda temporary: draw_waterfall(result, temporary)),
-            "html": lambda path: write_report(path, backtest(panel, config), ladder=content),
+            "html": lambda path: write_report(path, backtest(panel, config), ladder=result, spans=spans),
         },
     )
 

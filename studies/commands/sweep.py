@@ -1,44 +1,27 @@
 """`riskoverlay sweep`: many parameters, one judgement."""
 
 import argparse
-import tempfile
-from pathlib import Path
 
 from riskoverlay.errors import require
 
 from ..pictures import check_picture, draw_sweep
-from ..report import SweepStory, check_report, write_report
-from ..sweep import (
-    BATCH,
-    SEARCHES,
-    Judged,
-    in_words,
-    judge,
-    number_of_tries,
-    ranking_rows,
-    sweep,
-    sweep_frame,
-    sweep_summary,
-)
+from ..report import check_report, check_spans, write_report
+from ..sweep import BATCH, SEARCHES, in_words, judge, number_of_tries, ranking_rows, sweep, sweep_frame, sweep_summary
 from ..workbench.outputs import write_file, write_json
-from ..workbench.runs import backtest
+from ..workbench.portfolios import backtest
 from .flags import Output, add_parameters, config_of, panel_of, write_outputs
+from .pages import add_spans, spans_of
 from .screen import Screen
 from .tries import add_tries, tries_of
 
 __all__ = ["add_flags", "run"]
 
 
-def _check_html(_: str) -> None:
-    check_report()
-    require("matplotlib", "plot", "the picture of a sweep")
-
-
 OUTPUTS = (
     Output("json", "tries, judgement, config of the best"),
     Output("csv", "one row a try"),
     Output("png", "heat map, and in sample against out (or .svg, .pdf)", check=check_picture),
-    Output("html", "report of the best try with the sweep in it", check=_check_html),
+    Output("html", "page of the sweep, its verdict first, and of the best try", check=lambda _: check_report()),
 )
 
 
@@ -46,6 +29,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_tries(command)
     add_parameters(command, OUTPUTS)
+    add_spans(command)
     command.add_argument("--search", default="grid", choices=SEARCHES, help="all points, or what TPE proposes")
     command.add_argument("--trials", type=int, metavar="N", help="tries of a search")
     command.add_argument("--sweep-seed", type=int, default=0, metavar="N", help="seed of a search (default 0)")
@@ -69,12 +53,15 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     dimensions, where = tries_of(options)
     require("arch", "sweep", "a confidence interval")
     total = number_of_tries(dimensions, options.search, options.trials)
+    spans = spans_of(options, "html")
     panel = panel_of(options, config, screen)
+    check_spans(spans, panel.sessions)
     search = {"search": options.search, "trials": options.trials, "seed": options.sweep_seed, "batch": options.batch}
     with screen.progress("sweep", total) as advance:
         result = sweep(panel, config, dimensions, **search, **where, advance=advance)
     with screen.step("judging"):
         judged = judge(result)
+    best = result.config_of(judged.winner)
     screen.window(panel)
     screen.table(*ranking_rows(judged))
     for line in in_words(judged):
@@ -86,14 +73,6 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
             "json": lambda path: write_json(path, sweep_summary(judged)),
             "csv": lambda path: write_file(path, lambda temporary: sweep_frame(result).to_csv(temporary)),
             "png": lambda path: write_file(path, lambda temporary: draw_sweep(judged, temporary)),
-            "html": lambda path: _write_report(path, judged),
+            "html": lambda path: write_report(path, backtest(panel, best), sweep=judged, spans=spans),
         },
     )
-
-
-def _write_report(path: str, judged: Judged) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        draw_sweep(judged, Path(folder) / "sweep.png")
-        story = SweepStory(in_words(judged), (Path(folder) / "sweep.png").read_bytes())
-    best = judged.sweep.config_of(judged.winner)
-    write_report(path, backtest(judged.sweep.panel, best), sweep=story)

@@ -1,5 +1,6 @@
 """The reality ladder: from the notebook's paper result to the broker's account, one difference at a time."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,9 +13,10 @@ from riskoverlay.feeds import Panel
 from riskoverlay.strategies import LeverageRules, WeightRules
 from riskoverlay.strategies.paper import paper_backtest
 
+from ..workbench.beside import constant_leverage
 from ..workbench.parameters import Config
 from ..workbench.rates import bill_returns, resolved_rates
-from ..workbench.runs import UNLEVERED, simulate
+from ..workbench.runs import UNLEVERED, Run, simulate
 from ..workbench.workers import check_workers, open_workers
 from .rungs import REAL, RUNGS, Rung, changes_something, rung_settings
 
@@ -36,10 +38,13 @@ class Leg:
         Simple, one a session that counts, fractions.
     statistics : dict
         `analyzers.summary` of `returns`, fractions.
+    mean_leverage : float
+        Held in the account; nan on paper.
     """
 
     returns: pd.Series
     statistics: dict[str, float]
+    mean_leverage: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,14 @@ class Ladder:
     config : Config
     panel : Panel
     steps : tuple of Step
+    constant : Leg
+        In the account of the last rung, base at the constant leverage that dynamic holds there on average.
     """
 
     config: Config
     panel: Panel
     steps: tuple[Step, ...]
+    constant: Leg
 
     def sharpes(self, leg: str) -> list[float]:
         """Sharpe ratio of "base" or "dynamic", rung by rung."""
@@ -115,7 +123,7 @@ def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: t
     if broker:
         config = {name: value for name, value in settings.items() if name not in REAL}
         runs = [simulate(panel, config | UNLEVERED if leg == "base" else config) for leg in legs]
-        return [Leg(run.returns, run.statistics) for run in runs]
+        return [_leg(run) for run in runs]
     paper = paper_backtest(
         panel.closes, WeightRules.of(settings), LeverageRules.of(settings), **{name: settings[name] for name in REAL}
     )
@@ -186,4 +194,9 @@ def ladder(
     for rung in RUNGS:
         found = done.get(rung.id) or {"base": steps[-1].base, "dynamic": steps[-1].dynamic}
         steps.append(Step(rung, rung in changing, found["base"], found["dynamic"]))
-    return Ladder(config, panel, tuple(steps))
+    constant = constant_leverage(panel, config, steps[-1].dynamic.mean_leverage)
+    return Ladder(config, panel, tuple(steps), _leg(constant))
+
+
+def _leg(run: Run) -> Leg:
+    return Leg(run.returns, run.statistics, run.mean_leverage)

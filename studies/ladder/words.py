@@ -67,7 +67,15 @@ def conclusion(result: Ladder) -> str:
         base, dynamic = (100 * getattr(result.steps[-1], leg).statistics["growth"] for leg in LEGS)
         parts.append(
             f"The overlay is worth {ends[0]:+.2f} of Sharpe on paper and {ends[1]:+.2f} in the account, "
-            f"which grows by {dynamic:.2f} % a year against {base:.2f} % without it"
+            f"whose growth is {dynamic:.2f} % a year against {base:.2f} % without it"
+        )
+    held = result.steps[-1].dynamic
+    timing = 100 * (held.statistics["growth"] - result.constant.statistics["growth"])
+    if np.isfinite(timing):
+        parts.append(
+            f"The same leverage on average, {held.mean_leverage:.2f}, held constant grows by "
+            f"{100 * result.constant.statistics['growth']:.2f} %: timing it "
+            f"{'added' if timing >= 0 else 'took'} {abs(timing):.2f} % a year"
         )
     if result.panel.synthetic:
         parts.append("The market is synthetic: none of this happened")
@@ -100,6 +108,7 @@ def ladder_summary(result: Ladder) -> dict[str, Any]:
             }
             for step in result.steps
         ],
+        "constant": {**result.constant.statistics, "mean_leverage": result.constant.mean_leverage},
         "conclusion": conclusion(result),
         "config": result.config,
         "data": data_summary(result.panel, result.panel.sessions[before], first),

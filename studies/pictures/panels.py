@@ -1,19 +1,24 @@
 """Four panels that fit a slide."""
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..report.facts import at_decisions, counted, drawdowns, largest_and_others
+from ..report.portfolios import Account, accounts, lead_last
+from ..report.words import symbols_in_words
+from ..workbench.captions import costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
-from ..workbench.runs import Backtest
+from ..workbench.portfolios import Backtest
 from .canvas import check_picture, new_figure
 
 __all__ = ["write_picture"]
 
 INK, SOFT, RULE = "#1d2126", "#5c6269", "#c9ccc9"
-DYNAMIC, BASE, VOLATILITY, BRAKE = "#0b5f9e", "#83888e", "#a8690a", "#b8442c"
+DYNAMIC, VOLATILITY, BRAKE = "#0b5f9e", "#a8690a", "#b8442c"
 ASSETS = ("#6f9fd0", "#e8896b", "#ead98b", "#f2b1bd", "#9fd7f2", "#4fb79c", "#bcc95a", "#a79c3a", "#d5d5d2")
 """Colours of the eight largest assets and of the others together."""
 
@@ -58,45 +63,67 @@ def write_picture(path: str | Path, result: Backtest) -> None:
     with matplotlib.rc_context(STYLE):
         figure = new_figure(16, 9, dpi=120, layout="constrained")
         (value, drawdown), (leverage, weights) = figure.subplots(2, 2, sharex=True)
-        _value(value, result)
-        _drawdown(drawdown, result)
+        shown = accounts(result)
+        _value(value, shown)
+        _drawdown(drawdown, result, shown)
         _leverage(leverage, result)
         _weights(weights, result)
-        figure.suptitle(_heading(result), x=0.01, ha="left", fontsize=13)
+        figure.suptitle(_heading(result, shown), x=0.01, ha="left", fontsize=12, linespacing=1.4)
         kind = Path(path).suffix[1:].lower()
         write_file(path, lambda temporary: figure.savefig(temporary, format=kind))
 
 
-def _heading(result: Backtest) -> str:
+def _heading(result: Backtest, shown: Sequence[Account]) -> str:
+    """The figures of every account, of what and over which sessions, and after which costs."""
     words = [
-        f"{name}: growth {100 * run.statistics['growth']:.2f} % a year, volatility "
-        f"{100 * run.statistics['ann_vol']:.2f} %, Sharpe {run.statistics['excess_sharpe']:.2f}, "
-        f"max drawdown {100 * run.statistics['max_drawdown']:.1f} %"
-        for name, run in (("Dynamic", result.dynamic), ("Base", result.base))
+        f"{one.label.capitalize()}: growth {100 * one.statistics['growth']:.2f} % a year, volatility "
+        f"{100 * one.statistics['ann_vol']:.2f} %, Sharpe ratio {one.statistics['excess_sharpe']:.2f}, "
+        f"max drawdown {100 * one.statistics['max_drawdown']:.1f} %".replace("-", "−")
+        for one in reversed(lead_last(shown))
     ]
-    notice = "Synthetic market: made-up prices, nothing here happened.\n" if result.panel.synthetic else ""
-    return notice + "\n".join(words).replace("-", "−")
+    dates = shown[0].returns.index
+    scope = f"{symbols_in_words(result.panel)}; {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}; {result.panel.source}"
+    after = f"After costs: {costs_in_words(result.config)}. {risk_free_in_words(result.config)}."
+    notice = ["Synthetic market: made-up prices, nothing here happened."] if result.panel.synthetic else []
+    return "\n".join([*notice, *words, *(textwrap.fill(line, 190) for line in (scope, after))])
 
 
-def _value(axes: Any, result: Backtest) -> None:
-    for name, run, colour in (("base", result.base, BASE), ("dynamic", result.dynamic, DYNAMIC)):
-        axes.plot(run.value.loc[counted(run)], color=colour, lw=1.3, label=name)
+def _legend(axes: Any) -> None:
+    """On the line of the title, where no curve is."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=9, columnspacing=1.2, borderaxespad=0.2)
+
+
+def _value(axes: Any, shown: Sequence[Account]) -> None:
+    for one in lead_last(shown):
+        axes.plot(one.values, color=one.ink, lw=1.3, label=one.label)
     axes.set_yscale("log", subs=[])
     axes.yaxis.get_major_locator().set_params(subs=(1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0))
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
     axes.set_title("Account value, logarithmic")
-    axes.legend(loc="upper left")
+    _legend(axes)
 
 
-def _drawdown(axes: Any, result: Backtest) -> None:
-    axes.plot(100 * drawdowns(result.base), color=BASE, lw=1.0, label="base")
-    fall = 100 * drawdowns(result.dynamic)
-    axes.fill_between(fall.index, fall, color=DYNAMIC, alpha=0.13, lw=0)
-    axes.plot(fall, color=DYNAMIC, lw=1.0, label="dynamic")
-    for threshold in (result.config["dd_threshold1"], result.config["dd_threshold2"]):
-        axes.axhline(-100 * threshold, color=BRAKE, lw=0.9, ls="--")
-    axes.set_title("Drawdown, per cent, and the thresholds of the brake")
-    axes.set_ylim(top=0)
+def _drawdown(axes: Any, result: Backtest, shown: Sequence[Account]) -> None:
+    for one in lead_last(shown):
+        axes.plot(100 * drawdowns(one), color=one.ink, lw=1.0, label=one.label)
+    lead = lead_last(shown)[-1]
+    fall = 100 * drawdowns(lead)
+    axes.fill_between(fall.index, fall, color=lead.ink, alpha=0.13, lw=0)
+    config = result.config
+    levels = {
+        "brake starts": -100.0 * config["dd_threshold1"],
+        f"brake full,\nleverage × {config['dd_min_scale']:g}": -100.0 * config["dd_threshold2"],
+    }
+    low = 1.05 * min(*(100.0 * float(drawdowns(one).min()) for one in shown), *levels.values())
+    axes.set_ylim(low, 0.0)
+    at = 0.0
+    for text, level in levels.items():
+        axes.axhline(level, color=BRAKE, lw=0.9, ls="--")
+        at = min(level, at + 0.12 * low)  # beside the plot, and not over the one above
+        label = f"−{-level:g} %, {text}"
+        axes.text(1.01, at, label, color=BRAKE, size=9, va="center", transform=axes.get_yaxis_transform())
+    axes.set_title("Drawdown, per cent")
+    _legend(axes)
 
 
 def _leverage(axes: Any, result: Backtest) -> None:
@@ -107,7 +134,7 @@ def _leverage(axes: Any, result: Backtest) -> None:
     axes.plot(table["leverage"].loc[result.dynamic.first :], color=DYNAMIC, lw=1.3, label="held")
     axes.set_ylim(bottom=0)
     axes.set_title("Leverage of dynamic")
-    axes.legend(loc="lower left", ncols=4)
+    _legend(axes)
 
 
 def _weights(axes: Any, result: Backtest) -> None:

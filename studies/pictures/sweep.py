@@ -1,53 +1,21 @@
 """A sweep and a walk-forward as pictures."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ..sweep import Dimension, Judged, params_in_words
+from ..report.words import symbols_in_words
+from ..sweep import CRITERIA, Dimension, Judged, Sweep, heat, params_in_words
 from ..walkforward import Walk
+from ..workbench.captions import costs_in_words, risk_free_in_words
 from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save
 
-__all__ = ["draw_sweep", "draw_walk", "heat"]
+__all__ = ["draw_sweep", "draw_walk"]
 
 TITLES = {"sharpe": ("Sharpe ratio", 1.0, ".2f"), "growth": ("growth a year, %", 100.0, ".1f")}
 """Name, scale and number format of a criterion."""
-
-
-def heat(judged: Judged) -> tuple[Dimension, Dimension, np.ndarray] | None:
-    """The criterion over the two dimensions that it depends on most.
-
-    Parameters
-    ----------
-    judged : Judged
-
-    Returns
-    -------
-    tuple or None
-        Dimension of the rows, of the columns, and the best criterion of each cell, (n_rows, n_columns),
-        nan where every try failed; of more dimensions the best over the others. None with fewer than two dimensions of
-        several values.
-    """
-    result = judged.sweep
-    worth = np.array(result.worth)
-    wide = [d for d in result.dimensions if d.values is not None and len(d.values) > 1]
-    if len(wide) < 2:
-        return None
-
-    def effect(dimension: Dimension) -> float:
-        at = np.array([repr(one.params[dimension.name]) for one in result.good])
-        return float(np.std([worth[at == value].mean() for value in set(at)]))
-
-    chosen = sorted(wide, key=effect, reverse=True)[:2]
-    rows, columns = (dimension for dimension in wide if dimension in chosen)
-    cells = np.full((len(rows.values or ()), len(columns.values or ())), np.nan)
-    for one, value in zip(result.good, worth, strict=True):
-        i = (rows.values or ()).index(one.params[rows.name])
-        j = (columns.values or ()).index(one.params[columns.name])
-        cells[i, j] = np.fmax(cells[i, j], value)
-    return rows, columns, cells
 
 
 def draw_sweep(judged: Judged, path: str | Path) -> None:
@@ -63,19 +31,19 @@ def draw_sweep(judged: Judged, path: str | Path) -> None:
     MissingExtraError
         matplotlib is not installed.
     """
-    figure = new_figure(13, 5.8)
+    figure = new_figure(13, 6.4)
     left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.08, right=0.97, top=0.8, bottom=0.13, wspace=0.26)
+    figure.subplots_adjust(left=0.08, right=0.97, top=0.73, bottom=0.12, wspace=0.26)
     table = heat(judged)
     if table is None:
         _ranking(left, judged)
     else:
         _heat(left, judged, *table)
     _splits(right, judged)
-    own = judged.intervals["dynamic"]["excess_sharpe"].estimate
+    own, base = (judged.intervals[leg]["excess_sharpe"].estimate for leg in ("dynamic", "base"))
     count = len(judged.sweep.good)
-    title = f"Best of {count} tries: Sharpe ratio {own:.2f}; luck alone would give {judged.luck:.2f}"
-    _head(figure, title, params_in_words(judged.winner.params), judged.sweep.panel.synthetic)
+    title = f"Best of {count} tries: Sharpe ratio {own:.3f}, base {base:.3f}; luck alone would give {judged.luck:.2f}"
+    _head(figure, title, _below(judged.sweep, params_in_words(judged.winner.params)), judged.sweep.panel.synthetic)
     save(figure, path)
 
 
@@ -92,9 +60,9 @@ def draw_walk(walk: Walk, path: str | Path) -> None:
     MissingExtraError
         matplotlib is not installed.
     """
-    figure = new_figure(13, 5.8)
+    figure = new_figure(13, 6.4)
     axes = figure.subplots()
-    figure.subplots_adjust(left=0.06, right=0.86, top=0.8, bottom=0.09)
+    figure.subplots_adjust(left=0.06, right=0.86, top=0.76, bottom=0.08)
     index = walk.account.returns.index
     m = len(index)
     series = {
@@ -106,7 +74,7 @@ def draw_walk(walk: Walk, path: str | Path) -> None:
     for name, (label, returns, colour, width) in series.items():
         growth = np.cumprod(1.0 + returns)
         axes.plot(index, growth, color=colour, lw=width)
-        ends.append((float(growth[-1]), f"{label}\nSharpe {walk.legs[name]['sharpe']:.2f}", colour))
+        ends.append((float(growth[-1]), f"{label}\nSharpe {walk.legs[name]['excess_sharpe']:.2f}", colour))
     low, high = axes.get_ylim()
     at = -np.inf
     for end, text, colour in sorted(ends):
@@ -119,13 +87,21 @@ def draw_walk(walk: Walk, path: str | Path) -> None:
     how = "all of the past" if walk.expanding else "a rolling window"
     title = f"Chosen on {how}, traded next: {len(walk.windows)} choices among {len(walk.sweep.good)} tries"
     hindsight = f"best in hindsight: {params_in_words(walk.sweep.good[walk.winner].params)}"
-    _head(figure, title, hindsight, walk.sweep.panel.synthetic)
+    _head(figure, title, _below(walk.sweep, hindsight), walk.sweep.panel.synthetic)
     save(figure, path)
+
+
+def _below(result: Sweep, first: str) -> str:
+    """What is under a title: symbols and dates, and after which costs."""
+    panel = result.panel
+    scope = f"{symbols_in_words(panel)}; {panel.sessions[0]:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d}; {panel.source}"
+    after = f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}."
+    return "\n".join(textwrap.fill(line, 165) for line in (first, scope, after))
 
 
 def _head(figure: Any, title: str, below: str, synthetic: bool) -> None:
     figure.text(0.015, 0.965, title, size=15, weight="bold", color=INK, va="top")
-    figure.text(0.015, 0.895, below, size=10.5, color=GREY, va="top")
+    figure.text(0.015, 0.9, below, size=10.5, color=GREY, va="top", linespacing=1.4)
     if synthetic:
         figure.text(0.985, 0.965, "SYNTHETIC MARKET", size=10, weight="bold", color=VERMILION, va="top", ha="right")
 
@@ -137,6 +113,8 @@ def _plain(axes: Any) -> None:
 
 
 def _heat(axes: Any, judged: Judged, rows: Dimension, columns: Dimension, cells: np.ndarray) -> None:
+    from matplotlib.patches import Rectangle
+
     what, scale, form = TITLES[judged.sweep.criterion]
     shown = cells * scale
     image = axes.imshow(shown, cmap="cividis", aspect="auto", origin="lower")
@@ -155,8 +133,8 @@ def _heat(axes: Any, judged: Judged, rows: Dimension, columns: Dimension, cells:
             colour = GREY if np.isnan(value) else INK if value > middle else "white"
             axes.text(j, i, text, ha="center", va="center", color=colour, size=10)
     own = judged.winner.params
-    at = [(d.values or ()).index(own[d.name]) for d in (columns, rows)]
-    axes.plot(*at, marker="s", ms=30, mfc="none", mec=VERMILION, mew=2)
+    j, i = ((d.values or ()).index(own[d.name]) for d in (columns, rows))
+    axes.add_patch(Rectangle((j - 0.48, i - 0.47), 0.96, 0.94, fill=False, edgecolor=VERMILION, lw=2.5))
     more = len(judged.sweep.dimensions) - 2
     best = f", best over {more} more" if more else ""
     axes.set_title(f"{what}{best}", loc="left", size=11.5, weight="bold", color=INK)
@@ -168,11 +146,13 @@ def _heat(axes: Any, judged: Judged, rows: Dimension, columns: Dimension, cells:
 def _ranking(axes: Any, judged: Judged) -> None:
     """Tries from best to worst, for a sweep that has no map."""
     what, scale, _ = TITLES[judged.sweep.criterion]
-    found = pd.Series(judged.sweep.worth) * scale
-    axes.plot(range(1, len(found) + 1), found.sort_values(ascending=False), "o", ms=4, color=BLUE)
+    found = judged.sweep.statistics
+    worth = [found[place][CRITERIA[judged.sweep.criterion]] * scale for place in judged.ranking]
+    axes.plot(range(1, len(worth) + 1), worth, "o", ms=4, color=BLUE)
     if judged.sweep.criterion == "sharpe":
-        axes.axhline(judged.luck, color=VERMILION, lw=1)
-        axes.text(len(found), judged.luck, "luck alone", color=VERMILION, ha="right", va="bottom", size=9)
+        axes.axhline(judged.luck, color=VERMILION, lw=1, ls="--")
+        text = f"- -  luck alone, {judged.luck:.2f}"
+        axes.text(1.0, 1.01, text, color=VERMILION, ha="right", va="bottom", size=10, transform=axes.transAxes)
     axes.set_xlabel("tries, best first", color=GREY)
     axes.set_title(what, loc="left", size=11.5, weight="bold", color=INK)
     _plain(axes)
@@ -180,7 +160,7 @@ def _ranking(axes: Any, judged: Judged) -> None:
 
 def _splits(axes: Any, judged: Judged) -> None:
     _plain(axes)
-    axes.set_title("The best of one half, on the other half", loc="left", size=11.5, weight="bold", color=INK)
+    axes.set_title("The best of one half, on the other half", loc="left", size=11.5, weight="bold", color=INK, pad=22)
     found = judged.overfitting
     if found is None:
         text = "two tries and 40 sessions are needed"
@@ -196,5 +176,5 @@ def _splits(axes: Any, judged: Judged) -> None:
     axes.axhline(0.0, color=RULE, lw=1, zorder=0)
     axes.set_xlabel(f"{what}, half it was chosen on", color=GREY)
     axes.set_ylabel(f"{what}, other half", color=GREY)
-    note = f"{100 * found.probability:.0f} % in the worse half of all tries\n{100 * np.mean(y < 0):.0f} % below zero"
-    axes.text(0.03, 0.03, note, transform=axes.transAxes, va="bottom", color=INK, size=10)
+    note = f"{100 * found.probability:.0f} % in the worse half of all tries, {100 * np.mean(y < 0):.0f} % below zero"
+    axes.text(0.0, 1.02, note, transform=axes.transAxes, va="bottom", color=INK, size=10)

@@ -1,11 +1,12 @@
 """The ladder as a picture: the Sharpe ratio falling, rung by rung, from paper to account."""
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from ..ladder import LEGS, Ladder, signed, universe_in_words, waterfall_bars
-from ..workbench.captions import costs_in_words
+from ..workbench.captions import costs_in_words, risk_free_in_words
 from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save
 
 __all__ = ["draw_waterfall"]
@@ -30,7 +31,7 @@ def draw_waterfall(result: Ladder, path: str | Path) -> None:
         matplotlib is not installed.
     """
     figure = new_figure(13, 8)
-    left, top, gap = 0.255, 0.835, 0.02
+    left, top, gap = 0.255, 0.82, 0.02
     width = (0.985 - left - gap) / 2
     panels = [figure.add_axes((left + i * (width + gap), 0.02, width, top - 0.02)) for i in range(2)]
     finite = [s for leg in LEGS for s in result.sharpes(leg) if math.isfinite(s)]
@@ -45,11 +46,12 @@ def draw_waterfall(result: Ladder, path: str | Path) -> None:
     ends = [f"{leg} {result.sharpes(leg)[0]:.2f} → {result.sharpes(leg)[-1]:.2f}" for leg in LEGS]
     title = f"Sharpe ratio from paper to account: {', '.join(ends)}".replace("-", "−")
     figure.text(0.015, 0.972, title, size=18, weight="bold", color=INK, va="top")
-    scope = f"{universe_in_words(result)}; {costs_in_words(result.config)}"
-    figure.text(0.015, 0.922, scope, size=11, color=GREY, va="top")
+    after = f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}."
+    scope = "\n".join(textwrap.fill(line, 170) for line in (universe_in_words(result), after))
+    figure.text(0.015, 0.93, scope, size=11, color=GREY, va="top", linespacing=1.4)
     if result.panel.synthetic:
         mark = "SYNTHETIC MARKET\nmade-up prices"
-        figure.text(0.015, 0.885, mark, size=12, weight="bold", color=VERMILION, va="top")
+        figure.text(0.985, 0.972, mark, size=12, weight="bold", color=VERMILION, va="top", ha="right")
     save(figure, path)
 
 
@@ -73,7 +75,8 @@ def _panel(axes: Any, result: Ladder, leg: str, room: float) -> None:
         _, value = bars[row]
         axes.barh(row, value, height=0.72, color=color)
         shown = f"{value:.2f}".replace("-", "−")
-        axes.text(max(value, 0.0) + pad, row, shown, va="center", size=13, weight="bold", color=INK)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}  # the dotted line is not to cross a figure
+        axes.text(max(value, 0.0) + pad, row, shown, va="center", size=13, weight="bold", color=INK, bbox=behind)
     for row, step in enumerate(result.steps[1:], start=1):
         before, change = bars[row]
         axes.plot([before, before], [row - 1 + 0.36, row + 0.36], color=GREY, lw=0.8, zorder=1)
@@ -82,8 +85,9 @@ def _panel(axes: Any, result: Ladder, leg: str, room: float) -> None:
         axes.barh(row, change, left=before, height=0.72, color=color, zorder=2)
         if not step.changes:
             shown = "same"
+        behind = {"facecolor": BAND if row % 2 else "white", "edgecolor": "none", "pad": 1.0}
         axes.text(max(before, sharpes[row]) + pad, row, shown.replace("-", "−"), va="center", size=11, color=color,
-                  weight="normal" if color == GREY else "bold")  # fmt: skip
+                  weight="normal" if color == GREY else "bold", bbox=behind)  # fmt: skip
     axes.plot([sharpes[-1]] * 2, [last - 1 + 0.36, last - 0.36], color=GREY, lw=0.8, zorder=1)
 
 

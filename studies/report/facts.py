@@ -5,13 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from riskoverlay.analyzers import PERIODS, drawdown_series
+from riskoverlay.analyzers import PERIODS, drawdown_series, excess_sharpe
 from riskoverlay.strategies.covariance import estimate_covariance
 from riskoverlay.strategies.weights import risk_contributions
 
-from ..workbench.runs import Backtest, Run
+from ..workbench.portfolios import Backtest
+from ..workbench.runs import Run
+from .portfolios import Portfolio
 
-__all__ = ["at_decisions", "counted", "drawdowns", "largest_and_others", "risk_shares", "rolling_volatility"]
+__all__ = [
+    "at_decisions",
+    "calendar_years",
+    "counted",
+    "drawdowns",
+    "largest_and_others",
+    "risk_shares",
+    "rolling_sharpe",
+    "rolling_volatility",
+]
 
 
 def counted(run: Run) -> pd.DatetimeIndex:
@@ -19,18 +30,18 @@ def counted(run: Run) -> pd.DatetimeIndex:
     return run.sessions[int(run.sessions.searchsorted(run.first)) - 1 :]
 
 
-def drawdowns(run: Run) -> pd.Series:
-    """Fall of the account from its peak on the sessions that count: 0 or a negative fraction."""
-    growth = np.concatenate(([1.0], np.cumprod(1.0 + run.returns.to_numpy())))
-    return pd.Series(drawdown_series(growth), counted(run))
+def drawdowns(portfolio: Portfolio) -> pd.Series:
+    """Fall of a portfolio from its peak on the sessions that count: 0 or a negative fraction."""
+    growth = portfolio.growth
+    return pd.Series(drawdown_series(growth), growth.index)
 
 
-def rolling_volatility(run: Run, vol_lookback: int) -> pd.Series:
-    """std(ddof=0)·√252 of the account's last `vol_lookback` returns.
+def rolling_volatility(portfolio: Portfolio, vol_lookback: int) -> pd.Series:
+    """std(ddof=0)·√252 of the last `vol_lookback` returns.
 
     Parameters
     ----------
-    run : Run
+    portfolio : Portfolio
     vol_lookback : int
         Sessions.
 
@@ -39,8 +50,45 @@ def rolling_volatility(run: Run, vol_lookback: int) -> pd.Series:
     Series
         Annual fractions; nan until there are so many.
     """
-    spread = run.returns.rolling(vol_lookback).std(ddof=0) * np.sqrt(PERIODS)
-    return spread.reindex(counted(run))
+    spread = portfolio.returns.rolling(vol_lookback).std(ddof=0) * np.sqrt(PERIODS)
+    return spread.reindex(portfolio.sessions)
+
+
+def rolling_sharpe(portfolio: Portfolio, window: int) -> pd.Series:
+    """`excess_sharpe` of the last `window` sessions: mean / std(ddof=1) · √252 of what was earned above the bill.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+    window : int
+        Sessions.
+
+    Returns
+    -------
+    Series
+        nan until there are so many, and where nothing moved.
+    """
+    excess = portfolio.returns.to_numpy(dtype=np.float64) - portfolio.risk_free
+    found = np.full(excess.size + 1, np.nan)
+    if excess.size >= window:
+        found[window:] = [excess_sharpe(one) for one in np.lib.stride_tricks.sliding_window_view(excess, window)]
+    return pd.Series(found, portfolio.sessions)
+
+
+def calendar_years(portfolio: Portfolio) -> pd.Series:
+    """Returns compounded by calendar year: the first and the last may be parts of one.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+
+    Returns
+    -------
+    Series
+        Fractions; the index is the year.
+    """
+    growth = 1.0 + portfolio.returns
+    return growth.groupby(pd.DatetimeIndex(growth.index).year).prod() - 1.0
 
 
 def at_decisions(table: pd.DataFrame, run: Run) -> pd.DataFrame:

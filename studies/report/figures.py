@@ -1,201 +1,246 @@
-"""The charts, as plotly's own dictionaries: what is drawn is said here, how it looks in page.css and page.js.
+"""The charts of portfolios and accounts."""
 
-Three kinds of value are filled in by the page: {"css": name} a colour of the style sheet, {"shared": name} an array
-that several charts use, {"dtype", "bdata"} a packed array.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..ladder import waterfall_bars
-from ..workbench.runs import Backtest
-from .facts import at_decisions, counted, drawdowns, largest_and_others, risk_shares, rolling_volatility
-from .markup import number, packed, plotly_text
+from riskoverlay.conventions import PERIODS
 
-__all__ = ["ASSETS", "Chart", "charts", "shared_arrays", "waterfall"]
+from ..workbench.portfolios import Backtest
+from .chart import Chart, Mark, Trace, css, days, level, line
+from .facts import (
+    at_decisions,
+    calendar_years,
+    counted,
+    drawdowns,
+    largest_and_others,
+    risk_shares,
+    rolling_sharpe,
+    rolling_volatility,
+)
+from .markup import packed, plotly_text
+from .portfolios import Account, AnyPortfolio, Portfolio, lead_last
+
+__all__ = ["ASSETS", "account_charts", "costs", "drawdown", "growth", "rolling", "shared_arrays", "years"]
 
 ASSETS = 8
 """Assets with a colour of their own; more are shown as one."""
 
 COSTS = (
-    ("interest", "loan interest", "--interest"),
+    ("interest", "interest, paid less earned", "--interest"),
     ("slippage", "slippage", "--slippage"),
     ("commission", "commission", "--commission"),
 )
 """Key in the costs of a run, name, colour."""
 
-Trace = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Chart:
-    """One chart of the page.
-
-    Attributes
-    ----------
-    id, title : str
-    note : str
-        What is to be seen, one or two sentences, plain text.
-    data : list of Trace
-    layout : dict
-    legend : list of (str, str, list of int)
-        Name (text), colour, and the traces that it shows and hides.
-    timed : bool
-        Whether its x axis is the time that all such charts share.
-    fit : tuple of str
-        Axes that follow what is in view.
-    height : int
-        Pixels.
-    """
-
-    id: str
-    title: str
-    note: str
-    data: list[Trace]
-    layout: dict[str, Any]
-    legend: list[tuple[str, str, list[int]]] = field(default_factory=list)
-    timed: bool = True
-    fit: tuple[str, ...] = ()
-    height: int = 300
-
-
-def _css(name: str) -> dict[str, str]:
-    return {"css": name}
-
-
-def _line(
-    name: str,
-    y: Any,
-    colour: str,
-    form: str,
-    *,
-    x: str = "sessions",
-    width: float = 1.5,
-    dash: str = "solid",
-    **more: Any,
-) -> Trace:
-    """A line; `form` is the number format of its hover text. `name` is plain text."""
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": plotly_text(name),
-        "x": {"shared": x},
-        "y": packed(y),
-        "line": {"color": _css(colour), "width": width, "dash": dash},
-        "hovertemplate": f"%{{y:{form}}}",
-        **more,
-    }
-
-
-def _level(y: float, colour: str, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A horizontal dashed line across the plot, and the words on it."""
-    line = {"color": _css(colour), "width": 1, "dash": "dash"}
-    shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
-    note = {
-        "xref": "paper",
-        "x": 0,
-        "xanchor": "left",
-        "y": y,
-        "yanchor": "bottom",
-        "text": text,
-        "showarrow": False,
-        "font": {"color": _css(colour), "size": 11},
-    }
-    return shape, note
-
-
-def shared_arrays(result: Backtest) -> dict[str, Any]:
-    """The x arrays, in days since 1970.
+def shared_arrays(shown: Sequence[Portfolio], decided: Sequence[Any] = ()) -> dict[str, Any]:
+    """The x arrays.
 
     Parameters
     ----------
-    result : Backtest
+    shown : sequence of Portfolio
+        On the same sessions.
+    decided : sequence of date
+        On which weights were decided.
 
     Returns
     -------
     dict
         sessions that count, and decisions with the last session behind them, packed.
     """
-    sessions = counted(result.dynamic)
-    decided = pd.DatetimeIndex(result.dynamic.decided).append(sessions[-1:])
-    return {
-        name: packed(index.to_numpy().astype("datetime64[D]").astype(np.int64), "i4")
-        for name, index in {"sessions": sessions, "decisions": decided}.items()
-    }
+    sessions = shown[0].sessions
+    found = {"sessions": days(sessions)}
+    return found | {"decisions": days(pd.DatetimeIndex(list(decided)).append(sessions[-1:]))} if len(decided) else found
 
 
-def charts(result: Backtest) -> list[Chart]:
-    """All charts of a backtest, in the order of the page."""
-    return [_equity(result), _drawdown(result), _leverage(result), _volatility(result), *_areas(result), _costs(result)]
+def account_charts(result: Backtest, shown: Sequence[Account]) -> list[Chart]:
+    """The charts of a backtest that share the time, in the order of the page.
+
+    Parameters
+    ----------
+    result : Backtest
+    shown : sequence of Account
+
+    Returns
+    -------
+    list of Chart
+    """
+    return [
+        _equity(shown),
+        _drawdown_and_brake(result, shown),
+        _leverage(result),
+        _volatility(result, shown),
+        *rolling(shown),
+        *_areas(result),
+    ]
 
 
-def _equity(result: Backtest) -> Chart:
-    data = [
-        _line("base", result.base.value.loc[counted(result.base)], "--base", ",.0f"),
-        _line("dynamic", result.dynamic.value.loc[counted(result.dynamic)], "--dynamic", ",.0f", width=2),
+# -- of any portfolios -------------------------------------------------------------------------------------------------
+
+
+def _legend(shown: Sequence[Portfolio]) -> list[Mark]:
+    """What is drawn on top first."""
+    return [Mark(one.label, one.colour, (i,)) for i, one in reversed(list(enumerate(lead_last(shown))))]
+
+
+def _lines(shown: Sequence[AnyPortfolio], values: Callable[[AnyPortfolio], Any], form: str) -> list[Trace]:
+    """A line a portfolio, in the order in which `_legend` counts them."""
+    return [line(one.label, values(one), one.colour, form, width=one.width) for one in lead_last(shown)]
+
+
+def growth(shown: Sequence[Portfolio], begins: Sequence[pd.Timestamp] = ()) -> Chart:
+    """What 1 became.
+
+    Parameters
+    ----------
+    shown : sequence of Portfolio
+    begins : sequence of Timestamp
+        Sessions that a thin upright line marks.
+
+    Returns
+    -------
+    Chart
+    """
+    upright = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    marks = [
+        {**upright, "x0": f"{day:%Y-%m-%d}", "x1": f"{day:%Y-%m-%d}", "line": {"color": css("--grid"), "width": 1}}
+        for day in begins
     ]
     return Chart(
-        id="equity",
-        title="Account value",
-        note="Money at each close, after every cost. Logarithmic: equal steps are equal percentages.",
-        data=data,
-        layout={"yaxis": {"type": "log", "tickformat": "~s", "nticks": 8}},
-        legend=[("dynamic", "--dynamic", [1]), ("base", "--base", [0])],
+        id="growth",
+        title="Growth of 1",
+        note="After every cost. Logarithmic: equal steps are equal percentages."
+        + (" Upright lines: parameters were chosen anew." if begins else ""),
+        data=_lines(shown, lambda one: one.growth, ".3f"),
+        layout={"yaxis": {"type": "log", "tickformat": ".2~f", "nticks": 8}, "shapes": marks},
+        legend=_legend(shown),
         fit=("yaxis",),
         height=380,
     )
 
 
-def _drawdown(result: Backtest) -> Chart:
-    config = result.config
-    data = [
-        _line("base", drawdowns(result.base), "--base", ".1%"),
-        _line(
-            "dynamic", drawdowns(result.dynamic), "--dynamic", ".1%", fill="tozeroy", fillcolor=_css("--dynamic-soft")
-        ),
-    ]
-    levels = (
-        (config["dd_threshold1"], "brake starts", "--brake"),
-        (config["dd_threshold2"], f"brake full, × {config['dd_min_scale']:g}", "--brake"),
-    )
-    marks = [_level(-value, colour, f"{text} ({100 * value:g} %)") for value, text, colour in levels]
+def drawdown(shown: Sequence[Portfolio]) -> Chart:
+    """Fall from the peak; that of the one that the page is about is filled."""
+    data = _lines(shown, drawdowns, ".1%")
+    data = [trace | {"line": {**trace["line"], "width": 1.5}} for trace in data]
+    data[-1] |= {"fill": "tozeroy", "fillcolor": css("--dynamic-soft")}
     return Chart(
         id="drawdown",
         title="Drawdown",
-        note="Fall from the highest value before. Between the two thresholds the brake reduces leverage in a straight "
-        "line; it sees the dynamic account only.",
+        note="Fall from the highest value before.",
         data=data,
-        layout={
-            "yaxis": {"tickformat": ".0%", "rangemode": "tozero"},
-            "shapes": [shape for shape, _ in marks],
-            "annotations": [note for _, note in marks],
-        },
-        legend=[("dynamic", "--dynamic", [1]), ("base", "--base", [0])],
+        layout={"yaxis": {"tickformat": ".0%", "rangemode": "tozero"}},
+        legend=_legend(shown),
+    )
+
+
+def rolling(shown: Sequence[Portfolio], window: int = PERIODS) -> list[Chart]:
+    """The Sharpe ratio of the last year: one chart, or none for a record that is shorter.
+
+    Parameters
+    ----------
+    shown : sequence of Portfolio
+    window : int
+        Sessions.
+
+    Returns
+    -------
+    list of Chart
+    """
+    if len(shown[0].returns) < window:
+        return []
+    chart = Chart(
+        id="rolling",
+        title="Rolling Sharpe ratio",
+        note=f"Of the last {window} sessions, over the risk-free rate of the configuration. Chance alone moves the "
+        "ratio of one year by about ± 2.",
+        data=_lines(shown, lambda one: rolling_sharpe(one, window), ".2f"),
+        layout={"yaxis": {"tickformat": ".1f"}, "shapes": [level(0.0, "--rule", "solid")]},
+        legend=_legend(shown),
+        fit=("yaxis",),
+    )
+    return [chart]
+
+
+def years(shown: Sequence[Portfolio]) -> Chart:
+    """Growth of each calendar year, a bar a portfolio."""
+    first, last = shown[0].returns.index[0], shown[0].returns.index[-1]
+    data: list[Trace] = []
+    for one in shown:
+        table = calendar_years(one)
+        data.append(
+            {
+                "type": "bar",
+                "name": plotly_text(one.label),
+                "x": [str(year) for year in table.index],
+                "y": packed(table),
+                "marker": {"color": css(one.colour)},
+                "hovertemplate": "%{y:.1%}",
+            }
+        )
+    return Chart(
+        id="years",
+        title="Calendar years",
+        note=f"Growth of each year after every cost; {first.year} from {first.day} {first:%B} on, "
+        f"{last.year} to {last.day} {last:%B}.",
+        data=data,
+        layout={"barmode": "group", "bargap": 0.3, "xaxis": {"type": "category"}, "yaxis": {"tickformat": ".0%"},
+                "shapes": [level(0.0, "--rule", "solid")]},
+        legend=[Mark(one.label, one.colour, (i,)) for i, one in enumerate(shown)],
+        timed=False,
+    )  # fmt: skip
+
+
+# -- of accounts -------------------------------------------------------------------------------------------------------
+
+
+def _equity(shown: Sequence[Account]) -> Chart:
+    return Chart(
+        id="equity",
+        title="Account value",
+        note="Money at each close, after every cost. Logarithmic: equal steps are equal percentages.",
+        data=_lines(shown, lambda one: one.values, ",.0f"),
+        layout={"yaxis": {"type": "log", "tickformat": "~s", "nticks": 8}},
+        legend=_legend(shown),
+        fit=("yaxis",),
+        height=380,
+    )
+
+
+def _drawdown_and_brake(result: Backtest, shown: Sequence[Account]) -> Chart:
+    config, chart = result.config, drawdown(shown)
+    one, other = config["dd_threshold1"], config["dd_threshold2"]
+    return replace(
+        chart,
+        note=f"{chart.note} Between the two thresholds the brake reduces leverage in a straight line; it sees the "
+        "dynamic account only.",
+        layout={**chart.layout, "shapes": [level(-one, "--brake", "dot"), level(-other, "--brake")]},
+        legend=[
+            *chart.legend,
+            Mark(f"brake starts, −{100 * one:g} %", "--brake", dash="dotted"),
+            Mark(f"brake full, × {config['dd_min_scale']:g}, −{100 * other:g} %", "--brake", dash="dashed"),
+        ],
     )
 
 
 def _leverage(result: Backtest) -> Chart:
     config, table = result.config, result.dynamic.exposure.loc[counted(result.dynamic)]
-    brake = {"line": {"color": _css("--brake"), "width": 1.5, "shape": "hv"}, "fill": "tozeroy", "yaxis": "y2"}
+    brake = {"line": {"color": css("--brake"), "width": 1.5, "shape": "hv"}, "fill": "tozeroy", "yaxis": "y2"}
     data = [
-        _line("volatility part", table["volatility_part"], "--volatility", ".2f", dash="dot"),
-        _line("target", table["target_leverage"], "--target", ".2f", width=1),
-        _line("held", table["leverage"].where(table.index >= result.dynamic.first), "--dynamic", ".2f", width=2),
-        _line("brake part", table["brake_part"], "--brake", ".2f") | brake | {"fillcolor": _css("--brake-soft")},
+        line("volatility part", table["volatility_part"], "--volatility", ".2f", dash="dot"),
+        line("target", table["target_leverage"], "--target", ".2f", width=1),
+        line("held", table["leverage"].where(table.index >= result.dynamic.first), "--dynamic", ".2f", width=2),
+        line("brake part", table["brake_part"], "--brake", ".2f") | brake | {"fillcolor": css("--brake-soft")},
     ]
-    bounds = [
-        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y,
-         "line": {"color": _css("--rule"), "width": 1, "dash": "dash"}}
-        for y in (config["lev_min"], config["lev_max"])
-    ]  # fmt: skip
+    bounds = [level(config[name], "--rule") for name in ("lev_min", "lev_max")]
     return Chart(
         id="leverage",
         title="Leverage of the dynamic account",
-        note=f"Target = volatility part × brake part, within {config['lev_min']:g} and {config['lev_max']:g} (dashed). "
+        note="Target = volatility part × brake part, within its bounds. "
         f"Held is acted on when it is more than {config['lev_band']:g} away from target. Below: the brake, 1 is off.",
         data=data,
         layout={
@@ -205,30 +250,29 @@ def _leverage(result: Backtest) -> Chart:
             "shapes": bounds,
         },
         legend=[
-            ("held", "--dynamic", [2]),
-            ("target", "--target", [1]),
-            ("volatility part", "--volatility", [0]),
-            ("brake part", "--brake", [3]),
+            Mark("held", "--dynamic", (2,)),
+            Mark("target", "--target", (1,)),
+            Mark("volatility part", "--volatility", (0,)),
+            Mark("brake part", "--brake", (3,)),
+            Mark(f"bounds, {config['lev_min']:g} and {config['lev_max']:g}", "--rule", dash="dashed"),
         ],
         height=420,
     )
 
 
-def _volatility(result: Backtest) -> Chart:
+def _volatility(result: Backtest, shown: Sequence[Account]) -> Chart:
     config = result.config
-    data = [
-        _line(name, rolling_volatility(run, config["vol_lookback"]), colour, ".1%")
-        for name, run, colour in (("base", result.base, "--base"), ("dynamic", result.dynamic, "--dynamic"))
-    ]
-    shape, note = _level(config["target_vol"], "--target", f"target {100 * config['target_vol']:g} %")
     return Chart(
         id="volatility",
         title="Volatility",
         note=f"Of the last {config['vol_lookback']} daily returns, a year. The overlay aims at the dashed line; the "
         "brake and the bounds of leverage may keep it away.",
-        data=data,
-        layout={"yaxis": {"tickformat": ".0%", "rangemode": "tozero"}, "shapes": [shape], "annotations": [note]},
-        legend=[("dynamic", "--dynamic", [1]), ("base", "--base", [0])],
+        data=_lines(shown, lambda one: rolling_volatility(one, config["vol_lookback"]), ".1%"),
+        layout={
+            "yaxis": {"tickformat": ".0%", "rangemode": "tozero"},
+            "shapes": [level(config["target_vol"], "--target")],
+        },
+        legend=[*_legend(shown), Mark(f"target, {100 * config['target_vol']:g} %", "--target", dash="dashed")],
         fit=("yaxis",),
     )
 
@@ -263,9 +307,9 @@ def _stack(id: str, title: str, note: str, table: pd.DataFrame, named: Sequence[
     data = []
     for name, colour in zip(map(str, table), colours, strict=True):
         values = table[name].to_numpy()
-        trace = _line(name, np.append(values, values[-1]), colour, ".1%", x="decisions")
-        trace["line"] = {"color": _css("--paper"), "width": 0.6, "shape": "hv"}
-        data.append(trace | {"stackgroup": "one", "fillcolor": _css(colour)})
+        trace = line(name, np.append(values, values[-1]), colour, ".1%", x="decisions")
+        trace["line"] = {"color": css("--paper"), "width": 0.6, "shape": "hv"}
+        data.append(trace | {"stackgroup": "one", "fillcolor": css(colour)})
     top = float(np.where(table > 0, table, 0.0).sum(axis=1).max())
     low = float(np.where(table < 0, table, 0.0).sum(axis=1).min())
     return Chart(
@@ -274,20 +318,21 @@ def _stack(id: str, title: str, note: str, table: pd.DataFrame, named: Sequence[
         note=note,
         data=data,
         layout={"yaxis": {"tickformat": ".0%", "range": [low, max(top, 1.0)]}},
-        legend=[(str(name), colour, [i]) for i, (name, colour) in enumerate(zip(table, colours, strict=True))],
+        legend=[Mark(str(name), colour, (i,)) for i, (name, colour) in enumerate(zip(table, colours, strict=True))],
     )
 
 
-def _costs(result: Backtest) -> Chart:
-    by_year = result.dynamic.costs["by_year"]
-    years = [year for year in by_year if int(year) >= result.dynamic.first.year]
+def costs(one: Account) -> Chart:
+    """What an account paid in each year that counts."""
+    by_year = one.run.costs["by_year"]
+    counting = [year for year in by_year if int(year) >= one.run.first.year]
     data: list[Trace] = [
         {
             "type": "bar",
             "name": name,
-            "x": years,
-            "y": packed([by_year[year][kind] for year in years]),
-            "marker": {"color": _css(colour)},
+            "x": counting,
+            "y": packed([by_year[year][kind] for year in counting]),
+            "marker": {"color": css(colour)},
             "hovertemplate": "%{y:,.0f}",
         }
         for kind, name, colour in COSTS
@@ -295,77 +340,9 @@ def _costs(result: Backtest) -> Chart:
     return Chart(
         id="costs",
         title="Costs by year",
-        note="Money that the dynamic account paid. The table has both accounts.",
+        note=f"Money that {one.label} paid. The tables have every account.",
         data=data,
         layout={"barmode": "relative", "xaxis": {"type": "category"}, "yaxis": {"tickformat": "~s"}},
-        legend=[(name, colour, [i]) for i, (_, name, colour) in enumerate(COSTS)],
+        legend=[Mark(name, colour, (i,)) for i, (_, name, colour) in enumerate(COSTS)],
         timed=False,
     )
-
-
-def waterfall(rungs: Sequence[Mapping[str, Any]]) -> Chart:
-    """Sharpe ratio of the dynamic portfolio from rung to rung of a ladder, top to bottom.
-
-    Parameters
-    ----------
-    rungs : sequence of mapping
-        As in the summary of a ladder.
-
-    Returns
-    -------
-    Chart
-    """
-    sharpes = [rung["dynamic"]["sharpe"] for rung in rungs]
-    starts, changes = map(list, zip(*waterfall_bars(sharpes), strict=True))
-    labels = [*(str(rung["what"]) for rung in rungs), "the account"]
-    rows = list(range(len(changes)))
-    colours = ["--base", *("--gain" if change >= 0 else "--loss" for change in changes[1:-1]), "--dynamic"]
-    texts = [number(change, "level", signed=0 < i < len(changes) - 1) for i, change in enumerate(changes)]
-    bars = {
-        "type": "bar",
-        "name": "Sharpe ratio",
-        "orientation": "h",
-        "base": packed(starts),
-        "x": packed(changes),
-        "y": rows,
-        "width": 0.34,
-        "marker": {"color": [_css(colour) for colour in colours]},
-        "text": texts,
-        "textposition": "outside",
-        "cliponaxis": False,
-        "customdata": [[plotly_text(label), number(total, "level")]
-                       for label, total in zip(labels, [*sharpes, sharpes[-1]], strict=True)],
-        "hovertemplate": "%{customdata[0]}<br>%{text}, now %{customdata[1]}<extra></extra>",
-    }  # fmt: skip
-    notes = [
-        {
-            "xref": "paper",
-            "x": 0,
-            "xanchor": "left",
-            "y": row - 0.4,
-            "text": plotly_text(label),
-            "showarrow": False,
-            "font": {"size": 11.5, "color": _css("--ink-soft")},
-        }
-        for row, label in zip(rows, labels, strict=True)
-    ]
-    ends = np.array([*sharpes, *starts])
-    room = 0.12 * float(np.ptp(ends))
-    low = float(ends.min()) - room if ends.min() < 0.0 else 0.0
-    return Chart(
-        id="ladder",
-        title="From paper to account",
-        note="Sharpe ratio of the dynamic portfolio, one difference between the paper result and a broker's account "
-        "after another.",
-        data=[bars],
-        layout={
-            "hovermode": "closest",
-            "margin": {"l": 8, "r": 8},
-            "yaxis": {"range": [len(rows) - 0.5, -0.75], "showticklabels": False, "showgrid": False},
-            "xaxis": {"type": "linear", "range": [low, float(ends.max()) + room],
-                      "tickformat": ".1f", "showgrid": True, "zeroline": True},
-            "annotations": notes,
-        },
-        timed=False,
-        height=50 * len(rows) + 50,
-    )  # fmt: skip

@@ -176,76 +176,79 @@
 
   // -- trades ---------------------------------------------------------------------------------------------------------
 
-  const PAGE = 25;
-  const trades = Object.fromEntries(Object.entries(report.trades).map(([name, columns]) => [
-    name,
-    Object.fromEntries(Object.entries(columns).map(([key, spec]) => [key, unpack(spec)])),
-  ]));
-  const form = document.getElementById("trade-filter");
-  const body = document.querySelector("#trade-table tbody");
-  const said = document.getElementById("trade-count");
-  let page = 0;
+  /** The list of trades, of a page that has one. */
+  function listTrades(form) {
+    const PAGE = 25;
+    const trades = Object.fromEntries(Object.entries(report.trades).map(([name, columns]) => [
+      name,
+      Object.fromEntries(Object.entries(columns).map(([key, spec]) => [key, unpack(spec)])),
+    ]));
+    const body = document.querySelector("#trade-table tbody");
+    const said = document.getElementById("trade-count");
+    let page = 0;
 
-  const digits = (least, most) => new Intl.NumberFormat("en", { minimumFractionDigits: least, maximumFractionDigits: most });
-  const whole_or_not = digits(0, 4);
-  const cents = digits(2, 2);
-  const minus = (text) => text.replace("-", "\u2212");
+    const digits = (least, most) => new Intl.NumberFormat("en", { minimumFractionDigits: least, maximumFractionDigits: most });
+    const whole_or_not = digits(0, 4);
+    const cents = digits(2, 2);
+    const minus = (text) => text.replace("-", "\u2212");
 
-  function rows() {
-    const columns = trades[form.elements.account.value];
-    const wanted = form.elements.symbol.value;
-    const found = [];
-    for (let i = 0; i < columns.date.length; i++) {
-      if (wanted === "" || report.symbols[columns.symbol[i]] === wanted) found.push(i);
+    function rows() {
+      const columns = trades[form.elements.account.value];
+      const wanted = form.elements.symbol.value;
+      const found = [];
+      for (let i = 0; i < columns.date.length; i++) {
+        if (wanted === "" || report.symbols[columns.symbol[i]] === wanted) found.push(i);
+      }
+      return [columns, found.reverse()];
     }
-    return [columns, found.reverse()];
-  }
 
-  function values(columns, i) {
-    return [
-      iso(columns.date[i] * DAY), (columns.size[i] > 0 ? "buy" : "sell") + (columns.call[i] ? ", margin call" : ""),
-      report.symbols[columns.symbol[i]], Math.abs(columns.size[i]), columns.price[i],
-      Math.abs(columns.size[i] * columns.price[i]), columns.commission[i], columns.slippage[i],
-    ];
-  }
+    function values(columns, i) {
+      return [
+        iso(columns.date[i] * DAY), (columns.size[i] > 0 ? "buy" : "sell") + (columns.call[i] ? ", margin call" : ""),
+        report.symbols[columns.symbol[i]], Math.abs(columns.size[i]), columns.price[i],
+        Math.abs(columns.size[i] * columns.price[i]), columns.commission[i], columns.slippage[i],
+      ];
+    }
 
-  function list() {
-    const [columns, found] = rows();
-    const pages = Math.max(1, Math.ceil(found.length / PAGE));
-    page = Math.min(Math.max(page, 0), pages - 1);
-    body.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map((i) => {
-      const row = document.createElement("tr");
-      values(columns, i).forEach((value, column) => {
-        const shown = typeof value === "string" ? value : minus((column === 3 ? whole_or_not : cents).format(value));
-        const cell = document.createElement("td");
-        cell.textContent = shown;
-        if (column < 3) cell.className = "text";
-        row.append(cell);
-      });
-      return row;
-    }));
-    said.textContent = `${found.length.toLocaleString("en")} fills, latest first, page ${page + 1} of ${pages}`;
-    form.elements.newer.disabled = page === 0;
-    form.elements.older.disabled = page === pages - 1;
-  }
+    function list() {
+      const [columns, found] = rows();
+      const pages = Math.max(1, Math.ceil(found.length / PAGE));
+      page = Math.min(Math.max(page, 0), pages - 1);
+      body.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map((i) => {
+        const row = document.createElement("tr");
+        values(columns, i).forEach((value, column) => {
+          const shown = typeof value === "string" ? value : minus((column === 3 ? whole_or_not : cents).format(value));
+          const cell = document.createElement("td");
+          cell.textContent = shown;
+          if (column < 3) cell.className = "text";
+          row.append(cell);
+        });
+        return row;
+      }));
+      said.textContent = `${found.length.toLocaleString("en")} fills, latest first, page ${page + 1} of ${pages}`;
+      form.elements.newer.disabled = page === 0;
+      form.elements.older.disabled = page === pages - 1;
+    }
 
-  function save() {
-    const [columns, found] = rows();
-    const quoted = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : String(value));
-    const head = "date,side,symbol,shares,price,value,commission,slippage";
-    const lines = found.reverse().map((i) => values(columns, i).map(quoted).join(","));
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([[head, ...lines, ""].join("\n")], { type: "text/csv" }));
-    link.download = `trades_${form.elements.account.value}.csv`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  }
+    function save() {
+      const [columns, found] = rows();
+      const quoted = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : String(value));
+      const head = "date,side,symbol,shares,price,value,commission,slippage";
+      const lines = found.reverse().map((i) => values(columns, i).map(quoted).join(","));
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([[head, ...lines, ""].join("\n")], { type: "text/csv" }));
+      link.download = `trades_${form.elements.account.value}.csv`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    }
 
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("change", () => { page = 0; list(); });
-  form.elements.newer.addEventListener("click", () => { page -= 1; list(); });
-  form.elements.older.addEventListener("click", () => { page += 1; list(); });
-  form.elements.save.addEventListener("click", save);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("change", () => { page = 0; list(); });
+    form.elements.newer.addEventListener("click", () => { page -= 1; list(); });
+    form.elements.older.addEventListener("click", () => { page += 1; list(); });
+    form.elements.save.addEventListener("click", save);
+    list();
+  }
 
   // -- light, dark, paper ---------------------------------------------------------------------------------------------
 
@@ -281,6 +284,7 @@
   draw();
   charts.filter((chart) => chart.timed).forEach(follow);
   label.textContent = `${iso(whole[0])} – ${iso(whole[1])}`;
-  list();
+  const form = document.getElementById("trade-filter");
+  if (form) listTrades(form);
   root.dataset.ready = "";
 })();

@@ -1,45 +1,58 @@
 """The tables of the page, as HTML."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from riskoverlay.analyzers import monthly_returns
+from riskoverlay.feeds import Panel
 
+from ..judgement import Interval
 from ..workbench.parameters import GROUPS, Config, shown_parameters
-from ..workbench.runs import Backtest, Run
 from ..workbench.summaries import data_summary, run_summary, versions
 from .markup import MISSING, cell, day, escape, figure, number, packed, table
+from .portfolios import Account, Portfolio, base_and_dynamic, lead_last
 
 __all__ = [
+    "beyond",
     "configuration",
     "costs_by_year",
     "data",
     "headline",
+    "intervals_table",
     "monthly",
-    "rungs_table",
+    "spans_table",
     "trade_columns",
     "worst_drawdowns_tables",
 ]
 
 HEADLINE = (
-    ("return a year", "ann_ret", "percent"),
+    ("growth a year", "growth", "percent"),
     ("volatility a year", "ann_vol", "percent"),
-    ("Sharpe ratio", "sharpe", "ratio"),
+    ("Sharpe ratio", "excess_sharpe", "ratio"),
     ("max drawdown", "max_drawdown", "percent"),
     ("mean leverage held", "mean_leverage", "times"),
     ("end value", "costs.end", "money"),
     ("commission", "costs.commission", "money"),
     ("slippage", "costs.slippage", "money"),
-    ("loan interest", "costs.interest", "money"),
-    ("turnover a year", "costs.turnover_annual", "times"),
+    ("interest paid", "interest_paid", "money"),
+    ("interest earned", "interest_earned", "money"),
+    ("turnover a year", "turnover", "times"),
     ("orders filled", "costs.orders.filled", "count"),
     ("orders rejected", "costs.orders.rejected", "count"),
     ("margin calls", "costs.orders.margin_calls", "count"),
+    ("sessions below maintenance", "sessions_below_maintenance", "count"),
 )
 """Label, path in the summary of a run, unit."""
+
+INTERVALS = (("growth a year", "growth", "percent"), ("Sharpe ratio", "excess_sharpe", "ratio"),
+             ("max drawdown", "max_drawdown", "percent"))  # fmt: skip
+"""Label, name of a statistic with an interval, unit."""
+
+DIFFERENCE = "dynamic − base"
 
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
@@ -53,36 +66,153 @@ def _at(summary: Mapping[str, Any], path: str) -> Any:
     return summary
 
 
-def headline(result: Backtest) -> str:
-    """Figures of base and dynamic and their differences."""
-    base, dynamic = run_summary(result.base), run_summary(result.dynamic)
+def headline(shown: Sequence[Account], caption: str) -> str:
+    """Figures of every account, and the difference that the overlay makes.
+
+    Parameters
+    ----------
+    shown : sequence of Account
+    caption : str
+        What the figures are after and over.
+
+    Returns
+    -------
+    str
+    """
+    summaries = {one.key: run_summary(one.run) for one in shown}
+    base, dynamic = (summaries[one.key] for one in base_and_dynamic(shown))
     rows = []
     for label, path, unit in HEADLINE:
-        one, other = _at(base, path), _at(dynamic, path)
+        difference = _at(dynamic, path) - _at(base, path)
         rows.append(
             [
                 cell(label, tag="th"),
-                cell(figure(one, unit, f"base.{path}")),
-                cell(figure(other, unit, f"dynamic.{path}")),
-                cell(figure(other - one, "points" if unit == "percent" else unit, signed=True), kind="soft"),
+                *(cell(figure(_at(found, path), unit, f"{key}.{path}")) for key, found in summaries.items()),
+                cell(figure(difference, "points" if unit == "percent" else unit, signed=True), kind="soft"),
             ]
         )
-    return table(["", "base", "dynamic", "difference"], rows, kind="figures")
+    return table(["", *(one.label for one in shown), DIFFERENCE], rows, kind="figures", caption=caption)
 
 
-def monthly(result: Backtest) -> str:
-    """Returns by month of dynamic, base and their difference, per cent, the last two folded away."""
-    tables = {name: _months(run) for name, run in (("dynamic", result.dynamic), ("base", result.base))}
-    tables["dynamic − base"] = tables["dynamic"] - tables["base"]
+BEYOND = (
+    ("growth a year", "active_return", "points"),
+    ("tracking error", "tracking_error", "percent"),
+    ("information ratio", "information_ratio", "ratio"),
+    ("beta", "beta", "ratio"),
+    ("up capture", "up_capture", "ratio"),
+    ("down capture", "down_capture", "ratio"),
+)
+"""Label, name in `active_statistics`, unit."""
+
+
+def beyond(found: Mapping[str, Mapping[str, float]]) -> str:
+    """What dynamic did beyond each of the others.
+
+    Parameters
+    ----------
+    found : mapping
+        As `Backtest.active`.
+
+    Returns
+    -------
+    str
+    """
+    rows = [
+        [
+            cell(label, tag="th"),
+            *(
+                cell(figure(one[key], unit, f"dynamic_beyond.{name}.{key}", signed=unit == "points"))
+                for name, one in found.items()
+            ),
+        ]
+        for label, key, unit in BEYOND
+    ]
+    head = ["", *(f"beyond {name}" for name in found)]
+    return table(head, rows, kind="figures", caption="What dynamic did beyond the others, on the same sessions")
+
+
+def intervals_table(intervals: Mapping[str, Mapping[str, Interval]], labels: Mapping[str, str], key: str) -> str:
+    """Where growth, Sharpe ratio and drawdown may truly be.
+
+    Parameters
+    ----------
+    intervals : mapping
+        As `confidence` gives them: portfolio -> statistic -> Interval.
+    labels : mapping
+        Name of a portfolio -> what people read; of others the name itself.
+    key : str
+        Path of the intervals in the summary.
+
+    Returns
+    -------
+    str
+    """
+    named = {"difference": DIFFERENCE, **labels}
+    rows = []
+    for name, found in intervals.items():
+        row = [cell(escape(named.get(name, name)), tag="th")]
+        for _, statistic, unit in INTERVALS:
+            one, path = found[statistic], f"{key}.{name}.{statistic}"
+            kind = "points" if name == "difference" and unit == "percent" else unit
+            estimate, low, high = (
+                figure(getattr(one, end), kind, f"{path}.{end}") for end in ("estimate", "low", "high")
+            )
+            row.append(cell(f'{estimate}<br><span class="soft">{low} to {high}</span>'))
+        rows.append(row)
+    level = next(iter(next(iter(intervals.values())).values())).level
+    caption = f"{100 * level:g} % intervals: the same returns drawn again in blocks (stationary bootstrap)"
+    return table(["", *(label for label, *_ in INTERVALS)], rows, kind="intervals", caption=caption)
+
+
+def spans_table(found: Sequence[Mapping[str, Any]], shown: Sequence[Portfolio]) -> str:
+    """Return and drawdown of every portfolio over each span.
+
+    Parameters
+    ----------
+    found : sequence of mapping
+        As `spans_summary` gives them.
+    shown : sequence of Portfolio
+
+    Returns
+    -------
+    str
+    """
+    rows = []
+    for i, span in enumerate(found):
+        dates = f"{day(span['from'])} to {day(span['to'])}" if span["from"] else "not among the sessions that count"
+        row = [cell(f'{escape(span["name"])}<br><span class="soft">{dates}</span>', tag="th")]
+        for name in ("return", "max_drawdown"):
+            for one in shown:
+                row.append(cell(figure(span[one.name][name], "percent", f"spans.{i}.{one.name}.{name}")))
+        rows.append(row)
+    head = ["", *(f"{one.label} {what}" for what in ("return", "max drawdown") for one in shown)]
+    return table(head, rows, kind="wide crises")
+
+
+def monthly(shown: Sequence[Portfolio]) -> str:
+    """Returns by month of every portfolio and of dynamic − base if both are there, all but the first folded away.
+
+    Parameters
+    ----------
+    shown : sequence of Portfolio
+
+    Returns
+    -------
+    str
+    """
+    tables = {one.label: _months(one) for one in reversed(lead_last(shown))}
+    if {"base", "dynamic"} <= {one.name for one in shown}:
+        base, dynamic = base_and_dynamic(shown)
+        tables[DIFFERENCE] = tables[dynamic.label] - tables[base.label]
     return "".join(
-        f"<details{' open' if name == 'dynamic' else ''}><summary>{name}</summary>{_heat(name, months)}</details>"
-        for name, months in tables.items()
+        f"<details{'' if i else ' open'}><summary>{escape(name)}</summary>{_heat(name, months)}</details>"
+        for i, (name, months) in enumerate(tables.items())
     )
 
 
-def _months(run: Run) -> pd.DataFrame:
+def _months(one: Portfolio) -> pd.DataFrame:
     """Fractions; a row a year, columns 1 to 12 and "year"."""
-    months = monthly_returns(run.returns.to_numpy(), [stamp.date() for stamp in run.returns.index])
+    months = monthly_returns(one.returns.to_numpy(), [stamp.date() for stamp in one.returns.index])
     return months.assign(year=(1.0 + months).prod(axis=1, skipna=True) - 1.0)
 
 
@@ -107,70 +237,55 @@ def _per_cent(value: float, kind: str, style: str = "") -> str:
     return cell(shown.replace("-", "−") if shown != "-0.0" else "0.0", kind=kind, style=style)
 
 
-def worst_drawdowns_tables(result: Backtest) -> str:
-    """The deepest falls of both accounts."""
-    return "".join(_falls(name, run) for name, run in (("dynamic", result.dynamic), ("base", result.base)))
+def worst_drawdowns_tables(shown: Sequence[Account]) -> str:
+    """The deepest falls of every account."""
+    return "".join(_falls(one) for one in reversed(lead_last(shown)))
 
 
-def _falls(name: str, run: Run) -> str:
+def _falls(one: Account) -> str:
     rows = [
         [
             cell(day(fall["peak"])),
             cell(day(fall["trough"])),
             cell(day(fall["recovery"]) if fall["recovery"] else "not yet"),
-            cell(figure(fall["depth"], "percent", f"{name}.drawdown.worst.{i}.depth")),
+            cell(figure(fall["depth"], "percent", f"{one.key}.drawdown.worst.{i}.depth")),
             cell(number(fall["length"], "count")),
         ]
-        for i, fall in enumerate(run.drawdown["worst"])
+        for i, fall in enumerate(one.run.drawdown["worst"])
     ]
-    return table(
-        ["peak", "trough", "recovered", "depth", "sessions"], rows, kind="falls", caption=f"Worst drawdowns of {name}"
-    )
+    head = ["peak", "trough", "recovered", "depth", "sessions"]
+    return table(head, rows, kind="falls", caption=f"Worst drawdowns of {one.label}")
 
 
-def costs_by_year(result: Backtest) -> str:
-    """Costs of both accounts, money."""
-    kinds = ("commission", "slippage", "interest")
-    base, dynamic = result.base.costs, result.dynamic.costs
+def costs_by_year(shown: Sequence[Account]) -> str:
+    """Costs of every account, money."""
+    kinds = {"commission": "commission", "slippage": "slippage", "interest": "interest, net"}
+    paid = [one.run.costs for one in shown]
     rows = [
-        [
-            cell(year, tag="th"),
-            *(cell(number(run["by_year"][year][kind], "money")) for run in (base, dynamic) for kind in kinds),
-        ]
-        for year in dynamic["by_year"]
+        [cell(year, tag="th"), *(cell(number(one["by_year"][year][kind], "money")) for one in paid for kind in kinds)]
+        for year in base_and_dynamic(shown)[1].run.costs["by_year"]
     ]
-    rows.append(
-        [
-            cell("all", tag="th"),
-            *(cell(number(run[kind], "money"), kind="total") for run in (base, dynamic) for kind in kinds),
-        ]
-    )
-    head = ["", *(f"{run} {kind}" for run in ("base", "dynamic") for kind in kinds)]
+    total = [cell(number(one[kind], "money"), kind="total") for one in paid for kind in kinds]
+    rows.append([cell("all", tag="th"), *total])
+    head = ["", *(f"{one.label} {kind}" for one in shown for kind in kinds.values())]
     return table(head, rows, kind="wide")
 
 
-def rungs_table(rungs: Sequence[Mapping[str, Any]]) -> str:
-    """Sharpe ratio and return of every rung."""
-    rows = []
-    for i, rung in enumerate(rungs):
-        before = rungs[max(i - 1, 0)]
-        figures = [
-            cell(figure(rung[leg][key], unit, f"rungs.{i}.{leg}.{key}"))
-            for leg in ("base", "dynamic")
-            for key, unit in (("ann_ret", "percent"), ("sharpe", "ratio"))
-        ]
-        change = rung["dynamic"]["sharpe"] - before["dynamic"]["sharpe"] if i else None
-        rows.append(
-            [cell(escape(rung["what"]), tag="th"), *figures, cell(number(change, "ratio", signed=True), kind="soft")]
-        )
-    head = ["", "base return", "base Sharpe", "dynamic return", "dynamic Sharpe", "change"]
-    return table(head, rows, kind="wide")
+def trade_columns(shown: Sequence[Account], symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The fills of every account as packed columns.
 
+    Parameters
+    ----------
+    shown : sequence of Account
+    symbols : sequence of str
+        A fill's symbol is its place among these.
 
-def trade_columns(result: Backtest) -> dict[str, dict[str, Any]]:
-    """The fills of both accounts as packed columns; `symbol` counts in the panel's symbols."""
-    place = {symbol: i for i, symbol in enumerate(result.panel.symbols)}
-    return {name: _columns(run.fills, place) for name, run in (("dynamic", result.dynamic), ("base", result.base))}
+    Returns
+    -------
+    dict
+    """
+    place = {symbol: i for i, symbol in enumerate(symbols)}
+    return {one.name: _columns(one.run.fills, place) for one in shown}
 
 
 def _columns(fills: Sequence[Mapping[str, Any]], place: Mapping[str, int]) -> dict[str, Any]:
@@ -226,13 +341,23 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def data(result: Backtest) -> str:
-    """Range, hash and what was left out of the bars, and the versions that made the numbers."""
-    about = data_summary(result.panel, result.dynamic.decided[0], result.dynamic.first)
+def data(panel: Panel, first_weights: date, statistics_from: date) -> str:
+    """Range, hash and what was left out of the bars, and the versions that made the numbers.
+
+    Parameters
+    ----------
+    panel, first_weights, statistics_from
+        As `data_summary`.
+
+    Returns
+    -------
+    str
+    """
+    about = data_summary(panel, first_weights, statistics_from)
+    made_up = f"{panel.adjustment}, made up"
     words = {
         "source": escape(about["source"]),
-        "synthetic": "yes: every price is made up" if about["synthetic"] else "no",
-        "prices": result.panel.adjustment,
+        "prices": made_up if panel.synthetic else f"as read, {panel.adjustment}; the hash below identifies them",
         "symbols": escape(", ".join(about["symbols"])),
         "sessions": f"{about['sessions']:,}, {day(about['first_session'])} to {day(about['last_session'])}",
         "first weights": day(about["first_weights"]),

@@ -5,5 +5,6 @@
 from .judged import *
 from .run import *
 from .space import *
+from .surface import *
 from .tries import *
 from .words import *

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from riskoverlay.analyzers import summary
 from riskoverlay.conventions import PERIODS
 
 from ..judgement import Deflated, Interval, Overfitting, confidence, cscv, deflated_sharpe, session_sharpe
+from ..workbench.beside import constant_leverage
 from ..workbench.runs import UNLEVERED, simulate
 from .storage import key_of, pack, unpack
 from .tries import Sweep, Try
@@ -29,8 +31,9 @@ class Judged:
     sweep : Sweep
     best : int
         Its place among the sweep's good tries.
-    base : ndarray of shape (m,)
-        Returns of the unlevered portfolio with the same parameters, fractions.
+    base, constant : ndarray of shape (m,)
+        Returns of the unlevered portfolio with the same parameters, and of it at the constant leverage that the best
+        try holds on average; fractions.
     deflated : Deflated
     luck : float
         `deflated.luck` as the annual Sharpe ratio of the tables.
@@ -43,6 +46,7 @@ class Judged:
     sweep: Sweep
     best: int
     base: npt.NDArray[np.float64]
+    constant: npt.NDArray[np.float64]
     deflated: Deflated
     luck: float
     overfitting: Overfitting | None
@@ -52,6 +56,12 @@ class Judged:
     def winner(self) -> Try:
         """The best try."""
         return self.sweep.good[self.best]
+
+    @property
+    def beside(self) -> dict[str, dict[str, float]]:
+        """`analyzers.summary` of base and constant, on the sessions that all tries share."""
+        bill = self.sweep.risk_free
+        return {"base": summary(self.base, bill), "constant": summary(self.constant, bill)}
 
     @property
     def ranking(self) -> list[int]:
@@ -81,13 +91,14 @@ def judge(result: Sweep, *, draws: int = 1000, level: float = 0.95) -> Judged:
         arch is not installed.
     """
     returns, excess, best = result.returns, result.excess, int(np.argmax(result.worth))
-    base, intervals = _measured(result, best, draws, level)
+    base, constant, intervals = _measured(result, best, draws, level)
     deflated = deflated_sharpe(excess[:, best], session_sharpe(excess))
     blocks = next((blocks for blocks in BLOCKS if len(returns) // blocks >= 20), None)
     return Judged(
         sweep=result,
         best=best,
         base=base,
+        constant=constant,
         deflated=deflated,
         luck=deflated.luck * math.sqrt(PERIODS),
         overfitting=cscv(result.scored, blocks=blocks, criterion=result.criterion)
@@ -99,20 +110,22 @@ def judge(result: Sweep, *, draws: int = 1000, level: float = 0.95) -> Judged:
 
 def _measured(
     result: Sweep, best: int, draws: int, level: float
-) -> tuple[npt.NDArray[np.float64], dict[str, dict[str, Interval]]]:
-    """The base's returns and the intervals: what takes long, and is therefore kept with the tries."""
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], dict[str, dict[str, Interval]]]:
+    """Returns of base and constant, and the intervals: what takes long, and is therefore kept with the tries."""
     returns, config = result.returns[:, best], result.config_of(result.good[best])
 
     def measure() -> dict[str, Any]:
         run = simulate(result.panel, {**config, **UNLEVERED})
         base = np.asarray(run.returns, dtype=np.float64)[-len(returns) :]
+        held = simulate(result.panel, config).mean_leverage
+        steady = np.asarray(constant_leverage(result.panel, config, held).returns, dtype=np.float64)[-len(returns) :]
         intervals = confidence(returns, base, result.risk_free, draws=draws, level=level)
         ends = {leg: {name: asdict(one) for name, one in ones.items()} for leg, ones in intervals.items()}
-        return {"base": pack(base), "intervals": ends}
+        return {"base": pack(base), "constant": pack(steady), "intervals": ends}
 
     what = {"best": key_of(config), "sessions": len(returns), "draws": draws, "level": level}
     found = measure() if result.kept is None else result.kept.recall(what, measure)
     intervals = {
         leg: {name: Interval(**ends) for name, ends in ones.items()} for leg, ones in found["intervals"].items()
     }
-    return unpack(found["base"]), intervals
+    return unpack(found["base"]), unpack(found["constant"]), intervals

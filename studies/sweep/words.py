@@ -34,6 +34,12 @@ def in_words(judged: Judged) -> list[str]:
         f"Against the base portfolio its Sharpe ratio differs by {gain.estimate:+.2f}, "
         f"between {gain.low:+.2f} and {gain.high:+.2f}{sure}."
     )
+    base, constant = (judged.beside[name] for name in ("base", "constant"))
+    lines.append(
+        f"With the same parameters base grows by {100 * base['growth']:.2f} % a year (Sharpe ratio "
+        f"{base['excess_sharpe']:.2f}), and base at the best try's mean leverage, held constant, by "
+        f"{100 * constant['growth']:.2f} % ({constant['excess_sharpe']:.2f})."
+    )
     tries = judged.sweep.tries
     failed = [one for one in tries if one.reason is not None]
     if failed:
@@ -166,6 +172,7 @@ def sweep_summary(judged: Judged) -> dict[str, Any]:
             "intervals_are_of": _chosen(judged),
             "in_words": in_words(judged),
         },
+        **judged.beside,
         "search": result.search,
         "criterion": result.criterion,
         "grid": [str(dimension) for dimension in result.dimensions],

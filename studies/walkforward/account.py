@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from riskoverlay.analyzers import DailySeries, TradingCosts
+from riskoverlay.analyzers import DailySeries, Exposure, TradingCosts
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import RiskParityBlend
 
@@ -31,10 +31,13 @@ class Account:
         Of the sessions after the first of the plan, fractions.
     costs : dict
         Analysis of `TradingCosts`, money.
+    mean_leverage : float
+        Held, over the same sessions.
     """
 
     returns: pd.Series
     costs: dict[str, Any]
+    mean_leverage: float
 
 
 def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:
@@ -70,11 +73,16 @@ def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:
     returns = max(values["vol_lookback"] for values in settings)
     begins = {"trade_from": plan[0][0].date(), "memory": history, "plan": changes}
     pair = ((_PlannedBlend, {**parameters, **begins}), (sizer, {**sizing, "memory": returns}))
-    cerebro = assemble(panel, config, pairs=[pair], analyzers=[(DailySeries, {}), (TradingCosts, {})])
+    cerebro = assemble(
+        panel, config, pairs=[pair], analyzers=[(one, {}) for one in (DailySeries, TradingCosts, Exposure)]
+    )
     (ran,) = cerebro.run()
     daily = ran.analyzers.DailySeries.get_analysis()
     series = pd.Series(daily["returns"], pd.DatetimeIndex(daily["dates"], name="date"))
-    return Account(returns=series[series.index > plan[0][0]], costs=ran.analyzers.TradingCosts.get_analysis())
+    traded = series.index > plan[0][0]
+    held = pd.Series(ran.analyzers.Exposure.get_analysis()["leverage"], series.index)
+    costs = ran.analyzers.TradingCosts.get_analysis()
+    return Account(returns=series[traded], costs=costs, mean_leverage=float(held[traded].mean()))
 
 
 class _PlannedBlend(RiskParityBlend):

@@ -14,6 +14,7 @@ from riskoverlay.feeds import Panel
 
 from ..judgement import SCORES
 from ..sweep import Dimension, Sweep, sweep
+from ..workbench.beside import held_on_average
 from ..workbench.parameters import GROUPS, Config, shown_parameters
 from ..workbench.runs import simulate
 from .account import Account, trade_plan
@@ -39,6 +40,8 @@ class Walk:
         Place of the try that was best on the very sessions: what only hindsight finds.
     default : Series
         Returns of the configuration as given, nothing chosen, fractions.
+    constant : Account
+        The base portfolio as given, at the constant leverage that `account` held on average.
     """
 
     sweep: Sweep
@@ -48,16 +51,18 @@ class Walk:
     account: Account
     winner: int
     default: pd.Series
+    constant: Account
 
     @property
     def legs(self) -> dict[str, dict[str, float]]:
-        """Statistics of `walk_forward`, `in_sample_winner` and `unchosen`."""
+        """Statistics of `walk_forward`, `in_sample_winner`, `unchosen` and `constant`."""
         m = len(self.account.returns)
         bill = self.risk_free
         return {
             "walk_forward": summary(np.asarray(self.account.returns), bill),
             "in_sample_winner": summary(self.sweep.returns[-m:, self.winner], bill),
             "unchosen": summary(np.asarray(self.default)[-m:], bill),
+            "constant": summary(np.asarray(self.constant.returns), bill),
         }
 
     @property
@@ -120,12 +125,23 @@ def walkforward(
         (sessions[window.begin - 1], tries.good[chosen].params) for window, chosen in zip(found, choices, strict=True)
     ]
     worth = SCORES[criterion](scored[found[0].begin :])
+    account = trade_plan(panel, tries.config, plan)
     return Walk(
         sweep=tries,
         expanding=expanding,
         windows=tuple(found),
         choices=tuple(choices),
-        account=trade_plan(panel, tries.config, plan),
+        account=account,
         winner=int(np.nanargmax(worth)),
         default=simulate(panel, tries.config).returns,
+        constant=_constant(panel, tries.config, plan[0][0], account.mean_leverage),
     )
+
+
+def _constant(panel: Panel, config: Config, begins: pd.Timestamp, wanted: float) -> Account:
+    """The base portfolio from a session on, at the leverage whose mean held is the one wanted, to 0.01."""
+
+    def run(leverage: float) -> Account:
+        return trade_plan(panel, {**config, "lev_min": leverage, "lev_max": leverage}, [(begins, {})])
+
+    return held_on_average(run, wanted)

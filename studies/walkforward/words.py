@@ -24,15 +24,20 @@ def walk_in_words(walk: Walk) -> list[str]:
         f"and trading what was chosen gave a Sharpe ratio of {own:.2f}. "
         f"The best try in hindsight, {params_in_words(walk.sweep.good[walk.winner].params)}, shows {winner:.2f}; "
         f"the difference, {winner - own:+.2f}, is what hindsight adds.",
-        f"The parameters as given, nothing chosen, made {unchosen:.2f}: choosing was worth {own - unchosen:+.2f}.",
+        f"The parameters as given, nothing chosen, have {unchosen:.2f}: choosing was worth {own - unchosen:+.2f}.",
     ]
+    steady = 100 * legs["constant"]["growth"]
+    lines.append(
+        f"The account grew by {100 * legs['walk_forward']['growth']:.2f} % a year; its mean leverage, "
+        f"{walk.account.mean_leverage:.2f}, held constant on the portfolio as given, {steady:.2f} %."
+    )
     if walk.sweep.panel.synthetic:
         lines.append("The market is synthetic: none of this happened.")
     return lines
 
 
 def walk_rows(walk: Walk) -> tuple[list[str], list[list[str]]]:
-    """A table of the three portfolios.
+    """A table of the portfolios.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Base and dynamic portfolio, both through Cerebro and the same kind of account."""
+"""One portfolio through Cerebro and an account: what it gave."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import Cache, Panel, PriceSelection, check_symbols, load
 from riskoverlay.strategies import AccountTerms
 
-from .assembly import assemble
+from .assembly import Pair, assemble
 from .parameters import Config, values_of
 from .progress import Progress
-from .rates import bill_returns, read_rates, resolved_rates
+from .rates import bill_returns, read_rates
 
-__all__ = ["UNLEVERED", "Backtest", "Run", "backtest", "load_panel", "simulate"]
+__all__ = ["UNLEVERED", "Run", "load_panel", "simulate"]
 
 UNLEVERED = {"lev_min": 1.0, "lev_max": 1.0}
 """The base portfolio: the same strategy, sizer and broker, its leverage bounded to 1."""
@@ -113,25 +113,7 @@ class Run:
     def interest(self) -> tuple[float, float]:
         """Paid on the loan and earned on idle cash over the whole run, money, both positive."""
         sessions = np.asarray(self.costs["sessions"]["interest"], dtype=np.float64)
-        return float(sessions[sessions > 0.0].sum()), float(0.0 - sessions[sessions < 0.0].sum())
-
-
-@dataclass(frozen=True)
-class Backtest:
-    """Base and dynamic on one panel.
-
-    Attributes
-    ----------
-    config : Config
-        With the rates that `auto` came to.
-    panel : Panel
-    base, dynamic : Run
-    """
-
-    config: Config
-    panel: Panel
-    base: Run
-    dynamic: Run
+        return float(sessions[sessions > 0.0].sum()), float(np.abs(sessions[sessions < 0.0]).sum())
 
 
 def load_panel(config: Config, cache: Cache | None = None) -> Panel:
@@ -170,7 +152,15 @@ def _refuse_contracts(symbols: Sequence[str]) -> None:
             )
 
 
-def simulate(panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None, **account: Any) -> Run:
+def simulate(
+    panel: Panel,
+    config: Config,
+    *,
+    advance: Callable[[int], None] | None = None,
+    pair: Pair | None = None,
+    since: date | None = None,
+    **account: Any,
+) -> Run:
     """One run through Cerebro.
 
     Parameters
@@ -181,6 +171,10 @@ def simulate(panel: Panel, config: Config, *, advance: Callable[[int], None] | N
         Every parameter; those of the prices are not looked at.
     advance : callable, optional
         Called with the number of sessions done, now and then.
+    pair : Pair, optional
+        A `Rebalancing` strategy and its sizer (default: ours, as `config` says).
+    since : date, optional
+        Statistics count from the session after it (default: the one that decided the first weights).
     **account
         More arguments of `open_account`, e.g. broker="stock".
 
@@ -196,14 +190,15 @@ def simulate(panel: Panel, config: Config, *, advance: Callable[[int], None] | N
     ConvergenceError
         Weights that cannot be solved for.
     """
-    cerebro = assemble(panel, config, **{"acknowledge": False, **account})
+    pairs = None if pair is None else [pair]
+    cerebro = assemble(panel, config, pairs=pairs, **{"acknowledge": False, **account})
     if advance is not None:
         cerebro.addanalyzer(Progress, advance=advance)
     (strategy,) = cerebro.run()
-    return _collect(panel, config, strategy)
+    return _collect(panel, config, strategy, since)
 
 
-def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
+def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) -> Run:
     analyses = {name: analyzer.get_analysis() for name, analyzer in strategy.analyzers.getitems()}
     if not strategy.rebalances:
         raise InputError(
@@ -213,7 +208,7 @@ def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
         )
     daily, exposure = analyses["DailySeries"], analyses["Exposure"]
     sessions = pd.DatetimeIndex(daily["dates"], name="date")
-    after = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0]), side="right"))
+    after = int(sessions.searchsorted(pd.Timestamp(since or strategy.rebalances[0]), side="right"))
     returns = pd.Series(daily["returns"], sessions)[after:]
     if returns.empty:
         raise InputError(
@@ -222,8 +217,9 @@ def _collect(panel: Panel, config: Config, strategy: Any) -> Run:
         )
     weights = pd.DataFrame(exposure["target_weights"], sessions)
     if config["whole_shares"]:
-        wanted = weights.iloc[after - 1] * exposure["target_leverage"][after - 1] * daily["value"][after - 1]
-        _check_size_of_account(config, wanted, panel.closes.loc[sessions[after - 1]])
+        first = sessions.get_loc(pd.Timestamp(strategy.rebalances[0]))
+        wanted = weights.iloc[first] * exposure["target_leverage"][first] * daily["value"][first]
+        _check_size_of_account(config, wanted, panel.closes.loc[sessions[first]])
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
     held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
@@ -280,29 +276,3 @@ def _pending(strategy: Any) -> list[dict[str, Any]]:
         for order in (*broker.pending, *broker.submitted)
         if order.owner is strategy
     ]
-
-
-def backtest(panel: Panel, config: Config, *, advance: Callable[[int], None] | None = None) -> Backtest:
-    """Base and dynamic.
-
-    Parameters
-    ----------
-    panel, config, advance
-        As `simulate`; `advance` hears of 2 × the panel's sessions.
-
-    Returns
-    -------
-    Backtest
-
-    Raises
-    ------
-    InputError, ConvergenceError
-        As `simulate`.
-    """
-    config = resolved_rates(config, panel.rates)
-    return Backtest(
-        config=config,
-        panel=panel,
-        base=simulate(panel, {**config, **UNLEVERED}, advance=advance),
-        dynamic=simulate(panel, config, advance=advance),
-    )

@@ -14,7 +14,8 @@ from riskoverlay.errors import InputError, MissingFileError
 from riskoverlay.feeds import Panel
 
 from .parameters import Config, make_config
-from .runs import Backtest, Run
+from .portfolios import Backtest
+from .runs import Run
 
 __all__ = [
     "FORMAT",
@@ -131,13 +132,16 @@ def backtest_summary(result: Backtest) -> dict[str, Any]:
     Returns
     -------
     dict
-        For `write_json`.
+        For `write_json`. `dynamic_beyond` is what dynamic did beyond each of the others, as `active_statistics`.
     """
     return {
         "format": FORMAT,
         "config": result.config,
         "base": run_summary(result.base),
+        "constant": run_summary(result.constant),
         "dynamic": run_summary(result.dynamic),
+        "benchmarks": {name: run_summary(run) for name, run in result.benchmarks.items()},
+        "dynamic_beyond": result.active,
         "data": data_summary(result.panel, result.base.decided[0], result.base.first),
         "versions": versions(),
     }

@@ -1,0 +1,90 @@
+"""Fixed weights: benchmarks, and portfolios that somebody else has decided."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from riskoverlay.errors import InputError
+from riskoverlay.notes import name_of
+
+from .rebalancing import Rebalancing
+
+__all__ = ["FixedWeights", "check_weights"]
+
+SUM = 1.0 + 1e-9
+"""The most that weights may sum to: beyond it, leverage is the sizer's to give."""
+
+
+def check_weights(weights: Mapping[str, float] | Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Weights by name, checked.
+
+    Parameters
+    ----------
+    weights : mapping, or pairs, of name to weight
+        Fractions.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        None; one that is negative or no number; a sum above 1.
+    """
+    found = dict(weights)
+    if not found:
+        raise InputError("weights are empty", "give at least one, as {'SPY': 0.6, 'TLT': 0.4}")
+    for name, weight in found.items():
+        if not (math.isfinite(weight) and weight >= 0.0):
+            raise InputError(f"weight of {name}: {weight!r} is not a fraction >= 0", "give one such as 0.6")
+    total = sum(found.values())
+    if total > SUM:
+        raise InputError(f"weights sum to {total:g}", "give at most 1: the rest is cash, and leverage is the sizer's")
+    return found
+
+
+class FixedWeights(Rebalancing):
+    """The rebalancing strategy with weights that do not change.
+
+    Parameters
+    ----------
+    **params
+        `weights`, a mapping or pairs of a feed's name to its fraction >= 0, in sum at most 1: the rest is cash. The
+        weight of a feed that has not begun, or has ended, is cash, too. And those of `Rebalancing`.
+
+    Raises
+    ------
+    InputError
+        As `check_weights`; a name without a feed; as `Rebalancing`.
+    """
+
+    params = (("weights", ()),)
+
+    def __init__(self) -> None:
+        self._weights = check_weights(self.p.weights)
+        names = [name_of(data) for data in self.datas]
+        for name in self._weights:
+            if name not in names:
+                raise InputError(f"weights: {name!r} has no feed", f"give some of {', '.join(names)}")
+        super().__init__()
+
+    def history(self) -> tuple[int, int]:
+        """None but a price, as `Rebalancing.history`."""
+        return 1, 0
+
+    def weigh(self, closes: np.ndarray, feeds: list[Any]) -> np.ndarray:
+        """The weights given: see `Rebalancing.weigh`.
+
+        Parameters
+        ----------
+        closes : ndarray of shape (n, k)
+        feeds : list of feeds, k
+
+        Returns
+        -------
+        ndarray of shape (k,)
+        """
+        return np.array([self._weights.get(name_of(data), 0.0) for data in feeds])
