@@ -233,8 +233,7 @@ def _check(one: Field[Any], value: Any) -> None:
         default_cure = f"give one of {', '.join(about.choices)}" if about.choices else f"give a number {about.bounds}"
     if right:
         return
-    cure = about.cure or default_cure
-    above = isinstance(value, (float, Integral)) and about.at_most is not None and about.at_most < value < math.inf
-    if about.per_cent and above:
-        raise InputError(f"is above {about.at_most:g}", per_cent(value, about.at_most) or cure, one.name, value)
+    cure, most = about.cure or default_cure, about.at_most
+    if about.per_cent and most is not None and isinstance(value, (float, int)) and most < value < math.inf:
+        raise InputError(f"is above {most:g}", per_cent(value, most) or cure, one.name, value)
     raise InputError(about.problem or problem, cure, one.name, value)

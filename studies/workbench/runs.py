@@ -217,9 +217,9 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
         )
     weights = pd.DataFrame(exposure["target_weights"], sessions)
     if config["whole_shares"]:
-        first = sessions.get_loc(pd.Timestamp(strategy.rebalances[0]))
+        first = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0])))
         wanted = weights.iloc[first] * exposure["target_leverage"][first] * daily["value"][first]
-        _check_size_of_account(config, wanted, panel.closes.loc[sessions[first]])
+        _check_size_of_account(config, wanted, panel.closes.iloc[first])
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
     held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
