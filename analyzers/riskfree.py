@@ -11,7 +11,7 @@ import pandas as pd
 
 from riskoverlay.conventions import DAYS_PER_YEAR
 from riskoverlay.errors import InputError
-from riskoverlay.rules import Rules, parameter
+from riskoverlay.rules import Rules, parameter, per_cent
 
 __all__ = ["StatisticsRules", "check_risk_free", "risk_free_returns"]
 
@@ -50,6 +50,11 @@ def check_risk_free(rate: Rate) -> None:
         raise InputError(
             "is not a number", "give an annual fraction such as 0.02, or fractions by date", "risk_free", rate
         )
+    if np.abs(values).max() > 1.0:
+        if values.size > 1:
+            raise InputError("risk_free holds a rate above 1", "per cent? divide by 100")
+        cure = per_cent(abs(float(values[0]))) or "give an annual fraction such as 0.02"
+        raise InputError("is above 1", cure, "risk_free", rate)
 
 
 def risk_free_returns(rate: Rate, dates: Sequence[date], before: date | None = None) -> npt.NDArray[np.float64]:
@@ -72,8 +77,9 @@ def risk_free_returns(rate: Rate, dates: Sequence[date], before: date | None = N
     Raises
     ------
     InputError
-        Rates by date that begin after the session before the first.
+        No rate; rates by date that begin after the session before the first.
     """
+    check_risk_free(rate)
     if not len(dates):
         return np.zeros(0)
     days = np.array([pd.Timestamp(day).toordinal() for day in dates], dtype=np.int64)

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from .errors import InputError
 
-__all__ = ["Parameter", "Rules", "check_names", "parameter"]
+__all__ = ["Parameter", "Rules", "check_names", "parameter", "per_cent"]
 
 META = "parameter"
 
@@ -40,6 +40,8 @@ class Parameter:
         Whether the bounds are all there is to check; False: whoever uses the value does.
     shown : bool
         Whether the application has it: as a flag, in config files. Else it is backtrader's `params` only.
+    per_cent : bool
+        Whether a number above `at_most` may be meant per cent: the error then asks.
     problem, cure : str
         What an error says of a value out of bounds (default: made from the bounds).
     name : str
@@ -59,6 +61,7 @@ class Parameter:
     dated: bool = False
     checked: bool = True
     shown: bool = True
+    per_cent: bool = False
     problem: str = ""
     cure: str = ""
     name: str = ""
@@ -166,6 +169,24 @@ class Rules:
         return cls(**{one.name: getattr(values, one.name) for one in fields(cls)})
 
 
+def per_cent(value: float, at_most: float = 1.0) -> str:
+    """The cure for a fraction above its bound that may have been given in per cent.
+
+    Parameters
+    ----------
+    value : float
+        Above the bound.
+    at_most : float
+        The bound.
+
+    Returns
+    -------
+    str
+        "per cent? give 0.12"; nothing, if that would be above the bound, too.
+    """
+    return f"per cent? give {value / 100:g}" if value / 100 <= at_most else ""
+
+
 def check_names(values: Mapping[str, Any], known: Iterable[str]) -> None:
     """Refuse a name that is not known, with the nearest that is.
 
@@ -210,5 +231,9 @@ def _check(one: Field[Any], value: Any) -> None:
     else:
         right = about.holds(value)
         default_cure = f"give one of {', '.join(about.choices)}" if about.choices else f"give a number {about.bounds}"
-    if not right:
-        raise InputError(about.problem or problem, about.cure or default_cure, one.name, value)
+    if right:
+        return
+    cure, most = about.cure or default_cure, about.at_most
+    if about.per_cent and most is not None and isinstance(value, (float, int)) and most < value < math.inf:
+        raise InputError(f"is above {most:g}", per_cent(value, most) or cure, one.name, value)
+    raise InputError(about.problem or problem, cure, one.name, value)

@@ -11,13 +11,11 @@ import pandas as pd
 
 from riskoverlay.conventions import DAYS_PER_YEAR
 from riskoverlay.errors import InputError
+from riskoverlay.rules import per_cent
 
-from .rules import AccountTerms
+from .rules import HIGHEST_RATE, AccountTerms
 
 __all__ = ["DatedRate", "MarginAccount", "debit_balance"]
-
-HIGHEST_RATE = 100.0
-"""Annual fraction (10,000 %): what is above it is a slip, and compounds beyond what a float holds."""
 
 
 class DatedRate:
@@ -41,9 +39,10 @@ class DatedRate:
         self.name = name
         if isinstance(rate, (int, float)):
             if not 0.0 <= rate <= HIGHEST_RATE:
-                raise InputError(
-                    "is not a rate", f"give an annual fraction >= 0, e.g. 0.05 (at most {HIGHEST_RATE:g})", name, rate
-                )
+                cure = f"give an annual fraction >= 0, e.g. 0.05 (at most {HIGHEST_RATE:g})"
+                if rate > HIGHEST_RATE:
+                    cure = per_cent(rate, HIGHEST_RATE) or cure
+                raise InputError("is not a rate", cure, name, rate)
             self.constant: float | None = float(rate)
             return
         self.constant = None
@@ -55,7 +54,10 @@ class DatedRate:
         if any(b <= a for a, b in pairwise(days)):
             raise InputError(f"{name} has duplicate or unsorted dates", "sort it and keep one rate a day")
         if not all(abs(value) <= HIGHEST_RATE for value in values):
-            raise InputError(f"{name} holds a rate that is not finite, or above {HIGHEST_RATE:g}", "fill or drop it")
+            raise InputError(
+                f"{name} holds a rate that is not finite, or above {HIGHEST_RATE:g}",
+                "fill or drop it; if they are per cent, divide by 100",
+            )
         self._days = days
         self._rates = values
         # Sum of the daily rates from the first date up to each dated change, so that any span is two look-ups.

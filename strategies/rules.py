@@ -11,6 +11,7 @@ from .covariance import SHRINKAGES
 from .schedule import RebalanceSchedule
 
 __all__ = [
+    "HIGHEST_RATE",
     "NOTEBOOK",
     "PORTFOLIO_MARGIN",
     "REG_T",
@@ -29,8 +30,15 @@ REG_T = {"initial_margin": 0.50, "maintenance_margin": 0.25}
 PORTFOLIO_MARGIN = {"initial_margin": 0.15, "maintenance_margin": 0.15}
 """A portfolio-margin account: the 15 % house floor of US brokers for diversified equity funds."""
 
+MOST_LEVERAGE = 20.0
+"""What is above it is a slip of the keyboard: at 20 times, a loss of a twentieth takes the whole account."""
+
+HIGHEST_RATE = 1.0
+"""Annual fraction (100 %): what is above it was meant per cent."""
+
 _FRACTION: dict[str, Any] = {
-    "at_least": 0.0, "at_most": 1.0, "problem": "is outside [0, 1]", "cure": "give a fraction such as 0.30",
+    "at_least": 0.0, "at_most": 1.0, "per_cent": True, "problem": "is outside [0, 1]",
+    "cure": "give a fraction such as 0.30",
 }  # fmt: skip
 _SESSIONS: dict[str, Any] = {
     "at_least": 2, "problem": "is not a whole number of at least 2", "cure": "give a number of sessions",
@@ -39,11 +47,24 @@ _COST: dict[str, Any] = {"at_least": 0.0, "problem": "is not a cost", "cure": "g
 
 
 def _leverage(example: str) -> dict[str, Any]:
-    return {"at_least": 0.0, "problem": "is negative or not a number", "cure": f"give a leverage such as {example}"}
+    return {
+        "at_least": 0.0, "at_most": MOST_LEVERAGE, "per_cent": True, "problem": "is negative or not a number",
+        "cure": f"give a leverage such as {example}",
+    }  # fmt: skip
 
 
 def _loss(example: str) -> dict[str, Any]:
-    return {"at_least": 0.0, "problem": "is negative or not a number", "cure": f"give a loss such as {example}"}
+    return {
+        "at_least": 0.0, "at_most": 1.0, "per_cent": True, "problem": "is negative or not a number",
+        "cure": f"give a loss such as {example}",
+    }  # fmt: skip
+
+
+def _margin(example: str) -> dict[str, Any]:
+    return {
+        "above": 0.0, "at_most": 1.0, "per_cent": True, "problem": "is no part of a position's value",
+        "cure": f"give a fraction such as {example}",
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,7 +124,8 @@ class TradingRules(Rules):
     lev_band: float = parameter(
         0.10,
         "how far held leverage may be from the target before it is acted on (0.10 = a tenth of equity)",
-        "leverage", at_least=0.0, problem="is not a distance", cure="give a leverage >= 0, e.g. 0.10",
+        "leverage", at_least=0.0, at_most=2.0, per_cent=True, problem="is not a distance",
+        cure="give a leverage >= 0, e.g. 0.10, or relever=rebalance",
     )  # fmt: skip
 
 
@@ -116,7 +138,7 @@ class LeverageRules(Rules):
     )
     target_vol: float = parameter(
         0.12, "annual volatility aimed at, a fraction (0.12 = 12 %)", "fraction a year",
-        above=0.0, problem="is not positive", cure="give an annual volatility such as 0.12",
+        above=0.0, at_most=1.0, per_cent=True, problem="is not positive", cure="give an annual volatility such as 0.12",
     )  # fmt: skip
     lev_min: float = parameter(
         0.30, "lower bound of leverage; 1 and lev_max=1: the unlevered portfolio, same broker", "leverage",
@@ -195,18 +217,19 @@ class AccountTerms(Rules):
     """What the account charges, and how much it lends."""
 
     commission_bps: float = parameter(
-        1.0, "commission in basis points of the traded value (1.0 = 0.01 %)", "basis points", **_COST
-    )
+        1.0, "commission in basis points of the traded value (1.0 = 0.01 %)", "basis points",
+        at_least=0.0, below=1e4, problem="is not a cost", cure="give basis points >= 0 and below 10000",
+    )  # fmt: skip
     commission_per_share: float = parameter(0.0, "money a share, on top", "money", **_COST)
     commission_min: float = parameter(
         0.0, "least commission of one order, money; applied only where a commission is charged", "money", **_COST
     )
     initial_margin: float = parameter(
         REG_T["initial_margin"], "fraction of a position's value that must be equity when it is opened", "fraction",
-        checked=False,
+        **_margin("0.50"),
     )  # fmt: skip
     maintenance_margin: float = parameter(
-        REG_T["maintenance_margin"], "fraction below which holdings are cut", "fraction", checked=False
+        REG_T["maintenance_margin"], "fraction below which holdings are cut", "fraction", **_margin("0.25")
     )
     borrow_rate: Any = parameter(
         0.05, "annual fraction on the debit; a number, or a dated series (see `DatedRate`)", "fraction a year",
@@ -228,7 +251,7 @@ class AccountTerms(Rules):
             raise InputError(
                 "is no day count", "give 365 (actual/365) or 360 (actual/360)", "day_count", self.day_count
             )
-        if not 0.0 < self.maintenance_margin <= self.initial_margin <= 1.0:
+        if self.maintenance_margin > self.initial_margin:
             raise InputError(
                 f"initial_margin={self.initial_margin!r}, maintenance_margin={self.maintenance_margin!r}",
                 "give 0 < maintenance_margin <= initial_margin <= 1",

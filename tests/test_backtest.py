@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from identities import check_books
 from markets import FREE, QUICK, paper
 
+from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel, PriceSelection, load
 from riskoverlay.studies.audit.candidate import Ours
 from riskoverlay.studies.audit.recorder import record
@@ -110,6 +112,32 @@ def test_series_has_the_notebooks_columns_and_agrees_with_the_runs(sample: Panel
     np.testing.assert_allclose(frame["dd_dyn"], frame["equity_dyn"] / frame["equity_dyn"].cummax() - 1)
 
 
+# -- an account that is too small --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [UNLEVERED, {}, {"lev_min": 3.0, "lev_max": 3.0}], ids=["base", "dynamic", "trimmed"])
+def test_an_account_too_small_for_a_share_is_refused_with_what_it_takes(sample: Panel, more: dict[str, float]) -> None:
+    panel = sample.between(None, BETWEEN)
+    config = {**make_config(QUICK), **more}
+    with pytest.raises(InputError, match=r"^cash=50\.0 does not buy one share of anything at the first reb") as caught:
+        simulate(panel, {**config, "cash": 50.0})
+    enough = re.search(r"give at least ([\d,]+), or --no-whole-shares$", caught.value.cure)
+    assert enough
+    needed = int(enough[1].replace(",", ""))
+    first = simulate(panel, {**config, "cash": float(needed)})  # one share of one symbol, at once
+    day = panel.sessions[panel.sessions.get_loc(pd.Timestamp(first.decided[0])) + 1].date()
+    assert [fill["size"] for fill in first.fills if fill["date"] == day] == [1]
+    with pytest.raises(InputError, match="does not buy one share"):
+        simulate(panel, {**config, "cash": needed - 1.0})
+    assert simulate(panel, {**config, "cash": 50.0, "whole_shares": False}).fills
+
+
+def test_nothing_is_held_where_no_leverage_is_wanted(sample: Panel) -> None:
+    """That is no matter of the account's size."""
+    config = {**make_config(QUICK), "lev_min": 0.0, "lev_max": 0.0, "cash": 50.0}
+    assert simulate(sample.between(None, BETWEEN), config).fills == []
+
+
 # -- what no bar fills any more ----------------------------------------------------------------------------------------
 
 LAST, NEXT, BETWEEN = "2011-06-30", "2011-07-01", "2011-06-22"
@@ -199,7 +227,9 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
     write_json(tmp_path / "b.json", backtest_summary(backtest(sample, again)))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     content = json.loads((tmp_path / "a.json").read_text())
-    assert set(content) == {"format", "config", "base", "dynamic", "data", "versions"}
+    assert set(content) == {
+        "format", "config", "base", "constant", "dynamic", "benchmarks", "dynamic_beyond", "data", "versions",
+    }  # fmt: skip
     for name in ("base", "dynamic"):
         assert {"growth", "excess_sharpe", "ann_ret", "ann_vol", "sharpe", "max_drawdown", "costs"} <= set(
             content[name]
@@ -261,7 +291,7 @@ def test_stock_broker_gives_the_same_within_its_rules(sample: Panel) -> None:
 def test_progress_hears_of_every_session(sample: Panel) -> None:
     said: list[int] = []
     backtest(sample, make_config(QUICK), advance=said.append)
-    assert sum(said) == 2 * len(sample.sessions)
+    assert sum(said) == 3 * len(sample.sessions)
     assert len(said) > 10
 
 

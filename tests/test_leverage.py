@@ -144,7 +144,7 @@ def test_drawdown_is_negative_from_the_highest_so_far() -> None:
         ({"dd_threshold1": -0.1}, "dd_threshold1=-0.1 is negative"),
         ({"dd_threshold2": float("nan")}, "dd_threshold2=nan"),
         ({"dd_threshold1": 0.3}, "dd_threshold1=0.3 is above dd_threshold2=0.25: give dd_threshold1 <="),
-        ({"dd_min_scale": 1.1}, r"dd_min_scale=1.1 is outside \[0, 1\]"),
+        ({"dd_min_scale": 1.1}, r"dd_min_scale=1.1 is above 1"),
         ({"dd_min_scale": -0.1}, r"dd_min_scale=-0.1 is outside \[0, 1\]"),
         ({"vol_lookback": 1}, "vol_lookback=1 is not a whole number of at least 2"),
         ({"vol_lookback": 20.5}, "vol_lookback=20.5 is not a whole number"),

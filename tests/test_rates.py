@@ -90,7 +90,7 @@ def test_the_panel_brings_the_rates_and_the_account_charges_them(yahoo: Yahoo, t
     assert charged != simulate(panel, config | {"borrow_rate": 0.05}).costs["interest"]
     # No rate of a later day is looked at.
     later = panel.sessions[80]
-    poisoned = panel.rates["irx"].where(panel.rates["irx"].index <= later, 9.9)
+    poisoned = panel.rates["irx"].where(panel.rates["irx"].index <= later, 0.9)
     ours, theirs = (simulate(p, config).value for p in (panel, replace(panel, rates={"irx": poisoned})))
     assert (ours[:later] == theirs[:later]).all()
     assert ours.iloc[-1] != theirs.iloc[-1]

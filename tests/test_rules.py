@@ -54,7 +54,7 @@ def test_rules_are_values() -> None:
 
 BEYOND: list[tuple[type[Rules], str, Any, str]] = [
     (WeightRules, "cov_lookback", 1, "cov_lookback=1 is not a whole number of at least 2: give a number of sessions"),
-    (WeightRules, "shrink_alpha", 1.5, r"shrink_alpha=1.5 is outside \[0, 1\]: give a fraction such as 0.30"),
+    (WeightRules, "shrink_alpha", -0.1, r"shrink_alpha=-0.1 is outside \[0, 1\]: give a fraction such as 0.30"),
     (WeightRules, "shrinkage", "x", "shrinkage='x' is unknown: give one of diagonal, ledoit_wolf"),
     (WeightRules, "rebalance_freq", "X", "rebalance_freq='X' is no period of days: give an alias"),
     (WeightRules, "calendar", "NOWHERE", "calendar='NOWHERE' is unknown: give a name"),
@@ -70,6 +70,36 @@ BEYOND: list[tuple[type[Rules], str, Any, str]] = [
     (AccountTerms, "commission_min", -1.0, "commission_min=-1.0 is not a cost: give a number >= 0"),
     (AccountTerms, "maintenance_margin", 0.6, "maintenance_margin=0.6: give 0 < maintenance_margin <= initial"),
 ]  # fmt: skip
+
+
+PER_CENT: list[tuple[type[Rules], str, float, float]] = [
+    (WeightRules, "shrink_alpha", 1.0, 30.0),
+    (WeightRules, "alpha_minvar", 1.0, 30.0),
+    (TradingRules, "lev_band", 2.0, 10.0),
+    (LeverageRules, "target_vol", 1.0, 12.0),
+    (LeverageRules, "lev_min", 20.0, 30.0),
+    (LeverageRules, "lev_max", 20.0, 200.0),
+    (LeverageRules, "dd_threshold1", 1.0, 10.0),
+    (LeverageRules, "dd_threshold2", 1.0, 25.0),
+    (LeverageRules, "dd_min_scale", 1.0, 30.0),
+    (AccountTerms, "initial_margin", 1.0, 50.0),
+    (AccountTerms, "maintenance_margin", 1.0, 25.0),
+]
+
+
+@pytest.mark.parametrize(("rules", "name", "most", "value"), PER_CENT, ids=[name for _, name, _, _ in PER_CENT])
+def test_per_cent_is_asked_about_where_a_fraction_is_meant(
+    rules: type[Rules], name: str, most: float, value: float
+) -> None:
+    others = {"lev_max": 20.0, "dd_threshold2": 1.0, "initial_margin": 1.0}  # what the bound itself must not exceed
+    at_most = {other: bound for other, bound in others.items() if other in rules.described()} | {name: most}
+    assert getattr(rules(**at_most), name) == most
+    with pytest.raises(InputError) as caught:
+        rules(**{name: value})
+    assert str(caught.value) == f"{name}={value} is above {most:g}: per cent? give {value / 100:g}"
+    with pytest.raises(InputError, match=rf"{name}={most * 101} is above {most:g}: give ") as caught:
+        rules(**{name: most * 101})
+    assert "per cent" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("rules", "name", "value", "message"), BEYOND, ids=lambda x: str(x)[:20])

@@ -121,6 +121,15 @@ BAD = {
     "unreadable whole number": (["--cov-lookback", "2.5"], r"cov_lookback='2.5' is unreadable: give a whole number"),
     "not a number": (["--target-vol", "nan"], r"target_vol=nan is not positive"),
     "zero cash": (["--cash", "0"], r"cash=0.0 is not an opening balance"),
+    "too small": (
+        ["--cash", "100", *QUICK], r"cash=100.0 does not buy one share of anything at .* 2010-03-31: give at least \d+"
+    ),
+    "per cent": (["--target-vol", "12", *QUICK], r"target_vol=12.0 is above 1: per cent\? give 0.12$"),
+    "a loan in per cent": (["--borrow-rate", "5", *QUICK], r"borrow_rate=5.0 is not a rate: per cent\? give 0.05$"),
+    "cash in per cent": (["--cash-rate", "3.5", *QUICK], r"cash_rate=3.5 is not a rate: per cent\? give 0.035$"),
+    "bills in per cent": (["--risk-free", "2", *QUICK], r"risk_free=2.0 is above 1: per cent\? give 0.02$"),
+    "a spread in per cent": (["--cash-rate", "irx+1.5"], r"'irx\+1.5' is more than 0.25 .*: per cent\? give irx\+0.01"),
+    "less in per cent": (["--cash-rate", "irx-0.5"], r"'irx-0.5' is more than 0.25 .*: per cent\? give irx-0.005$"),
     "too short": (["--end", "2010-06-30"], r"min_hist=252 needs 253"),
     "unknown execution": (["--execution", "vwap"], r"execution='vwap' is not known: give"),
     "unknown source": (["--source", "reuters"], r"source='reuters' is unknown: give"),

@@ -41,6 +41,9 @@ IRX = "^IRX"
 
 BILL_DAYS = 91
 
+MOST_SPREAD = 0.25
+"""Annual fraction: a larger spread was meant per cent."""
+
 _EXPRESSION = re.compile(r"\^?irx\s*(?:([+-])\s*(\d+\.?\d*|\.\d+))?", re.IGNORECASE)
 _BEFORE = pd.Timedelta(days=14)  # read before the first session, which may be a holiday of the bill
 _OLD = pd.Timedelta(days=10)
@@ -106,12 +109,21 @@ def parse_rate(name: str, text: str) -> float | str:
     """
     if text.strip().lower() == AUTO:
         return AUTO
-    if spread(text) is not None:
+    added = spread(text)
+    if added is not None:
+        _check_spread(name, text, added)
         return re.sub(r"[\s^]", "", text).lower()
     try:
         return float(text)
     except ValueError:
         raise InputError("is unreadable", f"give a number as 0.05, irx+0.015, or {AUTO}", name, text) from None
+
+
+def _check_spread(name: str, text: str, added: float) -> None:
+    """Refuse a spread that was meant per cent."""
+    if abs(added) > MOST_SPREAD:
+        fraction = f"per cent? give irx{added / 100:+g}" if abs(added) / 100 <= MOST_SPREAD else "give irx+0.015"
+        raise InputError(f"is more than {MOST_SPREAD:g} from the bill's rate", fraction, name, text)
 
 
 def read_rates(

@@ -1,5 +1,6 @@
 """One portfolio through Cerebro and an account: what it gave."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -184,7 +185,8 @@ def simulate(
     Raises
     ------
     InputError
-        A parameter out of bounds, or a panel too short for the first weights.
+        A parameter out of bounds, a panel too short for the first weights, or an account too small for a whole share of
+        anything at the first rebalance.
     ConvergenceError
         Weights that cannot be solved for.
     """
@@ -213,6 +215,11 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
             f"the first weights are decided on the last session, {strategy.rebalances[0]}",
             "nothing can be earned; give more history, or a smaller min_hist",
         )
+    weights = pd.DataFrame(exposure["target_weights"], sessions)
+    if config["whole_shares"]:
+        first = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0])))
+        wanted = weights.iloc[first] * exposure["target_leverage"][first] * daily["value"][first]
+        _check_size_of_account(config, wanted, panel.closes.iloc[first])
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
     held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
@@ -221,7 +228,7 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
         sessions=sessions,
         value=pd.Series(daily["value"], sessions),
         returns=returns,
-        weights=pd.DataFrame(exposure["target_weights"], sessions),
+        weights=weights,
         exposure=pd.DataFrame({name: exposure[name] for name in leverages}, sessions),
         risk_free=risk_free,
         statistics=summary(np.asarray(returns), risk_free),
@@ -233,6 +240,32 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
         trims=strategy.getsizer().trims,
         below_maintenance=int((held * config["maintenance_margin"] > 1.0 + 1e-9).sum()),
     )
+
+
+def _check_size_of_account(config: Config, wanted: pd.Series, closes: pd.Series) -> None:
+    """Refuse an account whose first weights are less than a share of every symbol: it would hold cash, and say so of
+    the strategy.
+
+    Parameters
+    ----------
+    config : Config
+    wanted : Series of shape (n_symbols,)
+        Money in each symbol at the first rebalance, before the account's own limit.
+    closes : Series of shape (n_symbols,)
+        Prices of that session.
+
+    Raises
+    ------
+    InputError
+    """
+    limit = config["cash"] / config["initial_margin"]
+    shares = wanted * (limit / max(wanted.sum(), limit)) / closes
+    most = float(shares.max())
+    if 0.0 < most < 1.0:
+        raise InputError(
+            f"does not buy one share of anything at the first rebalance, {closes.name:%Y-%m-%d}",
+            f"give at least {math.ceil(config['cash'] / most):,}, or --no-whole-shares", "cash", config["cash"],
+        )  # fmt: skip
 
 
 def _pending(strategy: Any) -> list[dict[str, Any]]:
