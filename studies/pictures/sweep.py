@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..report.portfolios import walk_portfolios
 from ..report.words import symbols_in_words
 from ..sweep import CRITERIA, Dimension, Judged, Sweep, heat, params_in_words
 from ..walkforward import Walk
@@ -48,7 +49,7 @@ def draw_sweep(judged: Judged, path: str | Path) -> None:
 
 
 def draw_walk(walk: Walk, path: str | Path) -> None:
-    """Draw: growth of the walk-forward account, of hindsight's best and of the parameters as given.
+    """Draw: growth of the walk-forward account and of what it is held against.
 
     Parameters
     ----------
@@ -63,18 +64,11 @@ def draw_walk(walk: Walk, path: str | Path) -> None:
     figure = new_figure(13, 6.4)
     axes = figure.subplots()
     figure.subplots_adjust(left=0.06, right=0.86, top=0.76, bottom=0.08)
-    index = walk.account.returns.index
-    m = len(index)
-    series = {
-        "walk_forward": ("walk-forward", np.asarray(walk.account.returns), BLUE, 2.0),
-        "in_sample_winner": ("best in hindsight", walk.sweep.returns[-m:, walk.winner], VERMILION, 1.3),
-        "unchosen": ("as given", np.asarray(walk.default)[-m:], GREY, 1.3),
-    }
     ends = []
-    for name, (label, returns, colour, width) in series.items():
-        growth = np.cumprod(1.0 + returns)
-        axes.plot(index, growth, color=colour, lw=width, zorder=1.0 + width)
-        ends.append((float(growth[-1]), f"{label}\nSharpe {walk.legs[name]['excess_sharpe']:.2f}", colour))
+    for one in walk_portfolios(walk):
+        growth = one.growth
+        axes.plot(growth, color=one.ink, lw=one.width, zorder=1.0 + one.width)
+        ends.append((float(growth.iloc[-1]), f"{one.label}\nSharpe {one.statistics['excess_sharpe']:.2f}", one.ink))
     low, high = axes.get_ylim()
     at = -np.inf
     for end, text, colour in sorted(ends):

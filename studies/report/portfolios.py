@@ -153,10 +153,10 @@ def walk_portfolios(walk: Walk) -> tuple[Portfolio, ...]:
     """The account of a walk-forward and what it is held against, on the sessions that were traded."""
     index = pd.DatetimeIndex(walk.account.returns.index)
     looks = {
+        "walk_forward": ("walk-forward", *LOOKS["dynamic"], np.asarray(walk.account.returns)),
         "unchosen": ("as given", *LOOKS["base"], np.asarray(walk.default)),
         "constant": ("constant", *LOOKS["constant"], np.asarray(walk.constant.returns)),
         "in_sample_winner": ("best in hindsight", "--hindsight", "#b8442c", walk.sweep.returns[:, walk.winner]),
-        "walk_forward": ("walk-forward", *LOOKS["dynamic"], np.asarray(walk.account.returns)),
     }
     statistics = walk.legs
     return tuple(
