@@ -26,12 +26,16 @@ COMMANDS: dict[str, tuple[list[str], int, tuple[str, ...]]] = {
         ["backtest", *SMALL, "--csv", "", "--json", "b.json", "--html", "b.html", "--png", "b.png", "--confidence"],
         0, ("b.json", "b.html", "b.png"),
     ),
-    "ladder": (["ladder", *SMALL, *TWO, "--json", "l.json", "--png", "l.png"], 0, ("l.json", "l.png")),
+    "ladder": (
+        ["ladder", *SMALL, *TWO, "--json", "l.json", "--png", "l.png", "--html", "l.html"],
+        0, ("l.json", "l.png", "l.html"),
+    ),
     "sweep": (
         ["sweep", *SMALL, *GRID, *TWO, "--json", "s.json", "--html", "s.html"], 0, ("s.json", "s.html", "sweep.db"),
     ),
     "walkforward": (
-        ["walkforward", *SMALL, *GRID, *TWO, "--train", "6", "--test", "3", "--json", "w.json"], 0, ("w.json",),
+        ["walkforward", *SMALL, *GRID, *TWO, "--train", "6", "--test", "3", "--json", "w.json", "--html", "w.html"],
+        0, ("w.json", "w.html"),
     ),
     "audit": (["audit", *SMALL, *TWO, "--cuts", "2", "--json", "a.json"], 0, ("a.json",)),
     "check": (["check", "--json", "c.json"], 0, ("c.json",)),
