@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from markets import FREE, QUICK, frame, panel
+from visits import FLAGS
 
 from riskoverlay.feeds import Panel, load
 from riskoverlay.studies.workbench import Config, make_config
@@ -46,3 +50,16 @@ def market() -> Path:
     if not folder:
         pytest.skip("RISKOVERLAY_MARKET is not set: no real prices")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser tests")
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    program = next((path for path in found if path), None)
+    if program is None:
+        pytest.skip("no chromium on this machine (apt-get install chromium): no browser tests")
+    with api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()

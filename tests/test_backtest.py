@@ -227,7 +227,9 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
     write_json(tmp_path / "b.json", backtest_summary(backtest(sample, again)))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     content = json.loads((tmp_path / "a.json").read_text())
-    assert set(content) == {"format", "config", "base", "dynamic", "data", "versions"}
+    assert set(content) == {
+        "format", "config", "base", "constant", "dynamic", "benchmarks", "dynamic_beyond", "data", "versions",
+    }  # fmt: skip
     for name in ("base", "dynamic"):
         assert {"growth", "excess_sharpe", "ann_ret", "ann_vol", "sharpe", "max_drawdown", "costs"} <= set(
             content[name]
@@ -289,7 +291,7 @@ def test_stock_broker_gives_the_same_within_its_rules(sample: Panel) -> None:
 def test_progress_hears_of_every_session(sample: Panel) -> None:
     said: list[int] = []
     backtest(sample, make_config(QUICK), advance=said.append)
-    assert sum(said) == 2 * len(sample.sessions)
+    assert sum(said) == 3 * len(sample.sessions)
     assert len(said) > 10
 
 

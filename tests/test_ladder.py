@@ -306,7 +306,9 @@ def test_the_command_writes_what_is_asked_for(folder: Path, capsys: pytest.Captu
     assert read_config("a.json")["commission_bps"] == 0.0
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
     page = Path("a.html").read_text()
-    assert '<section id="ladder">' in page and "holdings drift between rebalances" in page
+    assert page.index("<h1>From paper to account</h1>") < page.index('<section id="ladder">')
+    assert page.index('<section id="ladder">') < page.index('<section id="figures">')
+    assert "holdings drift between rebalances" in page
     assert all(name in out for name in BY_ID)
     assert "no change with these flags" in out and "Synthetic market" in out
     assert content["conclusion"] in " ".join(out.split())

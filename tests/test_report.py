@@ -4,44 +4,48 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import html
 import io
 import json
 import re
-import shutil
 import sys
-from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from visits import Visit, until
 
+from riskoverlay import __version__
+from riskoverlay.analyzers import excess_sharpe
 from riskoverlay.feeds import Panel
 from riskoverlay.studies.cli import main
+from riskoverlay.studies.financing import breakeven_in_words
+from riskoverlay.studies.financing.spreads import BEHIND, Breakeven
+from riskoverlay.studies.judgement import confidence, intervals_summary
+from riskoverlay.studies.ladder import LEGS, Ladder, Leg, Rung, Step, ladder_summary
 from riskoverlay.studies.pictures import write_picture
-from riskoverlay.studies.report import report_html, write_report
-from riskoverlay.studies.report.facts import counted, largest_and_others, risk_shares, rolling_volatility
-from riskoverlay.studies.report.figures import charts, waterfall
+from riskoverlay.studies.report import Span, accounts, page_spans, report_html, write_report
+from riskoverlay.studies.report.facts import (
+    calendar_years,
+    counted,
+    drawdowns,
+    largest_and_others,
+    risk_shares,
+    rolling_sharpe,
+    rolling_volatility,
+)
+from riskoverlay.studies.report.figures import account_charts, costs, years
 from riskoverlay.studies.report.markup import number, packed, script_json
-from riskoverlay.studies.workbench import backtest_summary, write_json
+from riskoverlay.studies.report.rungs import waterfall
+from riskoverlay.studies.workbench import Benchmark, backtest_summary, write_json
 from riskoverlay.studies.workbench.parameters import make_config
 from riskoverlay.studies.workbench.portfolios import Backtest, backtest
 from riskoverlay.studies.workbench.runs import load_panel
 
 QUICK = {"cov_lookback": 60, "min_hist": 60, "vol_lookback": 20, "dd_threshold1": 0.02, "dd_threshold2": 0.05}
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
-
-RUNGS = {
-    "rungs": [
-        {"id": id, "what": what, "base": {"ann_ret": 0.07, "sharpe": 0.8}, "dynamic": {"ann_ret": 0.09, "sharpe": s}}
-        for id, what, s in (("paper", "paper </script>", 0.9), ("open", "open", 0.95), ("loan", "interest", 0.55))
-    ]
-}  # fmt: skip
-
 HOSTILE = (
     "<script>alert(1)</script>",
     "</script><img src=x onerror=alert(2)>",
@@ -50,9 +54,33 @@ HOSTILE = (
 )
 
 
+SPANS = (Span("summer", date(2011, 7, 1), date(2011, 9, 30)), Span("<b>before</b>", date(2010, 1, 4), date(2010, 2, 1)))
+
+
 @pytest.fixture(scope="module")
 def result(sample: Panel) -> Backtest:
-    return backtest(sample, make_config(QUICK))
+    benchmarks = [Benchmark("SPY", {"SPY": 1.0}), Benchmark("<i>60/40", {"SPY": 0.6, "TLT": 0.4})]
+    return backtest(sample, make_config({**QUICK, "risk_free": 0.02}), benchmarks=benchmarks)
+
+
+@pytest.fixture(scope="module")
+def climbed(result: Backtest) -> Ladder:
+    """A ladder of three rungs, their figures made up."""
+
+    def leg(growth: float, sharpe: float) -> Leg:
+        statistics = {"growth": growth, "excess_sharpe": sharpe, "ann_ret": growth + 0.005, "ann_vol": 0.1,
+                      "sharpe": sharpe + 0.1, "max_drawdown": -0.1}  # fmt: skip
+        return Leg(result.base.returns, statistics, 1.5)
+
+    steps = [
+        Step(Rung(id, what), True, leg(0.07, 0.8), leg(growth, sharpe))
+        for id, what, growth, sharpe in (
+            ("paper", "paper </script>", 0.09, 0.9),
+            ("next_open", "open", 0.095, 0.95),
+            ("loan", "interest", 0.05, 0.55),
+        )
+    ]
+    return Ladder(result.config, result.panel, tuple(steps), leg(0.06, 0.6))
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +120,50 @@ def test_risk_shares_are_those_of_the_decision(result: Backtest) -> None:
 
 
 def test_rolling_volatility_is_of_the_last_returns(result: Backtest) -> None:
-    got, returns = rolling_volatility(result.dynamic, 20), result.dynamic.returns
+    one = accounts(result)[2]
+    got, returns = rolling_volatility(one, 20), result.dynamic.returns
     assert list(got.index) == list(counted(result.dynamic))
     assert got.iloc[:20].isna().all()
     assert got.iloc[20] == pytest.approx(returns.iloc[:20].to_numpy().std() * 252**0.5)
     assert got.iloc[-1] == pytest.approx(returns.iloc[-20:].to_numpy().std() * 252**0.5)
+
+
+def test_rolling_sharpe_is_that_of_the_last_sessions_over_the_bill(result: Backtest) -> None:
+    one = accounts(result)[2]
+    got, run = rolling_sharpe(one, 252), result.dynamic
+    assert run.risk_free.any()
+    assert list(got.index) == list(counted(run))
+    assert got.iloc[:252].isna().all()
+    assert got.iloc[252] == pytest.approx(excess_sharpe(run.returns.iloc[:252], run.risk_free[:252]))
+    assert got.iloc[-1] == pytest.approx(excess_sharpe(run.returns.iloc[-252:], run.risk_free[-252:]))
+    assert rolling_sharpe(one, len(run.returns)).iloc[-1] == pytest.approx(run.statistics["excess_sharpe"])
+    assert rolling_sharpe(one, len(run.returns) + 1).isna().all()
+
+
+def test_calendar_years_compound_to_the_whole(result: Backtest) -> None:
+    for one in accounts(result):
+        table = calendar_years(one)
+        assert list(table.index) == [2010, 2011, 2012]
+        assert (1.0 + table).prod() == pytest.approx(one.growth.iloc[-1])
+        value = one.run.value
+        assert table[2011] == pytest.approx(value[:"2011-12-31"].iloc[-1] / value[:"2010-12-31"].iloc[-1] - 1.0)
+        assert drawdowns(one).min() == pytest.approx(one.statistics["max_drawdown"])
+
+
+def test_every_portfolio_of_a_backtest_is_a_portfolio_of_its_page(result: Backtest) -> None:
+    shown = accounts(result)
+    assert [one.name for one in shown] == list(result.runs) == ["base", "constant", "dynamic", "SPY", "<i>60/40"]
+    assert [one.name for one in shown if one.lead] == ["dynamic"]
+    assert len({one.colour for one in shown} | {one.ink for one in shown}) == 2 * len(shown)
+    css = (Path(__file__).parents[1] / "studies" / "report" / "page.css").read_text()
+    light, dark = css.split("prefers-color-scheme: dark", 1)
+    for one in shown:
+        assert f"{one.colour}: {one.ink};" in light  # pictures have the colour of the page
+        assert f"{one.colour}: #" in dark
+    for chart in (*account_charts(result, shown), years(shown)):
+        if chart.id in ("equity", "drawdown", "volatility", "rolling", "years"):
+            assert {mark.label for mark in chart.legend if mark.traces} == set(result.runs)
+            assert len(chart.data) == len(shown)
 
 
 def test_gather_keeps_the_sum() -> None:
@@ -140,9 +207,11 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def test_plotly_accepts_every_figure(result: Backtest) -> None:
+def test_plotly_accepts_every_figure(result: Backtest, climbed: Ladder) -> None:
     go = pytest.importorskip("plotly.graph_objects")
-    for chart in [*charts(result), waterfall(RUNGS["rungs"])]:
+    shown = accounts(result)
+    ladders = [waterfall(climbed, leg) for leg in LEGS]
+    for chart in [*account_charts(result, shown), years(shown), costs(shown[2]), *ladders]:
         go.Figure({"data": _plain(chart.data), "layout": _plain(chart.layout)})
 
 
@@ -154,7 +223,10 @@ def test_the_file_stands_alone_and_is_small(result: Backtest, tmp_path: Path) ->
     assert "http" not in page.replace("http-equiv", "")
     assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
     assert "Synthetic market" in page
+    assert "What is synthetic" in page
+    assert f"riskoverlay {__version__}, backtrader" in page
     assert result.panel.sha256 in page
+    assert "% intervals" not in page
     assert 'id="ladder"' not in page
     with pytest.raises(ValueError, match="cannot be written"):
         write_report(tmp_path / "no" / "report.html", result)
@@ -163,9 +235,11 @@ def test_the_file_stands_alone_and_is_small(result: Backtest, tmp_path: Path) ->
 def test_what_is_not_synthetic_is_not_called_so(result: Backtest) -> None:
     real = dataclasses.replace(result, panel=dataclasses.replace(result.panel, synthetic=False, source="csv"))
     text = report_html(real)
-    assert "Synthetic market" not in text
-    assert "Prices are not synthetic" in text
-    assert "The accounts are simulated" in text
+    page, _, config = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL).partition('<section id="config">')
+    assert config
+    assert "synthetic" not in page.casefold()
+    assert "made up" not in page
+    assert "The accounts are simulated" in page
 
 
 def test_the_real_report_is_small(market: Path, tmp_path: Path) -> None:
@@ -178,61 +252,15 @@ def test_the_real_report_is_small(market: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser tests")
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    program = next((path for path in found if path), None)
-    if program is None:
-        pytest.skip("no chromium on this machine (apt-get install chromium): no browser tests")
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield running
-        running.close()
-
-
-class Visit:
-    """A page, and all that it said, asked for and popped up."""
-
-    def __init__(self, browser: Any, path: Path, width: int = 1280, scheme: str = "light") -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme,
-                                           is_mobile=width < 600, has_touch=width < 600)  # fmt: skip
-        self.page = self.context.new_page()
-        self.said: list[str] = []
-        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
-        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        self.page.on("request", lambda request: self.said.append(request.url) if request.url != path.as_uri() else None)
-
-        def dismiss(dialog: Any) -> None:
-            self.said.append(f"dialog: {dialog.message}")
-            dialog.dismiss()
-
-        self.page.on("dialog", dismiss)
-        self.page.goto(path.as_uri())
-
-    def ready(self) -> Any:
-        self.page.wait_for_selector("html[data-ready]", state="attached", timeout=60_000)
-        return self.page
-
-    def __enter__(self) -> Visit:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
-
-
-def until(page: Any, expression: str) -> None:
-    """Wait for it. (Playwright's own way evaluates text in the page, which the page's policy forbids.)"""
-    for _ in range(100):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(expression)
+def intervals(result: Backtest) -> Any:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    return confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free, draws=100)
 
 
 @pytest.fixture(scope="module")
-def report(result: Backtest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(result: Backtest, climbed: Ladder, intervals: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(path, result, ladder=RUNGS)
+    write_report(path, result, ladder=climbed, spans=SPANS, intervals=intervals)
     return path
 
 
@@ -247,7 +275,8 @@ def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
              Math.min(...box.data.map((t) => [...(t.orientation === "h" ? t.x : t.y)].filter(Number.isFinite).length)),
              box.querySelectorAll(".trace path, .point path, path.js-fill").length, box.clientWidth]]))""")
         assert set(drawn) == {f"chart-{name}" for name in (
-            "equity", "drawdown", "leverage", "volatility", "weights", "risk", "costs", "ladder")}  # fmt: skip
+            "equity", "drawdown", "leverage", "volatility", "rolling", "weights", "risk", "years", "costs",
+            "ladder-base", "ladder-dynamic")}  # fmt: skip
         for name, (traces, numbers, paths, wide) in drawn.items():
             assert traces and numbers and paths, name
             assert 300 < wide < width
@@ -260,24 +289,36 @@ def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
         assert visit.said == []
 
 
-def test_figures_are_those_of_the_summary(browser: Any, report: Path, result: Backtest, tmp_path: Path) -> None:
-    write_json(tmp_path / "summary.json", backtest_summary(result))
-    content = json.loads((tmp_path / "summary.json").read_text()) | RUNGS
+def test_figures_are_those_of_the_summary(
+    browser: Any, report: Path, result: Backtest, climbed: Ladder, intervals: Any, tmp_path: Path
+) -> None:
+    more = {"spans": page_spans(result.panel, accounts(result), SPANS), "rungs": ladder_summary(climbed)["rungs"]}
+    write_json(tmp_path / "s.json", backtest_summary(result) | more | {"confidence": intervals_summary(intervals)})
+    content = json.loads((tmp_path / "s.json").read_text())
     with Visit(browser, report) as visit:
         found = visit.ready().evaluate(
             "[...document.querySelectorAll('data[data-key]')].map((d) => [d.dataset.key, d.value, d.textContent])"
         )
         assert visit.page.text_content("code[data-key]") == content["data"]["sha256"]
-    assert {"base.ann_ret", "dynamic.sharpe", "dynamic.max_drawdown", "base.costs.interest",
-            "dynamic.drawdown.worst.0.depth", "rungs.2.dynamic.sharpe"} <= {key for key, _, _ in found}  # fmt: skip
+    assert {
+        "base.growth", "dynamic.excess_sharpe", "dynamic.max_drawdown", "constant.interest_paid", "dynamic.turnover",
+        "benchmarks.SPY.interest_earned", "benchmarks.<i>60/40.growth", "base.sessions_below_maintenance",
+        "dynamic_beyond.constant.active_return", "dynamic.drawdown.worst.0.depth", "rungs.2.dynamic.excess_sharpe",
+        "rungs.0.base.growth", "rungs.1.base.sharpe", "confidence.difference.growth.low", "spans.0.SPY.return",
+        "spans.0.dynamic.max_drawdown",
+    } <= {key for key, _, _ in found}  # fmt: skip
+    assert not {"ann_ret", "sharpe"} & {key.rpartition(".")[2] for key, _, _ in found if not key.startswith("rungs.")}
     for key, value, text in found:
         wanted: Any = content
         for name in key.split("."):
             wanted = wanted[int(name)] if isinstance(wanted, list) else wanted[name]
+        if wanted is None:
+            assert (value, text) == ("", "–")
+            continue
         assert float(value) == wanted, key
         shown = text.replace("−", "-").replace(",", "").split()
         digits = len(shown[0].partition(".")[2])
-        scale = 100.0 if shown[-1] == "%" else 1.0
+        scale = 100.0 if shown[-1] in ("%", "pts") else 1.0
         assert float(shown[0]) == pytest.approx(scale * wanted, abs=0.5000001 * 10**-digits), key
 
 
@@ -288,7 +329,7 @@ def test_time_axes_are_linked(browser: Any, report: Path) -> None:
     with Visit(browser, report) as visit:
         page = visit.ready()
         whole = page.evaluate(ranges)
-        assert len(whole) == 6 and all(one == whole[0] for one in whole)
+        assert len(whole) == 7 and all(one == whole[0] for one in whole)
         page.click("button[data-years='1']")
         year = page.evaluate(ranges)
         assert all(one == year[0] for one in year)
@@ -314,11 +355,12 @@ def test_time_axes_are_linked(browser: Any, report: Path) -> None:
 
 def test_legend_hides_a_line_and_theme_and_paper_redraw(browser: Any, report: Path) -> None:
     line = "getComputedStyle(document.querySelector('#chart-equity .trace path.js-line')).stroke"
+    hidden = [False, None, None, None, None]
     with Visit(browser, report) as visit:
         page = visit.ready()
         light = page.evaluate(line)
         page.click("#equity .legend button >> text=base")
-        assert page.evaluate("document.getElementById('chart-equity').data.map((t) => t.visible)") == [False, None]
+        assert page.evaluate("document.getElementById('chart-equity').data.map((t) => t.visible)") == hidden
         page.emulate_media(color_scheme="dark")
         until(page, f"{line} !== {light!r}")
         assert page.evaluate("document.getElementById('chart-equity').data[0].visible") is False
@@ -383,10 +425,14 @@ def test_picture_has_four_panels_and_the_size_of_a_slide(hostile: Backtest, resu
     assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (1920, 1080)
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         write_picture(tmp_path / "report.svg", hostile)
-    text = (tmp_path / "report.svg").read_text()
+        write_picture(tmp_path / "plain.svg", result)
+    text, plain = ((tmp_path / name).read_text() for name in ("report.svg", "plain.svg"))
     assert text.count('<g id="axes_') == 4
     assert "Synthetic market" in text
     assert "<script" not in text
+    for words in ("SPY, QQQ, IWM", f"{result.dynamic.first:%Y-%m-%d} to 2012-12-31", "Loans at", "slippage 2 bps",
+                  "Sharpe ratio over", "−2 %, brake starts", "−5 %, brake full,", "constant"):  # fmt: skip
+        assert words in plain, words
     assert {k: v for k, v in matplotlib.rcParams.items() if k != "backend"} == before
     with pytest.raises(ValueError, match=r"report\.txt does not end as a picture does: give"):
         write_picture(tmp_path / "report.txt", result)
@@ -468,3 +514,9 @@ def test_packed_keeps_seven_digits() -> None:
     spec = packed(values)
     back = np.frombuffer(base64.b64decode(spec["bdata"]), f"<{spec['dtype']}")
     assert np.allclose(back, values, rtol=1e-7, equal_nan=True)
+
+
+def test_the_breakeven_spread_where_it_was_searched(result: Backtest) -> None:
+    found = Breakeven(True, {"growth": 244, "excess_sharpe": BEHIND}, {})
+    assert breakeven_in_words(found) in html.unescape(report_html(result, spread=found))
+    assert "no more than base, by growth" not in report_html(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -621,9 +620,9 @@ def test_the_command_shows_writes_and_draws(
     assert len(pd.read_csv("s.csv")) == 6
     assert Path("s.png").read_bytes()[:4] == b"\x89PNG"
     page = Path("s.html").read_text()
-    assert '<section id="sweep">' in page
+    assert page.index("<h1>The best of 6 tries</h1>") < page.index('<section id="verdict">')
+    assert page.index('<section id="verdict">') < page.index('<section id="figures">')
     assert "luck alone would give a Sharpe of" in page
-    assert base64.b64encode(Path("s.png").read_bytes())[:200].decode() in page
     assert main(["backtest", "--config", "s.json", "--csv", "", "--json", "b.json", "--confidence"]) == 0
     assert "95 % intervals" in capsys.readouterr().out
     again = json.loads(Path("b.json").read_text())

@@ -231,14 +231,18 @@ def test_the_command_shows_writes_and_draws(
     flags = ["--symbols", ",".join(SYMBOLS), "--end", "2011-06-30", "--grid", "target_vol=0.05,0.20",
              "--train", "6", "--test", "3", "--workers", "1", "--expanding",
              *(x for name, value in QUICK.items() for x in ("--" + name.replace("_", "-"), str(value)))]  # fmt: skip
-    files = ["--json", "w.json", "--csv", "w.csv", "--png", "w.png"]
+    pytest.importorskip("plotly")
+    files = ["--json", "w.json", "--csv", "w.csv", "--png", "w.png", "--html", "w.html"]
     assert main(["walkforward", *flags, *files]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "walk forward" in out
-    assert "Wrote w.json, w.csv and w.png." in out
+    assert "Wrote w.json, w.csv, w.png and w.html." in out
     written = json.loads(Path("w.json").read_text())
     assert written["expanding"] is True
     assert len(written["windows"]) == len(pd.read_csv("w.csv"))
     assert Path("w.png").read_bytes()[:4] == b"\x89PNG"
+    page = Path("w.html").read_text()
+    assert page.index("<h1>Walk-forward") < page.index('<section id="verdict">') < page.index('<section id="windows">')
+    assert f'data-key="walk_forward.growth">{100 * written["walk_forward"]["growth"]:.2f}' in page.replace("−", "-")
     assert main(["walkforward", *flags, "--train", "600"]) == 2
     assert capsys.readouterr().err.startswith("error: train=600 months leave nothing to trade")

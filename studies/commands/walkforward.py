@@ -18,7 +18,9 @@ OUTPUTS = (
     Output("json", "windows, statistics, costs"),
     Output("csv", "one row a window"),
     Output("png", "growth of the account (or .svg, .pdf)", check=check_picture),
-    Output("html", "page: the verdict, what was chosen when, and three portfolios", check=lambda _: check_report()),
+    Output(
+        "html", "page: the verdict, what was chosen when, and what it is held against", check=lambda _: check_report()
+    ),
 )
 
 

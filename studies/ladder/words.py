@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .run import LEGS, Ladder
 
@@ -64,18 +65,17 @@ def conclusion(result: Ladder) -> str:
         for step in (result.steps[0], result.steps[-1])
     ]
     if np.isfinite(ends).all():
-        base, dynamic = (100 * getattr(result.steps[-1], leg).statistics["growth"] for leg in LEGS)
+        base, dynamic = (growth_in_words(getattr(result.steps[-1], leg).statistics["growth"]) for leg in LEGS)
         parts.append(
-            f"The overlay is worth {ends[0]:+.2f} of Sharpe on paper and {ends[1]:+.2f} in the account, "
-            f"whose growth is {dynamic:.2f} % a year against {base:.2f} % without it"
+            f"The overlay is worth {ends[0]:+.2f} of Sharpe on paper and {ends[1]:+.2f} in the account, where dynamic "
+            f"{dynamic} and base {base}"
         )
-    held = result.steps[-1].dynamic
-    timing = 100 * (held.statistics["growth"] - result.constant.statistics["growth"])
+    held, steady = result.steps[-1].dynamic, result.constant.statistics["growth"]
+    timing = 100 * (held.statistics["growth"] - steady)
     if np.isfinite(timing):
         parts.append(
-            f"The same leverage on average, {held.mean_leverage:.2f}, held constant grows by "
-            f"{100 * result.constant.statistics['growth']:.2f} %: timing it "
-            f"{'added' if timing >= 0 else 'took'} {abs(timing):.2f} % a year"
+            f"The same leverage on average, {held.mean_leverage:.2f}, held constant {growth_in_words(steady)}: timing "
+            f"it {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % a year"
         )
     if result.panel.synthetic:
         parts.append("The market is synthetic: none of this happened")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..report.facts import at_decisions, counted, drawdowns, largest_and_others
-from ..report.portfolios import Account, accounts, lead_last
+from ..report.portfolios import Account, accounts, lead_first, lead_last
 from ..report.words import symbols_in_words
 from ..workbench.captions import costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
@@ -21,6 +21,9 @@ INK, SOFT, RULE = "#1d2126", "#5c6269", "#c9ccc9"
 DYNAMIC, VOLATILITY, BRAKE = "#0b5f9e", "#a8690a", "#b8442c"
 ASSETS = ("#6f9fd0", "#e8896b", "#ead98b", "#f2b1bd", "#9fd7f2", "#4fb79c", "#bcc95a", "#a79c3a", "#d5d5d2")
 """Colours of the eight largest assets and of the others together."""
+
+ABOVE = 26
+"""Points between a plot and its title: room for the legend."""
 
 STYLE = {
     "axes.edgecolor": RULE,
@@ -76,10 +79,10 @@ def write_picture(path: str | Path, result: Backtest) -> None:
 def _heading(result: Backtest, shown: Sequence[Account]) -> str:
     """The figures of every account, of what and over which sessions, and after which costs."""
     words = [
-        f"{one.label.capitalize()}: growth {100 * one.statistics['growth']:.2f} % a year, volatility "
+        f"{one.label[0].upper()}{one.label[1:]}: growth {100 * one.statistics['growth']:.2f} % a year, volatility "
         f"{100 * one.statistics['ann_vol']:.2f} %, Sharpe ratio {one.statistics['excess_sharpe']:.2f}, "
         f"max drawdown {100 * one.statistics['max_drawdown']:.1f} %".replace("-", "−")
-        for one in reversed(lead_last(shown))
+        for one in lead_first(shown)
     ]
     dates = shown[0].returns.index
     scope = f"{symbols_in_words(result.panel)}; {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}; {result.panel.source}"
@@ -88,9 +91,10 @@ def _heading(result: Backtest, shown: Sequence[Account]) -> str:
     return "\n".join([*notice, *words, *(textwrap.fill(line, 190) for line in (scope, after))])
 
 
-def _legend(axes: Any) -> None:
-    """On the line of the title, where no curve is."""
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=9, columnspacing=1.2, borderaxespad=0.2)
+def _legend(axes: Any, **more: Any) -> None:
+    """Between the title and the plot, where no curve is."""
+    look = {"ncols": 9, "columnspacing": 1.2, "borderaxespad": 0.0, "borderpad": 0.2}
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.015), **look, **more)
 
 
 def _value(axes: Any, shown: Sequence[Account]) -> None:
@@ -99,7 +103,7 @@ def _value(axes: Any, shown: Sequence[Account]) -> None:
     axes.set_yscale("log", subs=[])
     axes.yaxis.get_major_locator().set_params(subs=(1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0))
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
-    axes.set_title("Account value, logarithmic")
+    axes.set_title("Account value, logarithmic", pad=ABOVE)
     _legend(axes)
 
 
@@ -122,7 +126,7 @@ def _drawdown(axes: Any, result: Backtest, shown: Sequence[Account]) -> None:
         at = min(level, at + 0.12 * low)  # beside the plot, and not over the one above
         label = f"−{-level:g} %, {text}"
         axes.text(1.01, at, label, color=BRAKE, size=9, va="center", transform=axes.get_yaxis_transform())
-    axes.set_title("Drawdown, per cent")
+    axes.set_title("Drawdown, per cent", pad=ABOVE)
     _legend(axes)
 
 
@@ -133,7 +137,7 @@ def _leverage(axes: Any, result: Backtest) -> None:
     axes.plot(table["target_leverage"], color=INK, lw=0.7, label="target")
     axes.plot(table["leverage"].loc[result.dynamic.first :], color=DYNAMIC, lw=1.3, label="held")
     axes.set_ylim(bottom=0)
-    axes.set_title("Leverage of dynamic")
+    axes.set_title("Leverage of dynamic", pad=ABOVE)
     _legend(axes)
 
 
@@ -146,5 +150,5 @@ def _weights(axes: Any, result: Backtest) -> None:
     axes.stackplot(table.index, 100 * table.to_numpy().T, labels=[str(name) for name in table], step="post",
                    colors=ASSETS[: len(largest)] + ASSETS[-1:], edgecolor="white", lw=0.4)  # fmt: skip
     axes.set_ylim(0, 100)
-    axes.set_title("Weights before leverage, per cent")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=9, handlelength=1, columnspacing=1)
+    axes.set_title("Weights before leverage, per cent", pad=ABOVE)
+    _legend(axes, handlelength=1)

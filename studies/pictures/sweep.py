@@ -73,7 +73,7 @@ def draw_walk(walk: Walk, path: str | Path) -> None:
     ends = []
     for name, (label, returns, colour, width) in series.items():
         growth = np.cumprod(1.0 + returns)
-        axes.plot(index, growth, color=colour, lw=width)
+        axes.plot(index, growth, color=colour, lw=width, zorder=1.0 + width)
         ends.append((float(growth[-1]), f"{label}\nSharpe {walk.legs[name]['excess_sharpe']:.2f}", colour))
     low, high = axes.get_ylim()
     at = -np.inf
@@ -153,6 +153,7 @@ def _ranking(axes: Any, judged: Judged) -> None:
         axes.axhline(judged.luck, color=VERMILION, lw=1, ls="--")
         text = f"- -  luck alone, {judged.luck:.2f}"
         axes.text(1.0, 1.01, text, color=VERMILION, ha="right", va="bottom", size=10, transform=axes.transAxes)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("tries, best first", color=GREY)
     axes.set_title(what, loc="left", size=11.5, weight="bold", color=INK)
     _plain(axes)

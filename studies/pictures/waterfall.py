@@ -69,7 +69,7 @@ def _panel(axes: Any, result: Ladder, leg: str, room: float) -> None:
     if not all(map(math.isfinite, sharpes)):
         axes.text(0.5, 0.5, "no volatility, no Sharpe ratio", transform=axes.transAxes, ha="center", color=GREY)
         return
-    axes.plot([sharpes[0]] * 2, [0.36, last + 0.36], color=PAPER, lw=1, ls=(0, (2, 3)), zorder=-1)
+    axes.plot([sharpes[0]] * 2, [0.36, last - 0.5], color=PAPER, lw=1, ls=(0, (2, 3)), zorder=-1)
     bars = waterfall_bars(sharpes)
     for row, color in ((0, PAPER), (last, BROKER)):
         _, value = bars[row]

@@ -83,8 +83,9 @@ def account_charts(result: Backtest, shown: Sequence[Account]) -> list[Chart]:
 
 
 def _legend(shown: Sequence[Portfolio]) -> list[Mark]:
-    """What is drawn on top first."""
-    return [Mark(one.label, one.colour, (i,)) for i, one in reversed(list(enumerate(lead_last(shown))))]
+    """What the page is about first."""
+    *others, lead = (Mark(one.label, one.colour, (i,)) for i, one in enumerate(lead_last(shown)))
+    return [lead, *others]
 
 
 def _lines(shown: Sequence[AnyPortfolio], values: Callable[[AnyPortfolio], Any], form: str) -> list[Trace]:

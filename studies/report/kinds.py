@@ -9,11 +9,12 @@ import pandas as pd
 
 from riskoverlay.feeds import Panel
 
+from ..financing import Breakeven, breakeven_in_words
 from ..judgement import Interval
 from ..ladder import LEGS, Ladder
 from ..sweep import Judged, in_words, params_in_words
 from ..walkforward import Walk, walk_in_words
-from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words
+from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
 from ..workbench.parameters import Config
 from ..workbench.portfolios import Backtest
@@ -21,7 +22,7 @@ from .chart import Chart
 from .figures import account_charts, costs, drawdown, growth, rolling, shared_arrays, years
 from .markup import day, escape, number
 from .page import Page, Section, drawn, folded, page_html, paragraphs, time_spans
-from .portfolios import Account, Portfolio, accounts, base_and_dynamic, lead_last, walk_portfolios
+from .portfolios import Account, Portfolio, accounts, base_and_dynamic, lead_first, walk_portfolios
 from .rungs import rungs_table, waterfall
 from .spans import Span, crises, spans_summary
 from .tables import (
@@ -59,13 +60,14 @@ def write_report(
     sweep: Judged | None = None,
     spans: Sequence[Span] = (),
     intervals: Intervals | None = None,
+    spread: Breakeven | None = None,
 ) -> None:
     """Write the page of a backtest as `write_file` does.
 
     Parameters
     ----------
     path : str or Path
-    result, ladder, sweep, spans, intervals
+    result, ladder, sweep, spans, intervals, spread
         As `report_html`.
 
     Raises
@@ -75,7 +77,7 @@ def write_report(
     MissingExtraError
         plotly is not installed.
     """
-    page = report_html(result, ladder=ladder, sweep=sweep, spans=spans, intervals=intervals)
+    page = report_html(result, ladder=ladder, sweep=sweep, spans=spans, intervals=intervals, spread=spread)
     write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 
@@ -106,6 +108,7 @@ def report_html(
     sweep: Judged | None = None,
     spans: Sequence[Span] = (),
     intervals: Intervals | None = None,
+    spread: Breakeven | None = None,
 ) -> str:
     """The page of a backtest, of the ladder that ends in it, or of the sweep whose best try it is.
 
@@ -122,6 +125,8 @@ def report_html(
         Shown beside the crises of history that the prices cover; of a synthetic market alone.
     intervals : mapping, optional
         As `confidence` gives them.
+    spread : Breakeven, optional
+        At which the overlay is worth nothing.
 
     Returns
     -------
@@ -147,6 +152,7 @@ def report_html(
         own, charts = [*own, *_sweep(sweep, found)], [*charts, *found]
     traded = (fill["symbol"] for one in shown for fill in one.run.fills)
     symbols = list(dict.fromkeys([*result.panel.symbols, *traded]))
+    coming = paragraphs(pending_in_words(result.dynamic, result.config))
     over_time, bars, paid = account_charts(result, shown), years(shown), costs(base_and_dynamic(shown)[1])
     return page_html(
         Page(
@@ -157,13 +163,13 @@ def report_html(
             synthetic=result.panel.synthetic,
             sections=[
                 *own,
-                Section("figures", "Figures", _figures(result, shown, intervals)),
+                Section("figures", "Figures", _figures(result, shown, intervals, spread)),
                 Section("time", "Over time", time_spans() + drawn(over_time)),
                 Section("years", "Years and months", drawn([bars]) + monthly(shown)),
                 *_crises(result.panel, shown, spans),
                 Section("drawdowns", "Worst drawdowns", worst_drawdowns_tables(shown)),
                 Section("costs", "Costs", drawn([paid]) + folded("Costs of every account", costs_by_year(shown))),
-                Section("trades", "Trades", trades([one.name for one in reversed(lead_last(shown))], symbols)),
+                Section("trades", "Trades", coming + trades([one.name for one in lead_first(shown)], symbols)),
                 *_origin(result.panel, result.config, result.dynamic.decided[0], result.dynamic.first),
             ],
             charts=[*charts, *over_time, bars, paid],
@@ -263,20 +269,25 @@ def _ladder(ladder: Ladder, found: Sequence[Chart]) -> Section:
 
 
 def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:
-    verdict = intervals_table(judged.intervals, {"dynamic": "the best"}, "judgement.intervals") + paragraphs(
-        in_words(judged)
-    )
+    verdict = intervals_table(
+        judged.intervals, {"dynamic": "the best", "difference": "the best − base"}, "judgement.intervals"
+    ) + paragraphs(in_words(judged))
     best = params_in_words(judged.winner.params)
-    note = f"The best: {best}. On the sessions that all tries share; base has the parameters of the best."
+    note = (
+        f"The best: {best}. On the sessions that all tries share; base has its parameters, constant also its mean "
+        "leverage."
+    )
     return [
         Section("verdict", "Verdict", verdict),
         Section("tries", "The tries", drawn(found) + ranking(judged) + paragraphs([note], "soft")),
     ]
 
 
-def _figures(result: Backtest, shown: Sequence[Account], intervals: Intervals | None) -> str:
-    caption = f"{risk_free_in_words(result.config)}. {costs_in_words(result.config)}."
-    text = headline(shown, caption) + paragraphs([CONSTANT], "soft") + beyond(result.active)
+def _figures(result: Backtest, shown: Sequence[Account], intervals: Intervals | None, spread: Breakeven | None) -> str:
+    over = f"{risk_free_in_words(result.config)}. {costs_in_words(result.config)}."
+    text = paragraphs([over], "soft") + headline(shown) + paragraphs([CONSTANT], "soft") + beyond(result.active)
+    if spread is not None:
+        text += paragraphs([breakeven_in_words(spread)])
     if intervals is not None:
         text += intervals_table(intervals, {one.name: one.label for one in shown}, "confidence")
     return text

@@ -14,7 +14,16 @@ from ..workbench.beside import on_sessions_of
 from ..workbench.portfolios import Backtest
 from ..workbench.runs import Run
 
-__all__ = ["Account", "AnyPortfolio", "Portfolio", "accounts", "base_and_dynamic", "lead_last", "walk_portfolios"]
+__all__ = [
+    "Account",
+    "AnyPortfolio",
+    "Portfolio",
+    "accounts",
+    "base_and_dynamic",
+    "lead_first",
+    "lead_last",
+    "walk_portfolios",
+]
 
 LOOKS = {"base": ("--base", "#83888e"), "constant": ("--constant", "#a8690a"), "dynamic": ("--dynamic", "#0b5f9e")}
 """Name of a portfolio -> its colour in page.css, and the same on white."""
@@ -124,6 +133,11 @@ def accounts(result: Backtest) -> tuple[Account, ...]:
     )
 
 
+def lead_first(shown: Sequence[AnyPortfolio]) -> list[AnyPortfolio]:
+    """As they are listed where one comes first: the one that the page is about."""
+    return sorted(shown, key=lambda one: not one.lead)
+
+
 def lead_last(shown: Sequence[AnyPortfolio]) -> list[AnyPortfolio]:
     """As they are drawn: the one that the page is about on top."""
     return sorted(shown, key=lambda one: one.lead)
@@ -139,9 +153,10 @@ def walk_portfolios(walk: Walk) -> tuple[Portfolio, ...]:
     """The account of a walk-forward and what it is held against, on the sessions that were traded."""
     index = pd.DatetimeIndex(walk.account.returns.index)
     looks = {
-        "unchosen": ("as given", "--base", "#83888e", np.asarray(walk.default)),
+        "unchosen": ("as given", *LOOKS["base"], np.asarray(walk.default)),
+        "constant": ("constant", *LOOKS["constant"], np.asarray(walk.constant.returns)),
         "in_sample_winner": ("best in hindsight", "--hindsight", "#b8442c", walk.sweep.returns[:, walk.winner]),
-        "walk_forward": ("walk-forward", "--dynamic", "#0b5f9e", np.asarray(walk.account.returns)),
+        "walk_forward": ("walk-forward", *LOOKS["dynamic"], np.asarray(walk.account.returns)),
     }
     statistics = walk.legs
     return tuple(

@@ -14,7 +14,7 @@ from ..judgement import Interval
 from ..workbench.parameters import GROUPS, Config, shown_parameters
 from ..workbench.summaries import data_summary, run_summary, versions
 from .markup import MISSING, cell, day, escape, figure, number, packed, table
-from .portfolios import Account, Portfolio, base_and_dynamic, lead_last
+from .portfolios import Account, Portfolio, base_and_dynamic, lead_first
 
 __all__ = [
     "beyond",
@@ -41,6 +41,7 @@ HEADLINE = (
     ("interest paid", "interest_paid", "money"),
     ("interest earned", "interest_earned", "money"),
     ("turnover a year", "turnover", "times"),
+    ("orders sent", "costs.orders.sent", "count"),
     ("orders filled", "costs.orders.filled", "count"),
     ("orders rejected", "costs.orders.rejected", "count"),
     ("margin calls", "costs.orders.margin_calls", "count"),
@@ -66,19 +67,8 @@ def _at(summary: Mapping[str, Any], path: str) -> Any:
     return summary
 
 
-def headline(shown: Sequence[Account], caption: str) -> str:
-    """Figures of every account, and the difference that the overlay makes.
-
-    Parameters
-    ----------
-    shown : sequence of Account
-    caption : str
-        What the figures are after and over.
-
-    Returns
-    -------
-    str
-    """
+def headline(shown: Sequence[Account]) -> str:
+    """Figures of every account, and the difference that the overlay makes."""
     summaries = {one.key: run_summary(one.run) for one in shown}
     base, dynamic = (summaries[one.key] for one in base_and_dynamic(shown))
     rows = []
@@ -91,7 +81,7 @@ def headline(shown: Sequence[Account], caption: str) -> str:
                 cell(figure(difference, "points" if unit == "percent" else unit, signed=True), kind="soft"),
             ]
         )
-    return table(["", *(one.label for one in shown), DIFFERENCE], rows, kind="figures", caption=caption)
+    return table(["", *(one.label for one in shown), DIFFERENCE], rows, kind="figures")
 
 
 BEYOND = (
@@ -200,7 +190,7 @@ def monthly(shown: Sequence[Portfolio]) -> str:
     -------
     str
     """
-    tables = {one.label: _months(one) for one in reversed(lead_last(shown))}
+    tables = {one.label: _months(one) for one in lead_first(shown)}
     if {"base", "dynamic"} <= {one.name for one in shown}:
         base, dynamic = base_and_dynamic(shown)
         tables[DIFFERENCE] = tables[dynamic.label] - tables[base.label]
@@ -239,7 +229,7 @@ def _per_cent(value: float, kind: str, style: str = "") -> str:
 
 def worst_drawdowns_tables(shown: Sequence[Account]) -> str:
     """The deepest falls of every account."""
-    return "".join(_falls(one) for one in reversed(lead_last(shown)))
+    return "".join(_falls(one) for one in lead_first(shown))
 
 
 def _falls(one: Account) -> str:

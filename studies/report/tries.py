@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from riskoverlay.analyzers import summary
-
 from ..judgement import Overfitting
 from ..sweep import CRITERIA, Dimension, Judged, heat, params_in_words, value_in_words
 from .chart import Chart, Mark, css
@@ -158,7 +156,7 @@ def _splits(judged: Judged, found: Overfitting) -> Chart:
 
 
 def ranking(judged: Judged, most: int = 10) -> str:
-    """The best tries, best first, and base with the parameters of the best, all on the sessions that all tries share.
+    """The best tries, best first, and base and constant beside the best, on the sessions that all tries share.
 
     Parameters
     ----------
@@ -179,8 +177,8 @@ def ranking(judged: Judged, most: int = 10) -> str:
         key = f"tries.{at[one.number]}"
         values = [cell(escape(value_in_words(one.params[name]))) for name in names]
         rows.append([cell(f"try {one.number}", tag="th"), *values, *_figures(found[place], key)])
-    base = summary(judged.base, result.risk_free)
-    rows.append([cell("base", tag="th"), *(cell("") for _ in names), *_figures(base)])
+    for name, statistics in judged.beside.items():
+        rows.append([cell(name, tag="th"), *(cell("") for _ in names), *_figures(statistics)])
     return table(["", *names, *(label for label, *_ in STATISTICS)], rows, kind="wide")
 
 

@@ -7,7 +7,7 @@ from riskoverlay.feeds import Panel
 from ..ladder import LEGS, Ladder
 from ..sweep import Judged, params_in_words
 from ..walkforward import Walk
-from ..workbench.captions import risk_free_in_words
+from ..workbench.captions import growth_in_words, risk_free_in_words
 from ..workbench.portfolios import Backtest
 from ..workbench.runs import Run
 from .markup import number
@@ -17,7 +17,6 @@ __all__ = [
     "backtest_words",
     "extra_costs",
     "ladder_words",
-    "moved",
     "simulated",
     "sweep_words",
     "symbols_in_words",
@@ -46,16 +45,6 @@ def symbols_in_words(panel: Panel) -> str:
     return ", ".join(panel.symbols[:12]) + (f" and {more} more" if more > 0 else "")
 
 
-def moved(growth: float) -> str:
-    """A growth a year as a verb: a loss is never called a gain."""
-    if not np.isfinite(growth):
-        return "has no growth"
-    shown = number(abs(growth), "percent")
-    if not any(digit in shown for digit in "123456789"):
-        return "neither grew nor shrank"
-    return f"{'grew by' if growth > 0.0 else 'lost'} {shown} a year"
-
-
 # -- backtest ----------------------------------------------------------------------------------------------------------
 
 
@@ -77,7 +66,7 @@ def extra_costs(result: Backtest) -> dict[str, float]:
 def backtest_words(result: Backtest) -> list[str]:
     """The outcome with its reason, and what it was measured in."""
     base, dynamic = result.base.statistics, result.dynamic.statistics
-    first = f"Dynamic {moved(dynamic['growth'])} and base {moved(base['growth'])}: {_why(result)}."
+    first = f"Dynamic {growth_in_words(dynamic['growth'])} and base {growth_in_words(base['growth'])}: {_why(result)}."
     sharpe, volatility = (
         f"{number(dynamic[name], unit)} against {number(base[name], unit)}"
         for name, unit in (("excess_sharpe", "ratio"), ("ann_vol", "percent"))
@@ -85,7 +74,7 @@ def backtest_words(result: Backtest) -> list[str]:
     timing = float(dynamic["growth"] - result.constant.statistics["growth"])
     held = (
         f"Its mean leverage, {number(result.constant.mean_leverage, 'times')}, held constant "
-        f"{moved(result.constant.statistics['growth'])}: timing it {'added' if timing >= 0.0 else 'took'} "
+        f"{growth_in_words(result.constant.statistics['growth'])}: timing it {'added' if timing >= 0.0 else 'took'} "
         f"{number(abs(timing), 'points')} a year."
     )
     measured = f"{risk_free_in_words(result.config)} {sharpe}, volatility {volatility}, all after costs."
@@ -166,7 +155,7 @@ def walk_words(walk: Walk) -> list[str]:
     own, unchosen, winner = (walk.legs[name]["excess_sharpe"] for name in names)
     worth = own - unchosen
     verb = "added" if worth > 0.0 else "cost"
-    account, given = (moved(walk.legs[name]["growth"]) for name in names[:2])
+    account, given = (growth_in_words(walk.legs[name]["growth"]) for name in names[:2])
     first = (
         f"Choosing {len(walk.windows)} times among {len(walk.sweep.good)} tries {verb} {number(abs(worth), 'ratio')} "
         f"of Sharpe ratio: the account {account}, at {number(own, 'ratio')}; with the parameters as given it {given}, "

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..judgement import Interval, intervals_summary
+from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .judged import Judged
 from .space import Params
@@ -36,9 +37,9 @@ def in_words(judged: Judged) -> list[str]:
     )
     base, constant = (judged.beside[name] for name in ("base", "constant"))
     lines.append(
-        f"With the same parameters base grows by {100 * base['growth']:.2f} % a year (Sharpe ratio "
-        f"{base['excess_sharpe']:.2f}), and base at the best try's mean leverage, held constant, by "
-        f"{100 * constant['growth']:.2f} % ({constant['excess_sharpe']:.2f})."
+        f"With the same parameters base {growth_in_words(base['growth'])} (Sharpe ratio {base['excess_sharpe']:.2f}), "
+        f"and at the best try's mean leverage, held constant, it {growth_in_words(constant['growth'])} "
+        f"({constant['excess_sharpe']:.2f})."
     )
     tries = judged.sweep.tries
     failed = [one for one in tries if one.reason is not None]

@@ -8,6 +8,7 @@ import pandas as pd
 from riskoverlay.analyzers import excess_sharpe
 
 from ..sweep import params_in_words, value_in_words
+from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .run import Walk
 
@@ -26,10 +27,10 @@ def walk_in_words(walk: Walk) -> list[str]:
         f"the difference, {winner - own:+.2f}, is what hindsight adds.",
         f"The parameters as given, nothing chosen, have {unchosen:.2f}: choosing was worth {own - unchosen:+.2f}.",
     ]
-    steady = 100 * legs["constant"]["growth"]
+    account, steady = (growth_in_words(legs[name]["growth"]) for name in ("walk_forward", "constant"))
     lines.append(
-        f"The account grew by {100 * legs['walk_forward']['growth']:.2f} % a year; its mean leverage, "
-        f"{walk.account.mean_leverage:.2f}, held constant on the portfolio as given, {steady:.2f} %."
+        f"The account {account}; its mean leverage, {walk.account.mean_leverage:.2f}, held constant on the portfolio "
+        f"as given {steady}."
     )
     if walk.sweep.panel.synthetic:
         lines.append("The market is synthetic: none of this happened.")

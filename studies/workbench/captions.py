@@ -1,12 +1,13 @@
 """What stands above or below a table: what the account charges, what results are measured against, what is to come."""
 
+import math
 from typing import Any
 
 from .parameters import Config
 from .rates import rate_in_words
 from .runs import Run
 
-__all__ = ["NOTEBOOK_RATIO", "costs_in_words", "pending_in_words", "risk_free_in_words"]
+__all__ = ["NOTEBOOK_RATIO", "costs_in_words", "growth_in_words", "pending_in_words", "risk_free_in_words"]
 
 NOTEBOOK_RATIO = "((1 + mean)^252 − 1) / volatility"
 """The ratio that the notebook prints, as a formula to print."""
@@ -55,6 +56,16 @@ def risk_free_in_words(config: Config) -> str:
     if isinstance(rate, str):
         return f"Sharpe ratio over {'T-bills' if rate == 'irx' else rate_in_words(rate)}"
     return f"Sharpe ratio over {100 * rate:g} % a year" if rate else "Sharpe ratio over 0"
+
+
+def growth_in_words(growth: float) -> str:
+    """A growth a year as a verb: grew by 5.00 % a year, lost 3.00 % a year. A loss is never called a gain."""
+    shown = f"{100 * abs(growth):.2f}"
+    if not math.isfinite(growth):
+        return "has no growth"
+    if not float(shown):
+        return "neither grew nor shrank"
+    return f"{'grew by' if growth > 0.0 else 'lost'} {shown} % a year"
 
 
 def pending_in_words(run: Run, config: Config) -> list[str]:
