@@ -341,11 +341,12 @@ def write_outputs(options: argparse.Namespace, screen: Screen, writers: Mapping[
         Kind of `Output` -> what writes it, called with its name.
     """
     wanted = {kind: getattr(options, kind) for kind in writers if getattr(options, kind)}
+    if not wanted:
+        return
     with screen.progress("writing", len(wanted)) as advance:
         for kind, name in wanted.items():
             writers[kind](name)
             if advance is not None:
                 advance(1)
-    if wanted:
-        *most, last = wanted.values()
-        screen.line(f"Wrote {' and '.join(filter(None, (', '.join(most), last)))}.")
+    *most, last = wanted.values()
+    screen.line(f"Wrote {' and '.join(filter(None, (', '.join(most), last)))}.")
