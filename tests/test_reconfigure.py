@@ -103,7 +103,7 @@ def test_a_change_acts_from_its_close_on_and_not_before(
         ({"cov_lookback": 61}, {}, r"cov_lookback=61 is more than the 60 sessions that are kept: give memory when"),
         ({"min_hist": 99}, {}, r"min_hist=99 is more than the 60 sessions that are kept"),
         ({"alpha_minvr": 0.1}, {}, r"alpha_minvr=0\.1 is not a parameter: did you mean alpha_minvar\?"),
-        ({"alpha_minvar": 2.0}, {}, r"alpha_minvar=2\.0 is outside \[0, 1\]"),
+        ({"alpha_minvar": 2.0}, {}, r"alpha_minvar=2\.0 is above 1"),
         ({}, {"vol_lookback": 21}, r"vol_lookback=21 is more than the 20 returns that are kept: give memory when"),
         ({}, {"lev_min": 3.0}, r"lev_min=3\.0 is above lev_max=2\.0"),
         ({}, {"slots": 3}, r"slots=3 is not a parameter"),

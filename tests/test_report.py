@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import html
 import io
 import json
 import re
@@ -21,6 +22,8 @@ from riskoverlay import __version__
 from riskoverlay.analyzers import excess_sharpe
 from riskoverlay.feeds import Panel
 from riskoverlay.studies.cli import main
+from riskoverlay.studies.financing import breakeven_in_words
+from riskoverlay.studies.financing.spreads import BEHIND, Breakeven
 from riskoverlay.studies.judgement import confidence, intervals_summary
 from riskoverlay.studies.ladder import LEGS, Ladder, Leg, Rung, Step, ladder_summary
 from riskoverlay.studies.pictures import write_picture
@@ -511,3 +514,9 @@ def test_packed_keeps_seven_digits() -> None:
     spec = packed(values)
     back = np.frombuffer(base64.b64decode(spec["bdata"]), f"<{spec['dtype']}")
     assert np.allclose(back, values, rtol=1e-7, equal_nan=True)
+
+
+def test_the_breakeven_spread_where_it_was_searched(result: Backtest) -> None:
+    found = Breakeven(True, {"growth": 244, "excess_sharpe": BEHIND}, {})
+    assert breakeven_in_words(found) in html.unescape(report_html(result, spread=found))
+    assert "no more than base, by growth" not in report_html(result)

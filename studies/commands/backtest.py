@@ -6,6 +6,7 @@ from typing import Any
 
 from riskoverlay.errors import require
 
+from ..financing import breakeven_summary
 from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
 from ..report import accounts, check_report, check_spans, page_spans, write_report
@@ -75,9 +76,9 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
             intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
         screen.table(*interval_rows(intervals))
         content["confidence"] = intervals_summary(intervals)
-
-    if options.breakeven:
-        content["breakeven"] = breakeven_of(panel, config, None, screen)
+    spread = breakeven_of(options, panel, config, None, screen)
+    if spread is not None:
+        content["breakeven"] = breakeven_summary(spread)
 
     def write_series(path: str) -> None:
         frame = series_frame(result)
@@ -89,7 +90,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         {
             "csv": write_series,
             "json": lambda path: write_json(path, content),
-            "html": lambda path: write_report(path, result, spans=spans, intervals=intervals),
+            "html": lambda path: write_report(path, result, spans=spans, intervals=intervals, spread=spread),
             "png": lambda path: write_picture(path, result),
         },
     )

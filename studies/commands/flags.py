@@ -11,7 +11,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Panel, check_symbols
 from riskoverlay.rules import Parameter
 
-from ..financing import breakeven, breakeven_in_words, breakeven_summary
+from ..financing import Breakeven, breakeven, breakeven_in_words
 from ..workbench.beside import Benchmark, benchmark_panel
 from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, shown_parameters
 from ..workbench.rates import AUTO_RATES
@@ -157,11 +157,14 @@ def add_breakeven(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def breakeven_of(panel: Panel, config: Config, workers: int | None, screen: Screen) -> dict[str, Any]:
-    """Find the breakeven spread and print it.
+def breakeven_of(
+    options: argparse.Namespace, panel: Panel, config: Config, workers: int | None, screen: Screen
+) -> Breakeven | None:
+    """Find the breakeven spread and print it, if it is wanted.
 
     Parameters
     ----------
+    options : argparse.Namespace
     panel : Panel
     config : Config
     workers : int or None
@@ -169,13 +172,14 @@ def breakeven_of(panel: Panel, config: Config, workers: int | None, screen: Scre
 
     Returns
     -------
-    dict
-        For the JSON file.
+    Breakeven or None
     """
+    if not options.breakeven:
+        return None
     with screen.progress("breakeven", 32) as advance:  # 18 spreads, and two halvings of a step
         found = breakeven(panel, config, workers=workers, advance=advance)
     screen.line(breakeven_in_words(found))
-    return breakeven_summary(found)
+    return found
 
 
 def add_screen(command: argparse.ArgumentParser) -> Any:
@@ -337,11 +341,12 @@ def write_outputs(options: argparse.Namespace, screen: Screen, writers: Mapping[
         Kind of `Output` -> what writes it, called with its name.
     """
     wanted = {kind: getattr(options, kind) for kind in writers if getattr(options, kind)}
+    if not wanted:
+        return
     with screen.progress("writing", len(wanted)) as advance:
         for kind, name in wanted.items():
             writers[kind](name)
             if advance is not None:
                 advance(1)
-    if wanted:
-        *most, last = wanted.values()
-        screen.line(f"Wrote {' and '.join(filter(None, (', '.join(most), last)))}.")
+    *most, last = wanted.values()
+    screen.line(f"Wrote {' and '.join(filter(None, (', '.join(most), last)))}.")

@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..financing import breakeven_summary
 from ..ladder import RUNGS, Ladder, conclusion, ladder, ladder_frame, ladder_summary, signed, universe_in_words
 from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, check_spans, write_report
@@ -46,8 +47,9 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         result = ladder(panel, config, workers=options.workers, advance=advance)
     _show(screen, result)
     content, frame = ladder_summary(result), ladder_frame(result)
-    if options.breakeven:
-        content["breakeven"] = breakeven_of(panel, config, options.workers, screen)
+    spread = breakeven_of(options, panel, config, options.workers, screen)
+    if spread is not None:
+        content["breakeven"] = breakeven_summary(spread)
     write_outputs(
         options,
         screen,
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
             "json": lambda path: write_json(path, content),
             "csv": lambda path: write_file(path, lambda temporary: frame.to_csv(temporary)),
             "png": lambda path: write_file(path, lambda temporary: draw_waterfall(result, temporary)),
-            "html": lambda path: write_report(path, backtest(panel, config), ladder=result, spans=spans),
+            "html": lambda path: write_report(path, backtest(panel, config), ladder=result, spans=spans, spread=spread),
         },
     )
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from riskoverlay.feeds import Panel
 
+from ..financing import Breakeven, breakeven_in_words
 from ..judgement import Interval
 from ..ladder import LEGS, Ladder
 from ..sweep import Judged, in_words, params_in_words
@@ -59,13 +60,14 @@ def write_report(
     sweep: Judged | None = None,
     spans: Sequence[Span] = (),
     intervals: Intervals | None = None,
+    spread: Breakeven | None = None,
 ) -> None:
     """Write the page of a backtest as `write_file` does.
 
     Parameters
     ----------
     path : str or Path
-    result, ladder, sweep, spans, intervals
+    result, ladder, sweep, spans, intervals, spread
         As `report_html`.
 
     Raises
@@ -75,7 +77,7 @@ def write_report(
     MissingExtraError
         plotly is not installed.
     """
-    page = report_html(result, ladder=ladder, sweep=sweep, spans=spans, intervals=intervals)
+    page = report_html(result, ladder=ladder, sweep=sweep, spans=spans, intervals=intervals, spread=spread)
     write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 
@@ -106,6 +108,7 @@ def report_html(
     sweep: Judged | None = None,
     spans: Sequence[Span] = (),
     intervals: Intervals | None = None,
+    spread: Breakeven | None = None,
 ) -> str:
     """The page of a backtest, of the ladder that ends in it, or of the sweep whose best try it is.
 
@@ -122,6 +125,8 @@ def report_html(
         Shown beside the crises of history that the prices cover; of a synthetic market alone.
     intervals : mapping, optional
         As `confidence` gives them.
+    spread : Breakeven, optional
+        At which the overlay is worth nothing.
 
     Returns
     -------
@@ -158,7 +163,7 @@ def report_html(
             synthetic=result.panel.synthetic,
             sections=[
                 *own,
-                Section("figures", "Figures", _figures(result, shown, intervals)),
+                Section("figures", "Figures", _figures(result, shown, intervals, spread)),
                 Section("time", "Over time", time_spans() + drawn(over_time)),
                 Section("years", "Years and months", drawn([bars]) + monthly(shown)),
                 *_crises(result.panel, shown, spans),
@@ -278,9 +283,11 @@ def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:
     ]
 
 
-def _figures(result: Backtest, shown: Sequence[Account], intervals: Intervals | None) -> str:
+def _figures(result: Backtest, shown: Sequence[Account], intervals: Intervals | None, spread: Breakeven | None) -> str:
     over = f"{risk_free_in_words(result.config)}. {costs_in_words(result.config)}."
     text = paragraphs([over], "soft") + headline(shown) + paragraphs([CONSTANT], "soft") + beyond(result.active)
+    if spread is not None:
+        text += paragraphs([breakeven_in_words(spread)])
     if intervals is not None:
         text += intervals_table(intervals, {one.name: one.label for one in shown}, "confidence")
     return text
