@@ -123,7 +123,7 @@ def _measured(
         ends = {leg: {name: asdict(one) for name, one in ones.items()} for leg, ones in intervals.items()}
         return {"base": pack(base), "constant": pack(steady), "intervals": ends}
 
-    what = {"best": key_of(config), "sessions": len(returns), "draws": draws, "level": level}
+    what = {"best": key_of(config), "sessions": len(returns), "draws": draws, "level": level, "beside": "constant"}
     found = measure() if result.kept is None else result.kept.recall(what, measure)
     intervals = {
         leg: {name: Interval(**ends) for name, ends in ones.items()} for leg, ones in found["intervals"].items()
