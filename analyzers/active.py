@@ -47,10 +47,11 @@ def active_statistics(
     """
     r, b = np.asarray(returns, dtype=np.float64), np.asarray(benchmark, dtype=np.float64)
     off = r - b
-    deviation = float(off.std(ddof=1)) if off.size > 1 and off.min() < off.max() else float("nan")
+    deviation = float(off.std(ddof=1)) if off.size > 1 and off.min() < off.max() else 0.0
+    deviation = deviation if deviation > 0.0 else float("nan")
     bill = np.asarray(risk_free, dtype=np.float64)
     excess, other = r - bill, b - bill
-    moves = other.size > 1 and other.min() < other.max()
+    moves = other.size > 1 and float(other.var(ddof=1)) > 0.0
     beta = float(np.cov(excess, other, ddof=1)[0, 1] / other.var(ddof=1)) if moves else float("nan")
     up, down = _captures(r, b, dates) if len(dates) else (float("nan"), float("nan"))
     return {

@@ -120,7 +120,8 @@ def excess_sharpe(returns: npt.ArrayLike, risk_free: npt.ArrayLike = 0.0, period
     excess = _vector(returns, "returns") - np.asarray(risk_free, dtype=np.float64)
     if excess.size < 2 or not np.isfinite(excess).all() or excess.min() == excess.max():
         return float("nan")
-    return float(excess.mean() / excess.std(ddof=1) * np.sqrt(periods))
+    deviation = float(excess.std(ddof=1))
+    return float(excess.mean() / deviation * np.sqrt(periods)) if deviation > 0.0 else float("nan")
 
 
 def annualized_return(returns: npt.ArrayLike, periods: float = PERIODS) -> float:

@@ -19,6 +19,7 @@ from riskoverlay.analyzers.statistics import (
     annualized_return,
     annualized_volatility,
     drawdown_series,
+    excess_sharpe,
     max_drawdown,
     monthly_returns,
     sharpe_ratio,
@@ -201,3 +202,8 @@ def test_first() -> None:
     for bad in ("2020-1-2", "x", 5):
         with pytest.raises(ValueError, match="is not a date: give"):
             parse_first(bad)
+
+
+def test_returns_too_small_to_deviate() -> None:
+    """Their squares are 0 in a float: no ratio, and no warning."""
+    assert np.isnan(excess_sharpe([0.0, 4.4e-212]))

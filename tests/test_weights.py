@@ -362,7 +362,7 @@ def test_the_check_of_parameters_names_the_first_bad_one() -> None:
         ({"shrinkage": "x"}, "shrinkage='x' is unknown: give one of diagonal, ledoit_wolf"),
         ({"risk_parity": "x"}, "risk_parity='x' is unknown: give one of converged, notebook"),
         ({"min_variance": "x"}, "min_variance='x' is unknown: give one of long_only, clipped"),
-        ({"shrink_alpha": 1.5}, "shrink_alpha=1.5 is outside"),
+        ({"shrink_alpha": 1.5}, "shrink_alpha=1.5 is above 1: per cent"),
         ({"alpha_minvar": -0.5}, "alpha_minvar=-0.5 is outside"),
         ({"cov_lookback": 1}, "cov_lookback=1 is not a whole number of at least 2"),
         ({"min_hist": 2.5}, "min_hist=2.5 is not a whole number of at least 2"),

@@ -51,7 +51,8 @@ def session_sharpe(returns: npt.ArrayLike) -> Floats:
     """
     r = as_columns(returns)
     still = r.min(axis=0) == r.max(axis=0)  # the mean of equal numbers may round: std would be 1e-18, not 0
-    deviation = np.where(still, np.nan, r.std(axis=0, ddof=min(1, len(r) - 1)))
+    deviation = r.std(axis=0, ddof=min(1, len(r) - 1))
+    deviation = np.where(still | (deviation == 0.0), np.nan, deviation)
     return np.asarray(r.mean(axis=0) / deviation)
 
 
