@@ -325,7 +325,11 @@ def pages(
 
 
 KINDS = ("backtest", "losing", "ladder", "sweep", "walk")
-LOOKS = ((390, "light"), (390, "dark"), (1280, "light"), (1280, "dark"))
+LOOKS = [
+    (390, "dark"),
+    (1280, "light"),
+    *(pytest.param(*look, marks=pytest.mark.long) for look in ((390, "light"), (1280, "dark"))),
+]
 
 WORDS_ON_BARS = """() => {
   const box = (node) => node.getBoundingClientRect();
