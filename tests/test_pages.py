@@ -371,7 +371,7 @@ def test_every_kind_is_drawn_alone_and_in_its_width(
         assert visit.said == []
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_words_on_a_curve_or_a_bar(browser: Any, pages: dict[str, Path], kind: str, width: int) -> None:
     """Charts of curves have no words inside at all: levels are named in the legend."""
