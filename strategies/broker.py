@@ -274,9 +274,8 @@ class MarginBroker(FastOrders):
         scheme, held = terms.scheme, position.size
         closed = 0 if held * size >= 0.0 else size if abs(size) <= abs(held) else -held
         opened = size - closed
-        if isinstance(
-            scheme, MarginAccount
-        ):  # one fee an order; others are asked for its two parts, as backtrader does
+        # Ours is one fee an order; other schemes are asked for its two parts, as backtrader does.
+        if isinstance(scheme, MarginAccount):
             fee = scheme.getcommission(size, price)
             fee_closed, fee_opened = fee * abs(closed / size), fee * abs(opened / size)
         else:
