@@ -293,17 +293,19 @@ class MarginBroker(FastOrders):
             self._books = equity + size * (mark - price) * terms.point - fee, needed + more
         cost = position.price
         profit = scheme.profitandloss(-closed, cost, price) if closed else 0.0
+        worth_closed = scheme.getvaluesize(-closed, cost) if closed else 0.0
+        worth_opened = scheme.getvaluesize(opened, price) if opened else 0.0
         if terms.contract:
             self.cash += terms.worth(position, price) - fee  # settled to here; from here on all of it is one
         else:
             # Backtrader's order of operations: `order_target_*` floors what the last digit of cash decides.
             if closed:
-                self.cash += scheme.getvaluesize(-closed, cost) + profit
+                self.cash += worth_closed + profit
                 self.cash -= fee_closed
             if opened:
-                self.cash -= scheme.getvaluesize(opened, price)
+                self.cash -= worth_opened
                 self.cash -= fee_opened
-        psize, pprice, _, _ = position.update(size, price, data.datetime.datetime())
+        psize, pprice, _, _ = position.update(size, price, self._moment(data))
         if terms.contract:
             position.adjbase = price
         owner = (order.owner, data)
@@ -314,8 +316,8 @@ class MarginBroker(FastOrders):
             fee_closed += self.d_credit.pop(data, 0.0)
         order.execute(
             dtcoc or data.datetime[ago], size, price,
-            closed, scheme.getvaluesize(-closed, cost), fee_closed,
-            opened, scheme.getvaluesize(opened, price), fee_opened,
+            closed, worth_closed, fee_closed,
+            opened, worth_opened, fee_opened,
             scheme.margin, profit, psize, pprice,
         )  # fmt: skip
         order.addcomminfo(scheme)

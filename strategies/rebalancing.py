@@ -293,8 +293,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
     def _held_leverage(self) -> float:
         """Value of own holdings over the equity that this strategy may use, per unit of what is invested."""
         if self._holdings is None:
-            held = [(self.held(data), data) for data in self._universe if self.held(data)]
-            self._holdings = [(shares * self._point(data), data.close) for shares, data in held]
+            held, point = [(self.held(data), data) for data in self._universe if self.held(data)], self._sizer.point
+            self._holdings = [(shares * point(data), data.close) for shares, data in held]
         capital = self._sizer.capital
         gross = sum([points * line[0] for points, line in self._holdings])
         return gross / capital / self._invested if capital > 0.0 else math.inf

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg.lapack import dposv
 from scipy.optimize import nnls
 
 from riskoverlay.errors import ConvergenceError, InputError
@@ -62,8 +63,8 @@ def risk_parity(cov: ArrayLike, budgets: ArrayLike | None = None, *, tol: float 
     Notes
     -----
     Minimises ½x'Cx − b'ln x on the correlation matrix C and returns w ∝ x/σ [1]_ [2]_, by Newton's method, its step d
-    damped by 1 / (1 + max|d/x|) until the steps are short [3]_. The start √b, scaled so that x'Cx = 1 as in the
-    solution, is the solution itself when correlations are zero.
+    found by Cholesky and damped by 1 / (1 + max|d/x|) until the steps are short [3]_. The start √b, scaled so that
+    x'Cx = 1 as in the solution, is the solution itself when correlations are zero.
 
     References
     ----------
@@ -75,13 +76,13 @@ def risk_parity(cov: ArrayLike, budgets: ArrayLike | None = None, *, tol: float 
     b = _check_budgets(budgets, len(sigma))
     x: Array = np.sqrt(b)
     x = x / np.sqrt(np.maximum(x @ C @ x, np.finfo(float).eps))
+    B = np.diag(b)
     for steps in range(max_iter):
         # In y = d/x the Hessian C + diag(b/x²) becomes XCX + diag(b), which no size of x makes singular.
         g = x * (C @ x) - b
-        try:
-            y = -np.linalg.solve(C * np.outer(x, x) + np.diag(b), g)
-        except np.linalg.LinAlgError:  # x has run away: some portfolio without short positions has no risk
-            raise ConvergenceError(_not_converged(C, x, b, f"after {steps} steps")) from None
+        _, y, info = dposv(C * x * x[:, None] + B, -g)
+        if info:  # x has run away: some portfolio without short positions has no risk
+            raise ConvergenceError(_not_converged(C, x, b, f"after {steps} steps"))
         if -g @ y <= tol:  # λ²
             x = x * (1.0 + y)
             break
