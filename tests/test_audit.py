@@ -156,6 +156,7 @@ def honest(name: str, futures: tuple[str, ...]) -> None:
     assert result.orders >= orders
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HONEST)
 def test_no_alarm_on_honest_strategies_at_200_cuts(name: str) -> None:
     honest(name, ("replaced",) if name == "ours" else ("removed", "replaced"))
@@ -215,6 +216,7 @@ def test_every_feed_delivers_a_bar_only_when_it_is_over(short: Panel, tmp_path: 
     assert result.clean, result.findings[0].sentence()
 
 
+@pytest.mark.long
 def test_ours_on_real_prices(market: Path) -> None:
     panel = load("csv", data_dir=market, start="2023-01-01", end="2025-12-04")
     result = audit(Ours(make_config(QUICK)), panel, cuts=5)

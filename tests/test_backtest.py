@@ -71,6 +71,7 @@ def percent(run: Run) -> tuple[str, ...]:
     )
 
 
+@pytest.mark.long
 def test_published_figures_reached_through_the_broker(market: Path) -> None:
     panel = load("csv", data_dir=market, end="2025-12-04")
     result = backtest(panel, make_config(ARRAYS))

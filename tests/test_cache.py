@@ -372,6 +372,7 @@ def write_for_ever(folder: str, ready: Any, tables: Versions) -> None:
             cache.write(Cached("SPY", table, fetched))
 
 
+@pytest.mark.long
 def test_killed_at_random_moments_of_writing_fifty_times(tmp_path: Path) -> None:
     tables, moments, cache = versions(1, 2), random.Random(5), Cache(tmp_path)
     seen: set[pd.Timestamp] = set()
@@ -430,6 +431,7 @@ def fetch_at_once(folder: str, url: str, rounds: int, barrier: Any, results: Any
         barrier.wait(60)  # the parent has looked
 
 
+@pytest.mark.long
 def test_two_processes_at_once_twenty_times(yahoo: Yahoo, tmp_path: Path) -> None:
     rounds = 20
     expected = float(yahoo.tables["SPY"]["close"].sum())

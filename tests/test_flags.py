@@ -164,6 +164,7 @@ def on_a_terminal(arguments: list[str], **environment: str) -> str:
     return said.decode()
 
 
+@pytest.mark.long
 def test_no_color_means_no_escape_at_all() -> None:
     shown = {
         name: on_a_terminal(["backtest", *RUNS["backtest"], *flags], **environment)

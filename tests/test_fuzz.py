@@ -192,8 +192,8 @@ def try_markets(seeds: range) -> None:
     assert "refused" in said or len(said) < 50
 
 
-def test_forty_random_markets() -> None:
-    try_markets(range(40))
+def test_a_few_random_markets() -> None:
+    try_markets(range(12))
 
 
 @pytest.mark.long

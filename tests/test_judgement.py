@@ -231,6 +231,7 @@ def coverage(n: int, series: int, draws: int) -> float:
     return hits / series
 
 
+@pytest.mark.long
 def test_intervals_cover_a_known_sharpe_ratio(arch: None) -> None:
     assert coverage(n=800, series=250, draws=200) == pytest.approx(0.95, abs=0.03)
 

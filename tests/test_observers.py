@@ -110,6 +110,7 @@ def test_plot_writes_what_cerebro_would_show(sample: Panel, tmp_path: Path) -> N
     assert not (tmp_path / "no.png").exists()
 
 
+@pytest.mark.long
 def test_plot_in_a_fresh_process_without_a_screen(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     code = (

@@ -163,7 +163,7 @@ COMMANDS = {
     "ladder": ["--workers", "1"],
     "sweep": ["--grid", "target_vol=0.1,0.2", "--workers", "1"],
     "walkforward": ["--grid", "target_vol=0.1,0.2", "--workers", "1"],
-    "audit": ["--workers", "1"],
+    "audit": ["--cuts", "3", "--workers", "1"],
 }
 
 

@@ -242,6 +242,7 @@ def test_what_is_not_synthetic_is_not_called_so(result: Backtest) -> None:
     assert "The accounts are simulated" in page
 
 
+@pytest.mark.long
 def test_the_real_report_is_small(market: Path, tmp_path: Path) -> None:
     config = make_config({"source": "csv", "data_dir": str(market), "end": "2025-12-04"})
     write_report(tmp_path / "report.html", backtest(load_panel(config), config))
@@ -264,7 +265,10 @@ def report(result: Backtest, climbed: Ladder, intervals: Any, tmp_path_factory: 
     return path
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [
+    (390, "light"), (1280, "dark"),
+    *(pytest.param(*look, marks=pytest.mark.long) for look in ((390, "dark"), (1280, "light"))),
+])  # fmt: skip
 def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
     browser: Any, report: Path, width: int, scheme: str
 ) -> None:

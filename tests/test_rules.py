@@ -192,6 +192,7 @@ def test_a_parameter_is_added_in_one_line_of_one_file(tmp_path: Path) -> None:
     assert "error: patience=-1 is not >= 0: give a whole number >= 0" in done.stderr
 
 
+@pytest.mark.long
 def test_what_docstrings_look_like_changes_nothing(tmp_path: Path) -> None:
     """Without any docstring (-OO) the flags and their help are the same."""
     shown = [

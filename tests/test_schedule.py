@@ -179,6 +179,7 @@ def test_dates_across_three_centuries() -> None:
             RebalanceSchedule("ME").due(day(date), None)
 
 
+@pytest.mark.long
 def test_a_calendar_that_ends() -> None:
     end = exchange_calendars.get_calendar("XKRX").bound_max().date()
     schedule = RebalanceSchedule("W-WED", "XKRX")
