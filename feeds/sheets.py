@@ -1,7 +1,6 @@
 """A text file of daily bars: its cells, and the dates and numbers in them, however the vendor writes these."""
 
 import csv
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -17,6 +16,9 @@ import pandas as pd
 from riskoverlay.errors import InputError, MissingFileError
 
 __all__ = ["Layout", "Sheet", "dates_of", "decimal_of", "newest_first", "number_of", "read_sheet"]
+
+MOST_ROWS = 214_000
+"""One for each day from 1678 to 2261, and headers: more are not daily bars, and would take gigabytes."""
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _FEWEST = 3  # rows that have an order; of two in the wrong one, one is misplaced
@@ -136,21 +138,23 @@ def read_sheet(path: Path) -> Sheet:
     Raises
     ------
     MissingFileError, InputError
-        No such file; not text in UTF-8; nothing in it.
+        No such file; not text in UTF-8; nothing in it, or more rows than there are days.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist", "give a CSV file")
     lines = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            text = file.read()
-        head = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
-        separator = max(_SEPARATORS, key=lambda sign: len(next(csv.reader([head], delimiter=sign), [])))
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        for row in reader:
-            cells = [cell.strip() for cell in row]
-            if any(cells):
-                lines.append((reader.line_num, cells))
+            head = next((line for line in file if line.strip()), "")
+            separator = max(_SEPARATORS, key=lambda sign: len(next(csv.reader([head], delimiter=sign), [])))
+            file.seek(0)
+            reader = csv.reader(file, delimiter=separator)
+            for row in reader:
+                cells = [cell.strip() for cell in row]
+                if any(cells):
+                    lines.append((reader.line_num, cells))
+                if len(lines) > MOST_ROWS:
+                    raise InputError(f"{path} has more than {MOST_ROWS:,} rows", "give daily bars: one row a session")
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV text file ({error})", "give one in UTF-8") from None
     if not lines:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from riskoverlay.errors import InputError
 from riskoverlay.feeds import (
     DEFAULT_SYMBOLS,
     check_symbols,
@@ -20,6 +21,7 @@ from riskoverlay.feeds import (
     read_parquet,
     read_wide_csv,
     sample_market,
+    sheets,
 )
 from riskoverlay.feeds.validation import FIELDS
 from riskoverlay.feeds.yahoo import bars_from_answer
@@ -40,6 +42,17 @@ def test_csv_as_it_is(tmp_path: Path) -> None:
     assert [f"{day:%Y-%m-%d}" for day in frame.index] == ["2020-01-06", "2020-01-07", "2020-01-08"]
     assert frame.to_numpy().tolist()[1] == [10.0, 12.0, 10.0, 11.0, 200.0]
     assert frame.index.name == "date"
+
+
+def test_more_rows_than_there_are_days_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheets, "MOST_ROWS", len(ROWS) + 1)  # with the header
+    path = write(tmp_path)
+    assert len(read_csv_folder(tmp_path, ["AAA"])["AAA"]) == len(ROWS)
+    write(tmp_path, rows=(*ROWS, "2020-01-09,10,11,9,10,100"))
+    with pytest.raises(InputError, match=f"{path} has more than 4 rows: give daily bars: one row a session"):
+        read_csv_folder(tmp_path, ["AAA"])
 
 
 @pytest.mark.parametrize("head", ["Date,Open,High,Low,Close,Volume,Adj Close", f"{HEAD},adj_close"])
