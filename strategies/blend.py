@@ -17,7 +17,8 @@ class RiskParityBlend(Rebalancing):
     Parameters
     ----------
     **params
-        The fields of `WeightRules` and `TradingRules`, and those that are backtrader's only: see `Rebalancing`.
+        The fields of `WeightRules` and `TradingRules`, and those that are backtrader's only: see `Rebalancing`, and
+        `remember`, a `WeightMemory` that several runs share (default: each computes its weights).
 
     Raises
     ------
@@ -28,7 +29,7 @@ class RiskParityBlend(Rebalancing):
     """
 
     rules = WeightRules
-    params = WeightRules.params()
+    params = (*WeightRules.params(), ("remember", None))
 
     def history(self) -> tuple[int, int]:
         """`cov_lookback` and `min_hist`, as `Rebalancing.history`."""
@@ -46,4 +47,7 @@ class RiskParityBlend(Rebalancing):
         -------
         ndarray of shape (k,)
         """
-        return blended_weights(np.diff(np.log(closes), axis=0), self._weight_rules)
+        returns = np.diff(np.log(closes), axis=0)
+        if self.p.remember is not None:
+            return np.asarray(self.p.remember(returns, self._weight_rules))
+        return blended_weights(returns, self._weight_rules)

@@ -1,6 +1,7 @@
 """How much of the portfolio to hold: volatility target × drawdown brake."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ from .rules import LeverageRules
 __all__ = [
     "RollingVolatility",
     "annualized_volatility",
+    "base_return",
     "drawdown",
     "drawdown_brake",
     "target_leverage",
@@ -125,6 +127,24 @@ def drawdown(equity: ArrayLike) -> Array:
     """
     equity = np.asarray(equity, dtype=float)
     return np.asarray(equity / np.maximum.accumulate(equity) - 1.0)
+
+
+def base_return(weights: Sequence[float], before: Sequence[float], now: Sequence[float]) -> float:
+    """Unlevered return of a session, Σ wᵢ·(simple return of i); a feed without a price yet earns nothing.
+
+    Parameters
+    ----------
+    weights : sequence of float, k
+        In force during the session, fractions.
+    before, now : sequence of float, k
+        Closes of the session before and of this one.
+
+    Returns
+    -------
+    float
+        A fraction.
+    """
+    return sum([w * (b / a - 1.0) for w, a, b in zip(weights, before, now, strict=True) if w])
 
 
 class RollingVolatility:

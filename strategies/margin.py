@@ -15,7 +15,7 @@ from riskoverlay.rules import per_cent
 
 from .rules import HIGHEST_RATE, AccountTerms
 
-__all__ = ["DatedRate", "MarginAccount", "debit_balance"]
+__all__ = ["DatedRate", "MarginAccount", "commission", "debit_balance"]
 
 
 class DatedRate:
@@ -97,6 +97,28 @@ class DatedRate:
         return (self._integral(end) - self._integral(start)) / DAYS_PER_YEAR
 
 
+def commission(size: float, price: float, bps: float, per_share: float, minimum: float) -> float:
+    """What an order costs: basis points of its value and money a share, but no less than the minimum.
+
+    Parameters
+    ----------
+    size : float
+        Shares, either sign.
+    price : float
+    bps : float
+        Basis points of the value.
+    per_share, minimum : float
+        Money; the minimum only where something is charged.
+
+    Returns
+    -------
+    float
+        Money.
+    """
+    fee = abs(size) * (price * bps / 1e4 + per_share)
+    return max(fee, minimum) if fee else 0.0
+
+
 def debit_balance(broker: Any) -> float:
     """Money borrowed from a broker of any cash rule: gross long value − equity.
 
@@ -162,10 +184,8 @@ class MarginAccount(bt.CommInfoBase):
         return 1.0 / self.terms.initial_margin
 
     def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
-        shares = abs(size)
         terms = self.terms
-        fee = shares * (price * terms.commission_bps / 1e4 + terms.commission_per_share)
-        return max(fee, terms.commission_min) if fee else 0.0
+        return commission(size, price, terms.commission_bps, terms.commission_per_share, terms.commission_min)
 
     def interest(self, balance: float, start: int, end: int) -> float:
         """Interest on a debit balance.

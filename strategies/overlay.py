@@ -12,7 +12,7 @@ from riskoverlay.rules import check_names
 
 from .clock import SessionClock
 from .ledger import PositionLedger, held_in
-from .leverage import RollingVolatility, drawdown_brake, volatility_target
+from .leverage import RollingVolatility, base_return, drawdown_brake, volatility_target
 from .rules import LeverageRules, SizingRules
 from .terms import margin_rate, point_value
 
@@ -172,7 +172,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         """A session is over: take its base return and where the account stood, decide the leverage from here."""
         weights = self.strategy.base_weights if self._planned else self._directions
         if weights is not None and self._closes_before is not None and self._closes is not None:
-            self._volatility.push(_base_return(weights, self._closes_before, self._closes))
+            self._volatility.push(base_return(weights, self._closes_before, self._closes))
         self._directions = self._directions_now
         performance = self._performance
         self._peak = max(self._peak, performance)
@@ -388,8 +388,3 @@ class VolTargetDrawdownSizer(bt.Sizer):
             if abs(held + size) > abs(held):
                 held += size
         return held
-
-
-def _base_return(weights: list[float], before: list[float], now: list[float]) -> float:
-    """Unlevered return of a session, Σ wᵢ·(simple return of i); a feed without a price yet earns nothing."""
-    return sum([w * (b / a - 1.0) for w, a, b in zip(weights, before, now, strict=True) if w])

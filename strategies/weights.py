@@ -1,5 +1,7 @@
 """Portfolio weights from a covariance: risk parity, minimum variance, and their blend."""
 
+from hashlib import blake2b
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.lapack import dposv
@@ -11,6 +13,7 @@ from .covariance import estimate_covariance
 from .rules import WeightRules
 
 __all__ = [
+    "WeightMemory",
     "blend",
     "blended_weights",
     "minimum_variance",
@@ -298,6 +301,47 @@ def blended_weights(returns: ArrayLike, rules: WeightRules | None = None, *, bud
     w_rp = solve(cov, budgets)
     w_mv = minimum_variance(cov) if rules.min_variance == "long_only" else minimum_variance_clipped(cov)
     return blend(w_rp, w_mv, rules.alpha_minvar)
+
+
+class WeightMemory:
+    """`blended_weights`, computed once: they depend on returns and rules only, and many runs of one panel ask alike.
+
+    Parameters
+    ----------
+    most : int
+        Weights that are kept, the oldest go first.
+    """
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+        self._known: dict[bytes, Array] = {}
+
+    def __call__(self, returns: Array, rules: WeightRules) -> Array:
+        """As `blended_weights`.
+
+        Parameters
+        ----------
+        returns : ndarray of shape (n_observations, n_assets)
+        rules : WeightRules
+
+        Returns
+        -------
+        ndarray of shape (n_assets,)
+
+        Raises
+        ------
+        InputError, ConvergenceError
+            As `blended_weights`; nothing is kept then.
+        """
+        digest = blake2b(np.ascontiguousarray(returns).tobytes(), digest_size=16)
+        digest.update(repr((returns.shape, rules)).encode())
+        key = digest.digest()
+        if key not in self._known:
+            weights = blended_weights(returns, rules)
+            if len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+            self._known[key] = weights
+        return self._known[key].copy()
 
 
 def _check_cov(cov: ArrayLike) -> Array:

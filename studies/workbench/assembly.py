@@ -19,6 +19,7 @@ from riskoverlay.strategies import (
     WeightRules,
     open_account,
 )
+from riskoverlay.strategies.weights import WeightMemory
 
 from .parameters import Config, values_of
 from .rates import with_dated_rates
@@ -36,9 +37,21 @@ ANALYZERS: tuple[Part, ...] = tuple(
 """What a backtest is made of."""
 
 
-def our_strategy(config: Config) -> Part:
-    """`RiskParityBlend` with the parameters of a configuration."""
-    return RiskParityBlend, values_of(config, WeightRules, TradingRules)
+def our_strategy(config: Config, remember: WeightMemory | None = None) -> Part:
+    """`RiskParityBlend` with the parameters of a configuration.
+
+    Parameters
+    ----------
+    config : Config
+    remember : WeightMemory, optional
+        Weights that several runs share.
+
+    Returns
+    -------
+    Part
+    """
+    values = values_of(config, WeightRules, TradingRules)
+    return RiskParityBlend, values if remember is None else {**values, "remember": remember}
 
 
 def our_sizer(config: Config) -> Part:

@@ -21,6 +21,7 @@ from riskoverlay.strategies import (
     VolTargetDrawdownSizer,
     check_weights,
 )
+from riskoverlay.strategies.weights import WeightMemory
 
 from .parameters import Config, values_of
 from .runs import UNLEVERED, Run, load_panel, simulate
@@ -176,7 +177,12 @@ def benchmark_run(
 
 
 def constant_leverage(
-    panel: Panel, config: Config, wanted: float, *, advance: Callable[[int], None] | None = None
+    panel: Panel,
+    config: Config,
+    wanted: float,
+    *,
+    advance: Callable[[int], None] | None = None,
+    remember: WeightMemory | None = None,
 ) -> Run:
     """The base portfolio at one leverage throughout, such that it holds what the dynamic portfolio holds on average.
 
@@ -190,6 +196,8 @@ def constant_leverage(
         Mean leverage held by the dynamic portfolio.
     advance : callable, optional
         Hears of the first attempt.
+    remember : WeightMemory, optional
+        As `simulate`.
 
     Returns
     -------
@@ -205,7 +213,7 @@ def constant_leverage(
 
     def run(leverage: float) -> Run:
         bounds = {"lev_min": leverage, "lev_max": leverage}
-        return simulate(panel, {**config, **bounds}, advance=told.pop() if told else None)
+        return simulate(panel, {**config, **bounds}, advance=told.pop() if told else None, remember=remember)
 
     return held_on_average(run, wanted)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from reprlib import repr as shortened
 from typing import Any
 
@@ -55,7 +56,13 @@ def values_of(config: Mapping[str, Any], *rules: type[Rules]) -> dict[str, Any]:
     dict
         By name.
     """
-    return {name: config[name] for name in shown_parameters(*rules)}
+    return {name: config[name] for name in _names(rules)}
+
+
+@cache
+def _names(rules: tuple[type[Rules], ...]) -> tuple[str, ...]:
+    """Of `shown_parameters`, which takes as long as a run by the twin of the account."""
+    return tuple(shown_parameters(*rules))
 
 
 def parse_value(name: str, text: str) -> Any:

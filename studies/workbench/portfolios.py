@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
+from riskoverlay.strategies.weights import WeightMemory
 
 from .beside import Benchmark, active, benchmark_run, constant_leverage
 from .parameters import Config
@@ -84,13 +85,14 @@ def backtest(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"benchmark {name} is there twice", "give it another name, as NAME=SPY:1")
-    base = simulate(panel, {**config, **UNLEVERED}, advance=advance)
-    dynamic = simulate(panel, config, advance=advance)
+    remember = WeightMemory()
+    base = simulate(panel, {**config, **UNLEVERED}, advance=advance, remember=remember)
+    dynamic = simulate(panel, config, advance=advance, remember=remember)
     return Backtest(
         config=config,
         panel=panel,
         base=base,
         dynamic=dynamic,
-        constant=constant_leverage(panel, config, dynamic.mean_leverage, advance=advance),
+        constant=constant_leverage(panel, config, dynamic.mean_leverage, advance=advance, remember=remember),
         benchmarks={one.name: benchmark_run(one, bars or panel, base, config, panel.rates) for one in benchmarks},
     )

@@ -17,13 +17,14 @@ from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Cache, Panel, PriceSelection, check_symbols, load
 from riskoverlay.strategies import AccountTerms
+from riskoverlay.strategies.weights import WeightMemory
 
-from .assembly import Pair, assemble
+from .assembly import Pair, assemble, our_sizer, our_strategy
 from .parameters import Config, values_of
 from .progress import Progress
 from .rates import bill_returns, read_rates
 
-__all__ = ["UNLEVERED", "Run", "load_panel", "simulate"]
+__all__ = ["UNLEVERED", "Run", "check_counts", "check_size_of_account", "load_panel", "simulate"]
 
 UNLEVERED = {"lev_min": 1.0, "lev_max": 1.0}
 """The base portfolio: the same strategy, sizer and broker, its leverage bounded to 1."""
@@ -159,6 +160,7 @@ def simulate(
     advance: Callable[[int], None] | None = None,
     pair: Pair | None = None,
     since: date | None = None,
+    remember: WeightMemory | None = None,
     **account: Any,
 ) -> Run:
     """One run through Cerebro.
@@ -175,6 +177,8 @@ def simulate(
         A `Rebalancing` strategy and its sizer (default: ours, as `config` says).
     since : date, optional
         Statistics count from the session after it (default: the one that decided the first weights).
+    remember : WeightMemory, optional
+        Weights that runs of the panel share: each is computed once.
     **account
         More arguments of `open_account`, e.g. broker="stock".
 
@@ -190,7 +194,7 @@ def simulate(
     ConvergenceError
         Weights that cannot be solved for.
     """
-    pairs = None if pair is None else [pair]
+    pairs = [pair or (our_strategy(config, remember), our_sizer(config))]
     cerebro = assemble(panel, config, pairs=pairs, **{"acknowledge": False, **account})
     if advance is not None:
         cerebro.addanalyzer(Progress, advance=advance)
@@ -200,26 +204,16 @@ def simulate(
 
 def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) -> Run:
     analyses = {name: analyzer.get_analysis() for name, analyzer in strategy.analyzers.getitems()}
-    if not strategy.rebalances:
-        raise InputError(
-            f"{len(panel.sessions)} sessions common to all symbols decide no weights: min_hist={config['min_hist']} "
-            f"needs {config['min_hist'] + 1} up to a rebalance session ({config['rebalance_freq']})",
-            "give more history, or a smaller min_hist",
-        )
     daily, exposure = analyses["DailySeries"], analyses["Exposure"]
     sessions = pd.DatetimeIndex(daily["dates"], name="date")
-    after = int(sessions.searchsorted(pd.Timestamp(since or strategy.rebalances[0]), side="right"))
+    after = check_counts(config, panel.sessions, strategy.rebalances, since)
     returns = pd.Series(daily["returns"], sessions)[after:]
-    if returns.empty:
-        raise InputError(
-            f"the first weights are decided on the last session, {strategy.rebalances[0]}",
-            "nothing can be earned; give more history, or a smaller min_hist",
-        )
     weights = pd.DataFrame(exposure["target_weights"], sessions)
-    if config["whole_shares"]:
-        first = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0])))
-        wanted = weights.iloc[first] * exposure["target_leverage"][first] * daily["value"][first]
-        _check_size_of_account(config, wanted, panel.closes.iloc[first])
+    first = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0])))
+    money = exposure["target_leverage"][first] * daily["value"][first]
+    check_size_of_account(
+        config, strategy.rebalances[0], weights.iloc[first].to_numpy(), money, panel.closes.iloc[first].to_numpy()
+    )
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
     held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
@@ -242,28 +236,73 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
     )
 
 
-def _check_size_of_account(config: Config, wanted: pd.Series, closes: pd.Series) -> None:
+def check_counts(config: Config, sessions: pd.DatetimeIndex, decided: list[date], since: date | None) -> int:
+    """Position of the first session that counts.
+
+    Parameters
+    ----------
+    config : Config
+    sessions : DatetimeIndex
+        Of the run.
+    decided : list of date
+        Sessions on which weights were decided.
+    since : date or None
+        Statistics count from the session after it; None: after the first decision.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        No weights were decided, or no session counts.
+    """
+    if not decided:
+        raise InputError(
+            f"{len(sessions)} sessions common to all symbols decide no weights: min_hist={config['min_hist']} "
+            f"needs {config['min_hist'] + 1} up to a rebalance session ({config['rebalance_freq']})",
+            "give more history, or a smaller min_hist",
+        )
+    after = int(sessions.searchsorted(pd.Timestamp(since or decided[0]), side="right"))
+    if after == len(sessions):
+        raise InputError(
+            f"the first weights are decided on the last session, {decided[0]}",
+            "nothing can be earned; give more history, or a smaller min_hist",
+        )
+    return after
+
+
+def check_size_of_account(
+    config: Config, day: date, weights: npt.NDArray[np.float64], money: float, closes: npt.NDArray[np.float64]
+) -> None:
     """Refuse an account whose first weights are less than a share of every symbol: it would hold cash, and say so of
     the strategy.
 
     Parameters
     ----------
     config : Config
-    wanted : Series of shape (n_symbols,)
-        Money in each symbol at the first rebalance, before the account's own limit.
-    closes : Series of shape (n_symbols,)
+    day : date
+        The first rebalance.
+    weights : ndarray of shape (n_symbols,)
+        Unlevered, decided on it.
+    money : float
+        Leverage × equity, before the account's own limit.
+    closes : ndarray of shape (n_symbols,)
         Prices of that session.
 
     Raises
     ------
     InputError
     """
+    if not config["whole_shares"]:
+        return
     limit = config["cash"] / config["initial_margin"]
-    shares = wanted * (limit / max(wanted.sum(), limit)) / closes
-    most = float(shares.max())
+    wanted = weights * money
+    most = float((wanted * (limit / max(wanted.sum(), limit)) / closes).max())
     if 0.0 < most < 1.0:
         raise InputError(
-            f"does not buy one share of anything at the first rebalance, {closes.name:%Y-%m-%d}",
+            f"does not buy one share of anything at the first rebalance, {day:%Y-%m-%d}",
             f"give at least {math.ceil(config['cash'] / most):,}, or --no-whole-shares", "cash", config["cash"],
         )  # fmt: skip
 

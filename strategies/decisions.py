@@ -1,0 +1,133 @@
+"""What a rebalancing strategy's account depends on and does not change: weights, volatilities, interest by night."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from riskoverlay.errors import InputError
+
+from .leverage import RollingVolatility, base_return
+from .margin import DatedRate
+from .rebalancing import DUST
+from .rules import SizingRules, WeightRules
+from .schedule import RebalanceSchedule
+from .weights import blended_weights
+
+__all__ = ["Decisions", "decide", "nightly", "volatilities"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Unlevered weights, and the sessions at whose close they are decided.
+
+    Attributes
+    ----------
+    sessions : ndarray of shape (d,)
+        Positions, ascending.
+    weights : ndarray of shape (d, k)
+        Fractions >= 0; what they sum to below 1 is cash.
+    """
+
+    sessions: npt.NDArray[np.int64]
+    weights: Floats
+
+    @cached_property
+    def invested(self) -> Floats:
+        """What the weights sum to, shape (d,): 1 but for rounding, or less where some is cash."""
+        totals = [sum(weights) for weights in self.weights.tolist()]
+        return np.array([1.0 if abs(total - 1.0) < DUST else total for total in totals])
+
+
+def decide(
+    days: Sequence[date], closes: Floats, rules: WeightRules, weigh: Callable[..., Floats] = blended_weights
+) -> Decisions:
+    """The weights of `RiskParityBlend`, decided at the close of each rebalance session.
+
+    Parameters
+    ----------
+    days : sequence of date, n
+        Sessions.
+    closes : ndarray of shape (n, k)
+        Adjusted, finite.
+    rules : WeightRules
+    weigh : callable
+        `blended_weights`, or a `WeightMemory`.
+
+    Returns
+    -------
+    Decisions
+
+    Raises
+    ------
+    ConvergenceError
+        Weights that cannot be solved for.
+    """
+    schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
+    before = [None, *days[:-1]]
+    due = [t for t, (today, previous) in enumerate(zip(days, before, strict=True)) if schedule.due(today, previous)]
+    known = [t for t in due if t >= rules.min_hist]
+    windows = [closes[max(t - rules.cov_lookback, 0) : t + 1] for t in known]
+    weights = [weigh(np.diff(np.log(window), axis=0), rules) for window in windows]
+    return Decisions(np.array(known, dtype=np.int64), np.array(weights).reshape(-1, closes.shape[1]))
+
+
+def volatilities(decisions: Decisions, closes: Floats, vol_lookback: int) -> Floats:
+    """Annual volatility of the unlevered portfolio, known at each close.
+
+    Parameters
+    ----------
+    decisions : Decisions
+    closes : ndarray of shape (n, k)
+    vol_lookback : int
+        Returns in the window.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Fractions; nan where it is not known yet.
+    """
+    rolling = RollingVolatility(vol_lookback, SizingRules.periods)
+    rows = closes.tolist()
+    found = np.full(len(rows), np.nan)
+    ends = [*decisions.sessions.tolist()[1:], len(rows) - 1]
+    for first, last, weights in zip(decisions.sessions.tolist(), ends, decisions.weights.tolist(), strict=True):
+        for t in range(first + 1, last + 1):  # the session that decides still has the weights before
+            rolling.push(base_return(weights, rows[t - 1], rows[t]))
+            value = rolling.value
+            found[t] = math.nan if value is None else value
+    return found
+
+
+def nightly(rate: Any, name: str, days: Sequence[date]) -> Floats:
+    """Interest on 1 unit of money from the session before, by session.
+
+    Parameters
+    ----------
+    rate : float, Series or mapping
+        As `DatedRate`.
+    name : str
+        Of the parameter.
+    days : sequence of date, n
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Fractions; nan on the first session, and where a dated rate is not known yet.
+    """
+    known, numbers = DatedRate(rate, name), [day.toordinal() for day in days]
+    found = np.full(len(days), np.nan)
+    for t, (start, end) in enumerate(pairwise(numbers), 1):
+        try:
+            found[t] = known.between(start, end)
+        except InputError:  # it begins later: an error only if money is lent until then
+            continue
+    return found

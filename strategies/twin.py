@@ -1,0 +1,164 @@
+"""The account of a rebalancing strategy as one plain loop over sessions: what Cerebro gives, a thousand times as fast.
+
+Cerebro is the truth; this is its twin, event by event and bit by bit, for what `backtest` does: one strategy that
+rebalances, alone in a margin account, all feeds with a bar on every session. The rules that are scalar (leverage,
+brake, commission) are the same functions; with numba they and the loop are compiled, without it the same code runs as
+it stands.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from riskoverlay.conventions import DAYS_PER_YEAR
+
+from .compiled import COMPILED
+from .decisions import Decisions, nightly
+from .margin import DatedRate
+from .rebalancing import DUST
+from .rules import AccountTerms, ExecutionTerms, LeverageRules, TradingRules
+from .twin_sessions import CASH, COLUMNS, EQUITY, FILL, FILLED, MARK, MONEY, PLACE, TRIMS, UNFILLED, Terms, run_sessions
+
+__all__ = ["TwinResult", "twin"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TwinResult:
+    """What the account did.
+
+    Attributes
+    ----------
+    daily : dict of ndarray of shape (n,)
+        By `COLUMNS`, at each close: money `value`, `cash` and, of the session, `commission`, `slippage`, `interest` and
+        `traded`; `leverage` held and `target_leverage` with its parts; `margin_calls`, orders that met one.
+    fund : ndarray of shape (n,)
+        Value of a fund share; the drawdown brake looks at it.
+    fills : ndarray of shape (m, 7)
+        By `FILL`, in the order of execution; (0, 7) if they were not asked for.
+    unfilled : int
+        Own orders that came to nothing.
+    trims : int
+        Sessions on which the account could not open the leverage wanted.
+    """
+
+    daily: dict[str, Floats]
+    fund: Floats
+    fills: Floats
+    unfilled: int
+    trims: int
+
+
+def twin(
+    days: Sequence[date],
+    opens: Floats,
+    closes: Floats,
+    decisions: Decisions,
+    sigma: Floats,
+    *,
+    trading: TradingRules | None = None,
+    leverage: LeverageRules | None = None,
+    whole_shares: bool = True,
+    execution: ExecutionTerms | None = None,
+    account: AccountTerms | None = None,
+    nights: tuple[Floats, Floats] | None = None,
+    record: bool = False,
+) -> TwinResult:
+    """Run the account.
+
+    Parameters
+    ----------
+    days : sequence of date, n
+        Sessions.
+    opens, closes : ndarray of shape (n, k)
+        Adjusted, finite and positive.
+    decisions : Decisions
+        As `decide` gives them.
+    sigma : ndarray of shape (n,)
+        As `volatilities` gives it.
+    trading, leverage, execution, account
+        Default: their defaults. Rates may be dated.
+    whole_shares : bool
+        See `SizingRules`.
+    nights : pair of ndarray of shape (n,), optional
+        `nightly` of the account's borrow_rate and cash_rate, where they are known already.
+    record : bool
+        Whether to list the fills.
+
+    Returns
+    -------
+    TwinResult
+
+    Raises
+    ------
+    InputError
+        A dated rate that begins after money was lent.
+    """
+    trading, leverage = trading or TradingRules(), leverage or LeverageRules()
+    execution, account = execution or ExecutionTerms(), account or AccountTerms()
+    terms = _terms(trading, leverage, whole_shares, execution, account)
+    if nights is None:
+        nights = nightly(account.borrow_rate, "borrow_rate", days), nightly(account.cash_rate, "cash_rate", days)
+    prices = [opens, closes, *nights, sigma, decisions.sessions, decisions.weights, decisions.invested]
+    found = _run(terms, prices, 0)
+    if record:
+        found = _run(terms, prices, int(found[1][FILLED]))
+    daily, state, fund, fills = found
+    if np.isnan(daily[:, CASH]).any():
+        _refuse_rates(daily, account, days)
+    return TwinResult(
+        daily=dict(zip(COLUMNS, daily.T, strict=True)),
+        fund=fund,
+        fills=fills,
+        unfilled=int(state[UNFILLED]),
+        trims=int(state[TRIMS]),
+    )
+
+
+def _run(terms: Terms, prices: Sequence[Any], most: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """One run that lists at most so many fills: daily rows, state of the account, fund values, fills."""
+    n, k = prices[1].shape
+    state = np.zeros(10)
+    state[MONEY] = state[EQUITY] = terms.cash
+    feeds = np.zeros((k, 5))
+    feeds[:, MARK], feeds[:, PLACE:] = np.nan, -1.0
+    made = [np.zeros((n, len(COLUMNS))), np.zeros(n), np.zeros((most, len(FILL))), feeds, state]
+    room = [np.zeros((2 * k, 2)), np.zeros(k, dtype=np.int64), np.zeros(k), np.zeros(k)]
+    if COMPILED:
+        run_sessions(terms, *prices, *made, *room)
+    else:  # lists are read several times as fast, one by one
+        lists = [array.tolist() for array in made]
+        run_sessions(terms, *[array.tolist() for array in prices], *lists, *[array.tolist() for array in room])
+        made = [
+            np.array(values, dtype=np.float64).reshape(array.shape) for values, array in zip(lists, made, strict=True)
+        ]
+    return made[0], made[4], made[1], made[2]
+
+
+def _terms(
+    trading: TradingRules, leverage: LeverageRules, whole: bool, execution: ExecutionTerms, account: AccountTerms
+) -> Terms:
+    rules = (leverage, execution, account)
+    named = {name: getattr(one, name) for one in rules for name in one.described() if name in Terms._fields}
+    return Terms(
+        at_close=execution.execution == "close",
+        whole=whole,
+        daily_leverage=trading.relever == "daily",
+        daily_weights=trading.drift == "daily",
+        slip=execution.slippage_bps / 1e4,
+        day_factor=DAYS_PER_YEAR / account.day_count,
+        band=max(trading.lev_band, DUST),
+        **{name: float(value) for name, value in named.items()},
+    )
+
+
+def _refuse_rates(daily: Floats, account: AccountTerms, days: Sequence[date]) -> None:
+    """InputError of the dated rate that was not known when money was lent, or left idle."""
+    t = int(np.flatnonzero(np.isnan(daily[:, CASH]))[0])
+    for name in ("borrow_rate", "cash_rate"):
+        DatedRate(getattr(account, name), name).between(days[t - 1].toordinal(), days[t].toordinal())

@@ -1,0 +1,257 @@
+"""Runs by the twin of the account: what `simulate` gives, without Cerebro and a thousand times as fast."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from riskoverlay.analyzers import simple_returns, summary
+from riskoverlay.errors import InputError, RiskOverlayError
+from riskoverlay.feeds import Panel
+from riskoverlay.strategies import AccountTerms, ExecutionTerms, LeverageRules, TradingRules, WeightRules
+from riskoverlay.strategies.decisions import Decisions, decide, nightly, volatilities
+from riskoverlay.strategies.twin import TwinResult, twin
+from riskoverlay.strategies.twin_sessions import FILL
+from riskoverlay.strategies.weights import WeightMemory
+
+from .parameters import Config, values_of
+from .rates import bill_returns, with_dated_rates
+from .runs import Run, check_counts, check_size_of_account
+
+__all__ = ["TwinRun", "Twins", "check_twin"]
+
+Floats = npt.NDArray[np.float64]
+
+FUND_START = 100.0
+"""backtrader's value of a fund share before the first session."""
+
+EQUAL = 1e-9
+"""Relative: what twin and Cerebro may differ by in daily equity, and absolute in fractions."""
+
+KEPT = 256
+"""Settings of weights, volatility and rates whose arrays a panel's twins keep."""
+
+
+class TwinError(RiskOverlayError):
+    """Twin and Cerebro differ, which is a bug of the twin: `--engine cerebro` does without it.
+
+    Parameters
+    ----------
+    day : date
+        The first session that shows the largest difference.
+    column : str
+        Of what.
+    cerebro, twin : object
+        What each has.
+    """
+
+    def __init__(self, day: date, column: str, cerebro: object, twin: object) -> None:
+        super().__init__(
+            f"{day}: {column} is {cerebro} through Cerebro and {twin} by the twin of the account: "
+            "use --engine cerebro, and report it"
+        )
+
+
+@dataclass(frozen=True)
+class TwinRun:
+    """What one run by the twin gave.
+
+    Attributes
+    ----------
+    sessions : DatetimeIndex
+        All n sessions of the run.
+    decided : list of date
+        Sessions on which weights were decided; statistics count from the session after the first.
+    returns : ndarray of shape (m,)
+        Of the sessions that count; fractions.
+    risk_free : ndarray of shape (m,)
+        What a bill paid over each session that counts; fractions.
+    account : TwinResult
+        Everything else.
+    """
+
+    sessions: pd.DatetimeIndex
+    decided: list[date]
+    returns: Floats
+    risk_free: Floats
+    account: TwinResult
+
+    @cached_property
+    def statistics(self) -> dict[str, float]:
+        """`analyzers.summary` of `returns`."""
+        return summary(self.returns, self.risk_free)
+
+    @property
+    def mean_leverage(self) -> float:
+        """Held, over the sessions that count."""
+        return float(np.nanmean(self.account.daily["leverage"][-len(self.returns) :]))
+
+
+class Twins:
+    """Runs of one panel; what depends on prices, weights and rates only is computed once a setting.
+
+    Parameters
+    ----------
+    panel : Panel
+        Bars of the universe, and dated rates.
+
+    Raises
+    ------
+    InputError
+        A price that is missing: the twin holds feeds that have a bar on every session.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        self.days = list(panel.sessions.date)
+        self.opens = np.column_stack([frame["open"].to_numpy(dtype=np.float64) for frame in panel.frames.values()])
+        self.closes = panel.closes.to_numpy(dtype=np.float64)
+        if not (np.isfinite(self.opens).all() and np.isfinite(self.closes).all()):
+            raise InputError(
+                "the twin of the account needs a bar of every symbol on every session", "give a panel made by `align`"
+            )
+        self.remember = WeightMemory()
+        # Not methods with a cache: that would keep every panel for ever.
+        self._decisions: Callable[[WeightRules], Decisions] = lru_cache(KEPT)(self._decide)
+        self._volatilities: Callable[[WeightRules, int], Floats] = lru_cache(KEPT)(self._measure)
+        self._nights: Callable[[str, Any], Floats] = lru_cache(KEPT)(self._charge)
+        self._bills: Callable[[Any, int], Floats] = lru_cache(KEPT)(self._pay)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Twins, (self.panel,)
+
+    def _decide(self, rules: WeightRules) -> Decisions:
+        return decide(self.days, self.closes, rules, self.remember)
+
+    def _measure(self, rules: WeightRules, vol_lookback: int) -> Floats:
+        return volatilities(self._decisions(rules), self.closes, vol_lookback)
+
+    def _charge(self, name: str, rate: Any) -> Floats:
+        return nightly(with_dated_rates({name: rate}, self.panel.rates)[name], name, self.days)
+
+    def _pay(self, rate: Any, after: int) -> Floats:
+        return bill_returns(rate, self.panel.rates, self.days[after:], self.days[after - 1])
+
+    def _by_night(self, name: str, rate: Any) -> Floats:
+        return (self._nights if isinstance(rate, Hashable) else self._charge)(name, rate)
+
+    def _by_session(self, rate: Any, after: int) -> Floats:
+        return (self._bills if isinstance(rate, Hashable) else self._pay)(rate, after)
+
+    def run(self, config: Config, *, record: bool = False) -> TwinRun:
+        """One run.
+
+        Parameters
+        ----------
+        config : Config
+            Every parameter, with the rates that `auto` came to; those of the prices are not looked at.
+        record : bool
+            Whether to list the fills.
+
+        Returns
+        -------
+        TwinRun
+
+        Raises
+        ------
+        InputError, ConvergenceError
+            As `simulate`.
+        """
+        rules = WeightRules(**values_of(config, WeightRules))
+        decisions = self._decisions(rules)
+        decided = [self.days[t] for t in decisions.sessions]
+        check_counts(config, self.panel.sessions, decided, decided[0] if decided else None)
+        terms = AccountTerms(**with_dated_rates(values_of(config, AccountTerms), self.panel.rates))
+        borrow, idle = (self._by_night(name, config[name]) for name in ("borrow_rate", "cash_rate"))
+        result = twin(
+            self.days, self.opens, self.closes, decisions, self._volatilities(rules, config["vol_lookback"]),
+            trading=TradingRules(**values_of(config, TradingRules)),
+            leverage=LeverageRules(**values_of(config, LeverageRules)),
+            whole_shares=config["whole_shares"],
+            execution=ExecutionTerms(**values_of(config, ExecutionTerms)),
+            account=terms,
+            nights=(borrow, idle),
+            record=record,
+        )  # fmt: skip
+        first = int(decisions.sessions[0])
+        money = result.daily["target_leverage"][first] * result.daily["value"][first]
+        check_size_of_account(config, decided[0], decisions.weights[0], money, self.closes[first])
+        return TwinRun(
+            sessions=self.panel.sessions,
+            decided=decided,
+            returns=simple_returns(result.fund, FUND_START)[first + 1 :],
+            risk_free=self._by_session(config["risk_free"], first + 1),
+            account=result,
+        )
+
+
+def check_twin(panel: Panel, config: Config, run: Run) -> Mapping[str, float]:
+    """Compare a run through Cerebro with the twin's.
+
+    Parameters
+    ----------
+    panel, config
+        Of the run.
+    run : Run
+        As `simulate` gave it.
+
+    Returns
+    -------
+    mapping
+        Largest difference by column: of daily equity and of money relative to equity, of leverage as it is; and of the
+        numbers of each fill, relative.
+
+    Raises
+    ------
+    InputError
+        The twin's run is refused, which Cerebro's was not.
+    TwinError
+        They differ by more than 1e-9: the day, the column and both values.
+    """
+    other = Twins(panel).run(config, record=True)
+    daily, value = other.account.daily, run.value.to_numpy()
+    paid = run.costs["sessions"]
+    seen: dict[str, Floats] = {
+        "value": value,
+        **{name: run.exposure[name].to_numpy() for name in map(str, run.exposure)},
+        **{name: np.asarray(paid[name], dtype=np.float64) for name in ("commission", "slippage", "interest", "traded")},
+    }
+    scale = np.abs(value)
+    found: dict[str, float] = {}
+    for name, column in seen.items():
+        off = np.abs(column - daily[name])
+        if name in ("value", *paid):
+            off = off / scale
+        off = np.where(np.isnan(column) & np.isnan(daily[name]), 0.0, off)
+        worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+        if not off[worst] <= EQUAL:
+            raise TwinError(other.sessions[worst].date(), name, float(column[worst]), float(daily[name][worst]))
+        found[name] = float(off[worst])
+    found["fills"] = _compare_fills(run, other, panel)
+    return found
+
+
+def _compare_fills(run: Run, other: TwinRun, panel: Panel) -> float:
+    """The largest relative difference of size, price, reference and commission, fill by fill."""
+    names = dict(zip(panel.symbols, range(len(panel.symbols)), strict=True))
+    rows = [
+        (names[fill["symbol"]], fill["size"], fill["price"], fill["reference"], fill["commission"], fill["margin_call"])
+        for fill in run.fills
+    ]
+    through, by_twin = np.array(rows, dtype=np.float64).reshape(-1, len(FILL) - 1), other.account.fills
+    for i, (one, two) in enumerate(zip(through, by_twin[:, 1:], strict=False)):
+        if not np.allclose(one, two, rtol=EQUAL, atol=EQUAL):
+            raise TwinError(run.fills[i]["date"], f"fill {i}", str(one.tolist()), str(two.tolist()))
+    counts = {"fills": (len(through), len(by_twin)), "unfilled": (run.unfilled, other.account.unfilled),
+              "trims": (run.trims, other.account.trims)}  # fmt: skip
+    for name, (counted, other_count) in counts.items():
+        if counted != other_count:
+            raise TwinError(other.sessions[-1].date(), name, counted, other_count)
+    if not len(through):
+        return 0.0
+    return float(np.max(np.abs(through - by_twin[:, 1:]) / np.maximum(np.abs(through), 1.0)))

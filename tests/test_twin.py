@@ -1,0 +1,380 @@
+"""The twin of the account against Cerebro: random markets and parameters, planted bugs, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from riskoverlay.errors import InputError, RiskOverlayError
+from riskoverlay.feeds import Panel, align, load
+from riskoverlay.strategies import WeightRules, compiled, weights
+from riskoverlay.strategies.decisions import nightly
+from riskoverlay.strategies.weights import WeightMemory, blended_weights
+from riskoverlay.studies.workbench import make_config, simulate, twins
+from riskoverlay.studies.workbench.rates import resolved_rates
+from riskoverlay.studies.workbench.runs import UNLEVERED
+from riskoverlay.studies.workbench.twins import TwinError, Twins, check_twin
+
+ROOT = Path(__file__).parents[1]
+SHORT = {"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "calendar": None}
+
+
+def random_market(rng: np.random.Generator, n: int, k: int) -> Panel:
+    """Prices that wander, gap overnight, and now and then crash: margin calls and refused orders are common."""
+    days = pd.bdate_range("2020-01-01", periods=n)
+    daily = rng.normal(0.0003, rng.uniform(0.004, 0.03, k), (n, k)) - 0.35 * (
+        rng.random((n, k)) < rng.choice([0, 0.02])
+    )
+    close = rng.uniform(3.0, 400.0, k) * np.exp(np.cumsum(daily, axis=0))
+    opens = np.vstack([close[:1], close[:-1]]) * np.exp(rng.normal(0.0, rng.choice([0.002, 0.08]), (n, k)))
+    frames = {}
+    for i in range(k):
+        high, low = np.maximum(opens[:, i], close[:, i]), np.minimum(opens[:, i], close[:, i])
+        columns = {"open": opens[:, i], "high": high, "low": low, "close": close[:, i], "volume": 1e6}
+        frames[f"S{i}"] = pd.DataFrame(columns, index=days)
+    return align(frames)
+
+
+def parameters(rng: np.random.Generator) -> dict[str, Any]:
+    """Any of what a backtest can be told."""
+    maintenance = float(rng.choice([0.1, 0.25, 0.45, 0.9]))
+    return {
+        **SHORT,
+        "rebalance_freq": str(rng.choice(["ME", "W-FRI", "2ME", "D"])),
+        "relever": str(rng.choice(["daily", "rebalance"])),
+        "drift": str(rng.choice(["hold", "daily"])),
+        "lev_band": float(rng.choice([0.0, 0.1, 0.5])),
+        "target_vol": float(rng.choice([0.05, 0.5, 1.0])),
+        "lev_min": float(rng.choice([0.0, 0.3, 1.0])),
+        "lev_max": float(rng.choice([1.0, 2.0, 8.0])),
+        "dd_threshold1": 0.05, "dd_threshold2": float(rng.choice([0.05, 0.2, 0.9])),
+        "whole_shares": bool(rng.random() < 0.7),
+        "cash": float(rng.choice([3_000.0, 100_000.0])),
+        "execution": str(rng.choice(["next_open", "close"])),
+        "slippage_bps": float(rng.choice([0.0, 2.0, 200.0])),
+        "commission_bps": float(rng.choice([0.0, 1.0, 50.0])),
+        "commission_per_share": float(rng.choice([0.0, 0.005])),
+        "commission_min": float(rng.choice([0.0, 1.0])),
+        "maintenance_margin": maintenance,
+        "initial_margin": float(rng.choice([maintenance, maintenance, max(0.5, maintenance)])),
+        "borrow_rate": rate(rng, 0.3), "cash_rate": rate(rng, 0.03),
+        "day_count": int(rng.choice([360, 365])),
+    }  # fmt: skip
+
+
+def rate(rng: np.random.Generator, most: float) -> Any:
+    """A number, or one by date."""
+    if rng.random() < 0.5:
+        return float(rng.choice([0.0, most]))
+    return {str(day.date()): float(rng.uniform(0.0, most)) for day in pd.date_range("2019-12-01", periods=9, freq="ME")}
+
+
+def compare(seed: int, n: int = 110) -> set[str]:
+    """What twin and Cerebro both did, in words; an error names the seed."""
+    rng = np.random.default_rng(seed)
+    panel, config = random_market(rng, n, int(rng.integers(1, 5))), make_config(parameters(rng))
+    try:
+        run = simulate(panel, config)
+    except RiskOverlayError as error:
+        with pytest.raises(type(error)) as other:
+            Twins(panel).run(config)
+        assert str(other.value) == str(error), seed
+        return {"refused"}
+    try:
+        check_twin(panel, config, run)
+    except TwinError as error:
+        raise AssertionError(f"market {seed}: {error}") from None
+    orders = run.costs["orders"]
+    done = {"called": orders["margin_calls"], "rejected": orders["rejected"], "trimmed": run.trims}
+    return {"ran", *(name for name, count in done.items() if count)}
+
+
+def compare_many(seeds: range) -> None:
+    said = [compare(seed) for seed in seeds]
+    for kind, least in (("ran", 50), ("called", 3), ("rejected", 3), ("trimmed", 10)):
+        assert sum(kind in one for one in said) >= least * len(said) / 100, kind
+
+
+@pytest.mark.parametrize("chunk", range(2))
+def test_random_markets(chunk: int) -> None:
+    compare_many(range(100 * chunk, 100 * (chunk + 1)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("chunk", range(20))
+def test_two_thousand_random_markets(chunk: int) -> None:
+    compare_many(range(1_000 + 100 * chunk, 1_000 + 100 * (chunk + 1)))
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(22, 90))
+def test_any_market(seed: int, n: int) -> None:
+    compare(seed, n)
+
+
+# -- planted bugs ------------------------------------------------------------------------------------------------------
+
+BUGS = {
+    "slippage helps": ("1.0 + terms.slip if size > 0.0", "1.0 + terms.slip if size < 0.0"),
+    "day count forgotten": (" * terms.day_factor", ""),
+    "a night too many": ("borrow[t], idle[t]", "borrow[t - 1], idle[t - 1]"),
+    "debit earns, cash pays": ("(borrow if debit > 0.0 else idle)", "(idle if debit > 0.0 else borrow)"),
+    "purchases before sales": ("for selling in (True, False)", "for selling in (False, True)"),
+    "band reached is band left": ("abs(wanted - held) > terms.band", "abs(wanted - held) >= terms.band"),
+    "a cent of commission": ("account[MONEY] -= fee", "account[MONEY] -= fee + 0.01"),
+    "a cut rounded down": ("math.ceil(cut)", "math.floor(cut)"),
+    "opened by maintenance": ("(price * terms.initial_margin)", "(price * terms.maintenance_margin)"),
+    "called too late": (", longs * terms.maintenance_margin", ", 0.8 * longs * terms.maintenance_margin"),
+    "filled at its own close": ("closes[t - 1][i] if terms.at_close", "closes[t][i] if terms.at_close"),
+    "filled at the close": ("else opens[t][i]", "else closes[t][i]"),
+    "no peak": ("peak = max(peak, fund[t])", "peak = fund[t]"),
+    "shares rounded": ("math.trunc(units) * 1.0", "math.floor(units + 0.5)"),
+    "refused and forgotten": ("again = again or refused > 0", "again = again"),
+    "no margin call": ("if called:", "if False:"),
+    "weights a session early": ("for t in range(first + 1, last + 1)", "for t in range(first, last)"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def known() -> list[tuple[Panel, Any, Any]]:
+    """Runs through Cerebro in which every bug shows."""
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        panel, config = random_market(rng, 110, int(rng.integers(1, 5))), make_config(parameters(rng))
+        found.append((panel, config, simulate(panel, config)))
+    return [*found, on_the_band()]
+
+
+def on_the_band() -> tuple[Panel, Any, Any]:
+    """A price that stands still at 64 once it is held at leverage 1, and a target half above it: exactly the band."""
+    wanders = 64.0 * np.exp(np.cumsum(np.random.default_rng(1).normal(0.0, 0.01, 23)))
+    close = np.r_[wanders, np.full(17, 64.0)]
+    frame = pd.DataFrame(
+        dict.fromkeys(("open", "high", "low", "close"), close), pd.bdate_range("2020-01-01", periods=40)
+    )
+    free = {"slippage_bps": 0.0, "commission_bps": 0.0, "borrow_rate": 0.0}
+    leverage = {"lev_max": 1.5, "lev_min": 0.5, "lev_band": 0.5, "vol_lookback": 5}
+    config = make_config({**SHORT, **free, **leverage, "cash": 64_000.0})
+    panel = align({"A": frame.assign(volume=1e6)})
+    run = simulate(panel, config)
+    assert run.exposure["leverage"].iloc[-1] == 1.0
+    assert run.exposure["target_leverage"].iloc[-1] == 1.5
+    return panel, config, run
+
+
+def changed(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the twin's modules export, with a line of one changed and nothing compiled."""
+    found: dict[str, Any] = {}
+    done = 0
+    for name in ("decisions", "twin_sessions", "twin"):
+        original = sys.modules[f"riskoverlay.strategies.{name}"]
+        source = Path(str(original.__file__)).read_text(encoding="utf-8")
+        done += source.count(old)
+        made = types.ModuleType(original.__name__)
+        made.__package__ = "riskoverlay.strategies"
+        monkeypatch.setitem(sys.modules, made.__name__, made)
+        exec(compile(source.replace(old, new), f"{name}.py", "exec"), made.__dict__)
+        found |= {exported: getattr(made, exported) for exported in made.__all__}
+    assert done
+    return found
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "COMPILED", False)
+
+
+def first_difference(
+    known: list[tuple[Panel, Any, Any]], made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> str | None:
+    for name, value in made.items():
+        monkeypatch.setattr(twins, name, value, raising=False)
+    for panel, config, run in known:
+        try:
+            check_twin(panel, config, run)
+        except TwinError as error:
+            return str(error)
+    return None
+
+
+@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.usefixtures("plain")
+def test_planted_bugs_are_found(bug: str, known: list[tuple[Panel, Any, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    said = first_difference(known, changed(*BUGS[bug], monkeypatch), monkeypatch)
+    assert said is not None
+    assert "2020-" in said and "through Cerebro" in said and "--engine cerebro" in said
+
+
+@pytest.mark.usefixtures("plain")
+def test_as_written_it_is_the_same(known: list[tuple[Panel, Any, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert first_difference(known[:20], changed("ROUNDING", "ROUNDING", monkeypatch), monkeypatch) is None
+
+
+# -- what it refuses, and what it knows --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"min_hist": 500}, "decide no weights"),
+    ({"min_hist": 109, "rebalance_freq": "D"}, "nothing can be earned"),
+    ({"cash": 20.0}, "does not buy one share"),
+    ({"borrow_rate": {"2020-04-01": 0.05}}, "borrow_rate starts on 2020-04-01"),
+    ({"cash_rate": {"2020-04-01": 0.05}}, "cash_rate starts on 2020-04-01"),
+])  # fmt: skip
+def test_what_cerebro_refuses_is_refused_alike(changes: dict[str, Any], said: str) -> None:
+    panel = random_market(np.random.default_rng(5), 110, 3)
+    config = make_config({**SHORT, "lev_max": 2.0, "target_vol": 1.0, **changes})
+    with pytest.raises(InputError, match=said) as through:
+        simulate(panel, config)
+    with pytest.raises(InputError) as by_twin:
+        Twins(panel).run(config)
+    assert str(by_twin.value) == str(through.value)
+
+
+def test_a_rate_that_is_not_needed_yet_is_not_missed() -> None:
+    """Nothing is lent before it begins."""
+    panel = random_market(np.random.default_rng(5), 110, 3)
+    config = make_config({**SHORT, "lev_max": 0.8, "borrow_rate": {"2020-04-01": 0.05}})
+    check_twin(panel, config, simulate(panel, config))
+
+
+def test_a_bar_that_is_missing_is_refused_by_name() -> None:
+    panel = random_market(np.random.default_rng(5), 60, 2)
+    panel.frames["S1"].loc[panel.sessions[7], "close"] = np.nan
+    with pytest.raises(InputError, match="a bar of every symbol on every session"):
+        Twins(panel)
+
+
+def test_the_future_changes_nothing_before_it() -> None:
+    panel = random_market(np.random.default_rng(3), 110, 3)
+    config = make_config({**SHORT, "lev_max": 3.0, "target_vol": 0.5, "initial_margin": 0.3})
+    whole = Twins(panel).run(config).account
+    for cut in (30, 55, 80):
+        frames = {name: frame.copy() for name, frame in panel.frames.items()}
+        for frame in frames.values():
+            frame.iloc[cut:, :4] *= 1.7
+        other = Twins(align(frames)).run(config).account
+        for name, column in whole.daily.items():
+            assert np.array_equal(column[:cut], other.daily[name][:cut], equal_nan=True), name
+        assert not np.array_equal(whole.daily["value"][cut:], other.daily["value"][cut:])
+
+
+def test_sample_market_as_a_whole() -> None:
+    panel = load("sample", end="2013-12-31")
+    for changes in ({}, {**UNLEVERED}, {"execution": "close", "drift": "daily", "whole_shares": False}):
+        config = resolved_rates(make_config(changes), panel.rates)
+        found = check_twin(panel, config, simulate(panel, config))
+        assert found["value"] <= 1e-13
+        assert set(found) >= {"value", "leverage", "commission", "slippage", "interest", "traded", "fills"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"execution": "close"}, {"drift": "daily"}, {"initial_margin": 0.3, "lev_max": 3}]
+)
+def test_real_prices(market: Path, changes: dict[str, Any]) -> None:
+    panel = load("csv", data_dir=market, start="2015-01-01", end="2018-12-31")
+    config = make_config({"borrow_rate": 0.05, "cash_rate": 0.0, "risk_free": 0.0, **changes})
+    check_twin(panel, config, simulate(panel, config))
+
+
+def test_statistics_and_mean_leverage_are_those_of_the_run() -> None:
+    panel = load("sample", end="2012-12-31")
+    config = resolved_rates(make_config({}), panel.rates)
+    run, other = simulate(panel, config), Twins(panel).run(config)
+    assert other.statistics == pytest.approx(run.statistics, rel=1e-12)
+    assert other.mean_leverage == pytest.approx(run.mean_leverage, rel=1e-12)
+    assert other.decided == run.decided
+    assert np.array_equal(other.risk_free, run.risk_free)
+    assert np.allclose(other.returns, run.returns.to_numpy(), rtol=0, atol=1e-15)
+
+
+# -- weights once ------------------------------------------------------------------------------------------------------
+
+
+def test_weights_are_computed_once_and_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        return blended_weights(*arguments)
+
+    monkeypatch.setattr(weights, "blended_weights", counted)
+    panel, twins_of = random_market(np.random.default_rng(2), 110, 2), []
+    config = make_config(SHORT)
+    twins_of.append(Twins(panel))
+    for target_vol in (0.05, 0.1, 0.2):
+        twins_of[0].run({**config, "target_vol": target_vol})
+    once = count
+    assert once == len(twins_of[0].run(config).decided)
+    simulate(panel, config, remember=twins_of[0].remember)
+    assert count == once
+    twins_of[0].run({**config, "cov_lookback": 30})
+    assert count == 2 * once
+
+
+def test_what_is_remembered_is_what_is_computed() -> None:
+    returns = np.random.default_rng(0).normal(0.0, 0.01, (60, 3))
+    remember = WeightMemory(most=2)
+    for alpha in (0.0, 0.3, 0.6, 0.3, 0.0):
+        rules = WeightRules(alpha_minvar=alpha)
+        found = remember(returns, rules)
+        assert np.array_equal(found, blended_weights(returns, rules))
+        found[:] = 9.0  # a user's own copy
+    assert len(remember._known) == 2
+    assert not np.array_equal(remember(returns[:-1], rules), remember(returns[1:], rules))
+
+
+def test_nights_of_a_dated_rate() -> None:
+    days = [date(2020, 1, 3), date(2020, 1, 6), date(2020, 1, 7)]
+    assert nightly(0.0365, "borrow_rate", days)[1:] == pytest.approx([3e-4, 1e-4])
+    dated = nightly({"2020-01-05": 0.365}, "borrow_rate", days)
+    assert np.isnan(dated[:2]).all()
+    assert dated[2] == pytest.approx(1e-3)
+
+
+# -- compiled ----------------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from riskoverlay.feeds import load
+from riskoverlay.strategies import compiled
+from riskoverlay.studies.workbench import make_config
+from riskoverlay.studies.workbench.rates import resolved_rates
+from riskoverlay.studies.workbench.twins import Twins
+panel = load("sample", end="2011-12-30")
+run = Twins(panel).run(resolved_rates(make_config({}), panel.rates))
+print(compiled.COMPILED, run.account.daily["value"].tobytes().hex())
+"""
+
+
+def say(**environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True, cwd=ROOT,
+                            env={**os.environ, **environment})  # fmt: skip
+
+
+@pytest.mark.long
+def test_compiled_or_not_cached_or_not_it_is_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("numba", reason="the extra `fast` is not installed")
+    (tmp_path / "file").touch()
+    plain = say(RISKOVERLAY_COMPILED="0").communicate()[0].split()
+    assert plain[0] == "False"
+    at_once = [say(XDG_CACHE_HOME=str(tmp_path)) for _ in range(2)]
+    again = [one.communicate()[0].split() for one in at_once]
+    cached = list(tmp_path.rglob("*.nbc"))
+    assert cached
+    again.append(say(XDG_CACHE_HOME=str(tmp_path)).communicate()[0].split())
+    assert list(tmp_path.rglob("*.nbc")) == cached
+    again.append(say(XDG_CACHE_HOME=str(tmp_path / "file")).communicate()[0].split())  # nothing can be written there
+    assert again == [["True", plain[1]]] * 4
