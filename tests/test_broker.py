@@ -113,6 +113,19 @@ def test_short_proceeds_do_not_pay_the_loan() -> None:
     assert sum(account.d_credit.values()) == pytest.approx(208.3 / 298 * 80, rel=0.05)
 
 
+def test_under_the_stock_broker_longs_bear_the_interest_and_a_short_none() -> None:
+    """The hook is asked for every position: those that were bought add up to the account's interest, alone or not."""
+    bars = frame([100.0] * 60)
+    options = {"cash": 10_000.0, "borrow_rate": 0.05, "broker": "stock"}
+    _, both = run({1: [(0, 150), (1, -50)]}, bars, bars, **options)
+    _, ours = run({1: [(0, 150), (1, -50)]}, bars, bars, **{**options, "broker": "margin"})
+    long, short = (both.d_credit[data] for data in both.positions)
+    assert long == pytest.approx(ours.d_credit["loan"], rel=1e-9)
+    assert short == 0.0
+    _, alone = run({1: [(0, -50)]}, bars, **options)
+    assert sum(alone.d_credit.values()) == 0.0
+
+
 def test_fund_value_feels_interest() -> None:
     strategy, _ = run({1: [(0, 150)]}, frame([100.0] * 60), cash=10_000.0)
     assert strategy.fund[-1] / strategy.fund[0] == pytest.approx(strategy.value[-1] / 10_000.0, rel=1e-12)
@@ -457,6 +470,20 @@ def test_both_exits_of_a_bracket_need_no_margin(margin: float, closes: list[floa
     assert strategy.held[2] == size
     assert strategy.held[-1] == 0
     assert strategy.broker.getvalue() == pytest.approx(10_000.0 + size * (last - 100.0), abs=size * 1.01)
+
+
+@pytest.mark.parametrize(("size", "opens", "ends"), [(210, 100.0, "Rejected"), (190, 250.0, "Canceled")])
+def test_no_exit_of_a_refused_entry_waits(size: int, opens: float, ends: str) -> None:
+    """Refused when it is sent (more than twice the equity), or when it is filled (a gap, below maintenance)."""
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame([100.0, 100, opens, opens], opens=[100.0, 100, opens, opens]), name="A"))
+    open_account(cerebro, cash=10_000.0, commission_bps=0.0, slippage_bps=0.0)
+    bracket = {"exectype": bt.Order.Market, "stopprice": 90.0, "limitprice": 300.0}
+    cerebro.addstrategy(Orders, does=lambda s: s.buy_bracket(size=size, **bracket))
+    (strategy,) = cerebro.run()
+    assert list(strategy.answers.values()) == ["Margin", ends, ends]
+    assert not strategy.broker.pending
+    assert strategy.held == [0.0] * 4
 
 
 @pytest.mark.parametrize("first", [bt.Order.Stop, bt.Order.Limit])

@@ -86,6 +86,15 @@ def test_moments_matter_and_impossible_ones_are_nan() -> None:
     assert math.isnan(probabilistic_sharpe(1.0, 0.0, 60, 5.0, 1.0))
 
 
+@pytest.mark.parametrize(("sharpe", "benchmark", "n"), [(SR, 0.0, 60), (1.5, 0.5, 20)])
+def test_without_moments_returns_are_normal(sharpe: float, benchmark: float, n: int) -> None:
+    """Skewness 0, kurtosis 3: the variance of an estimate is 1 + SR²/2 over its sessions (Lo 2002)."""
+    normal = norm.cdf((sharpe - benchmark) * math.sqrt(n - 1) / math.sqrt(1.0 + sharpe**2 / 2.0))
+    assert probabilistic_sharpe(sharpe, benchmark, n) == pytest.approx(normal, rel=1e-12)
+    needed = 1.0 + (1.0 + sharpe**2 / 2.0) * (norm.ppf(0.95) / (sharpe - benchmark)) ** 2
+    assert minimum_track_record(sharpe, benchmark) == pytest.approx(needed, rel=1e-12)
+
+
 def test_the_sharpe_ratio_is_that_of_the_tables() -> None:
     r, bill = noise(500)[:, 0] + 0.0004, np.linspace(0.0, 0.0002, 500)
     excess = summary(r, bill)["excess_sharpe"]
