@@ -105,6 +105,12 @@ def test_idle_cash_earns_its_own_rate() -> None:
     assert sum(account.d_credit.values()) < 0.0
 
 
+@pytest.mark.parametrize("cents", [-0.01, 0.01])
+def test_a_cent_is_borrowed_or_idle(cents: float) -> None:
+    account = MarginAccount(borrow_rate=0.10, cash_rate=0.02, day_count=365)  # type: ignore[call-arg]
+    assert account.interest(cents, 1, 366) == pytest.approx(cents * (0.10 if cents > 0 else 0.02), rel=1e-12)
+
+
 def test_short_proceeds_do_not_pay_the_loan() -> None:
     # 150 % long, 50 % short: cash is 0 after both, the debit is gross longs − equity = 5,000.
     bars = frame([100.0] * 60)
@@ -279,7 +285,7 @@ def test_dated_rate_refuses_what_it_cannot_read() -> None:
         DatedRate({"2020-01-02": 0.01, "2020-01-01": 0.02})
     with pytest.raises(ValueError, match="not finite"):
         DatedRate({"2020-01-02": math.nan})
-    rate = DatedRate({"2020-01-02": 0.0365})
+    rate = DatedRate({"2020-01-02": 0.0365, "2020-02-03": 0.05})
     assert rate.between(
         pd.Timestamp("2020-01-02").toordinal(), pd.Timestamp("2020-01-03").toordinal()
     ) == pytest.approx(1e-4)

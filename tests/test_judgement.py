@@ -278,8 +278,9 @@ def test_level_seed_and_draws_are_used(arch: None) -> None:
             for draws, seed in ((200, 0), (200, 1), (300, 0))}  # fmt: skip
     assert draw[200, 0] == bootstrap_intervals(r, session_sharpe, draws=200, seed=0)[0]
     assert len(set(draw.values())) == 3
-    with pytest.raises(ValueError, match=r"level=95 is not a coverage: give a fraction"):
-        bootstrap_intervals(r, session_sharpe, level=95)
+    for level in (0.0, 1.0, 95):  # 0 and 1 cover nothing, or everything
+        with pytest.raises(ValueError, match=rf"level={level} is not a coverage: give a fraction"):
+            bootstrap_intervals(r, session_sharpe, level=level)
     with pytest.raises(ValueError, match=r"30 sessions are too few"):
         bootstrap_intervals(r[:30], session_sharpe)
 
