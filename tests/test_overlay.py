@@ -406,3 +406,10 @@ def test_whole_sizes_are_whole_numbers() -> None:
     assert strategy.sizes == [214, -214]
     assert all(isinstance(size, int) for size in (*strategy.sizes, *strategy.seen))
     assert sent({1: lambda s: s.buy()}, [70.0] * 3, whole_shares=False).seen[-1] == pytest.approx(15_000 / 70)
+
+
+def test_what_is_held_in_part_is_sold_whole() -> None:
+    """Shares that a strategy has bought by a size of its own, 10.5 of them: none of it stays behind."""
+    strategy = sent({1: lambda s: s.buy(size=10.5), 3: lambda s: s.sell()}, [70.0] * 5)
+    assert strategy.sizes == [10.5, -10.5]
+    assert strategy.seen[-1] == 0
