@@ -122,6 +122,13 @@ def test_of_two_kinds_the_earlier_is_what_one_run_did_and_the_other_did_not(
     assert (found.kind, (found.before, found.after)) == (kind, said)
 
 
+def test_events_in_words() -> None:
+    assert event(1, "weights", 0.5, 0.123456).text() == "weights 0.5 0.1235"
+    assert event(1, "account", 1234.567, None).text() == "value 1,234.57, cash 0.00"
+    assert event(1, "crash", "TypeError").text() == "crash: TypeError"
+    assert event(1, "order", "buy", 1.23456789012, None, "Market").text() == "buy A 1.23456789 Market"
+
+
 def test_fills_priced_before_and_booked_after() -> None:
     fill = (DAY, "S", "A", 5.0, 10.25)
     one, two = tape(late={1: fill}), tape(late={1: (*fill[:4], 10.5)})
