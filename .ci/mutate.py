@@ -105,21 +105,20 @@ def listed() -> Iterator[tuple[str, str, str]]:
             yield lines[0].strip(), lines[1].removeprefix("- "), lines[2].removeprefix("+ ")
 
 
-def report(tried: Tried) -> float:
+def change_of(mutant: Mutant) -> tuple[str, str, str]:
+    """(file, line before, line after)."""
+    return (mutant.file, *mutant.lines((ROOT / mutant.file).read_bytes()))
+
+
+def report(tried: Tried, equivalent: int) -> float:
     """Print what came of it; the score."""
-    equivalent, alive = [], []
-    known = set(listed())
-    for mutant, killer in tried:
-        if not killer:
-            change = mutant.lines((ROOT / mutant.file).read_bytes())
-            same = {(mutant.file, *change), (mutant.file, change[0], "*")} & known
-            (equivalent if same else alive).append((mutant, *change))
-    killed = len(tried) - len(equivalent) - len(alive)
-    score = killed / max(1, killed + len(alive))
-    for mutant, before, after in sorted(alive, key=lambda one: (one[0].file, one[0].line)):
-        print(f"\n{mutant.file}:{mutant.line}\n- {before}\n+ {after}")
+    alive = sorted((mutant.file, mutant.line, change_of(mutant)) for mutant, killer in tried if not killer)
+    killed = len(tried) - len(alive)
+    score = killed / max(1, len(tried))
+    for file, line, (_, before, after) in alive:
+        print(f"\n{file}:{line}\n- {before}\n+ {after}")
     print(
-        f"\nsample {len(tried)}, killed {killed}, equivalent {len(equivalent)}, survived {len(alive)}: "
+        f"\nsample {len(tried) + equivalent}, killed {killed}, equivalent {equivalent}, survived {len(alive)}: "
         f"score {100 * score:.1f} %"
     )
     return score
@@ -172,7 +171,12 @@ def main() -> int:
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     copy_to(given.place / "base")
     jobs = []
-    for mutant in drawn[given.skip : given.sample]:
+    known = set(listed())
+    sample = drawn[given.skip : given.sample]
+    for mutant in sample:
+        file, before, after = change_of(mutant)
+        if known & {(file, before, after), (file, before, "*")}:
+            continue
         parts = stages(chooser.choose(mutant, given.budget), chooser.seconds)
         jobs.append((mutant, parts, chooser.seconds, given.place))
     tried: Tried = []
@@ -180,7 +184,7 @@ def main() -> int:
         for mutant, killer in pool.imap_unordered(try_mutant, jobs):
             tried.append((mutant, killer))
             print(f"{len(tried):4} {mutant.file}:{mutant.line} {killer or 'LIVES'}", flush=True)
-    score = report(sound(tried, given.place))
+    score = report(sound(tried, given.place), len(sample) - len(jobs))
     print(f"{(time.monotonic() - began) / 60:.0f} minutes")
     return int(score < WANTED)
 

@@ -389,6 +389,16 @@ def test_the_inside_of_a_bar(short: Panel, change: str, close: bool) -> None:
     align({"SPY": two})
 
 
+def test_what_is_done_before_the_first_bar_has_no_day(short: Panel) -> None:
+    class Early(bt.Strategy):
+        def start(self) -> None:
+            self.buy(size=1)
+
+    tape = record(using(Early), short, Panel.feeds)
+    assert [event.day for event in tape.orders()] == [0.0]
+    assert tape.days[0] > 0.0
+
+
 def test_a_tape_holds_orders_fills_and_values() -> None:
     class Once(bt.Strategy):
         def next(self) -> None:
