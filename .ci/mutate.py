@@ -181,9 +181,12 @@ def main() -> int:
         jobs.append((mutant, parts, chooser.seconds, given.place))
     tried: Tried = []
     with multiprocessing.get_context("fork").Pool(given.processes) as pool:
-        for mutant, killer in pool.imap_unordered(try_mutant, jobs):
-            tried.append((mutant, killer))
-            print(f"{len(tried):4} {mutant.file}:{mutant.line} {killer or 'LIVES'}", flush=True)
+        try:
+            for mutant, killer in pool.imap_unordered(try_mutant, jobs):
+                tried.append((mutant, killer))
+                print(f"{len(tried):4} {mutant.file}:{mutant.line} {killer or 'LIVES'}", flush=True)
+        except KeyboardInterrupt:
+            print(f"interrupted: {len(jobs) - len(tried)} were not tried")
     score = report(sound(tried, given.place), len(sample) - len(jobs))
     print(f"{(time.monotonic() - began) / 60:.0f} minutes")
     return int(score < WANTED)
