@@ -204,6 +204,17 @@ def test_margin_call_cuts_to_maintenance_at_the_next_fill() -> None:
     assert strategy.statuses == ["Completed", "Completed"]
 
 
+@pytest.mark.parametrize("close", [50.0, 40.0])
+def test_an_account_that_has_lost_all_of_its_equity_sells_all(close: float) -> None:
+    """20,000 long on 10,000: at 50 nothing is left, at 40 less than nothing."""
+    closes = [100.0, 100.0, close, close, close]
+    strategy, broker = run(
+        {1: [(0, 200)]}, frame(closes, opens=[100, 100, 100, close, close]), cash=10_000.0, borrow_rate=0.0
+    )
+    assert broker.getposition(strategy.datas[0]).size == 0
+    assert strategy.value[-1] == pytest.approx(200 * close - 10_000.0)
+
+
 def test_no_margin_call_at_exactly_maintenance() -> None:
     closes = [100.0, 100.0, 200 / 3, 200 / 3]
     strategy, broker = run(
