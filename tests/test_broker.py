@@ -111,6 +111,16 @@ def test_a_cent_is_borrowed_or_idle(cents: float) -> None:
     assert account.interest(cents, 1, 366) == pytest.approx(cents * (0.10 if cents > 0 else 0.02), rel=1e-12)
 
 
+@pytest.mark.parametrize(("day_count", "known"), [(359, False), (360, True), (361, False), (365, True), (366, False)])
+def test_a_year_of_interest_has_360_days_or_365(day_count: int, known: bool) -> None:
+    if known:
+        account = MarginAccount(borrow_rate=0.10, day_count=day_count)  # type: ignore[call-arg]
+        assert account.interest(1_000.0, 1, 1 + day_count) == pytest.approx(100.0, rel=1e-12)
+    else:
+        with pytest.raises(ValueError, match=f"day_count={day_count}"):
+            MarginAccount(day_count=day_count)  # type: ignore[call-arg]
+
+
 def test_short_proceeds_do_not_pay_the_loan() -> None:
     # 150 % long, 50 % short: cash is 0 after both, the debit is gross longs − equity = 5,000.
     bars = frame([100.0] * 60)

@@ -54,6 +54,7 @@ def scaled(number: int, factor: float, count: int = 1) -> pd.DataFrame:
 def test_clean_bars_have_no_finding() -> None:
     assert found(clean()) == []
     assert found(clean().drop(columns=["dividend", "adj_close"])) == []
+    assert found(clean().assign(dividend=0.0).drop(columns="adj_close")) == []  # nothing was paid
 
 
 @pytest.mark.parametrize("seed", [63, 1])
