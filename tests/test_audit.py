@@ -397,6 +397,9 @@ def test_what_is_done_before_the_first_bar_has_no_day(short: Panel) -> None:
     tape = record(using(Early), short, Panel.feeds)
     assert [event.day for event in tape.orders()] == [0.0]
     assert tape.days[0] > 0.0
+    auditor = Auditor(using(Early), short, Panel.feeds, FEW, 0, tape)
+    first = short.sessions[0].date()
+    assert auditor.day_date(0.0) == auditor.day_date(tape.days[0]) == first  # it is told with the first session
 
 
 def test_a_tape_holds_orders_fills_and_values() -> None:

@@ -214,6 +214,23 @@ def test_margin_call_cuts_to_maintenance_at_the_next_fill() -> None:
     assert strategy.statuses == ["Completed", "Completed"]
 
 
+def test_a_margin_call_is_heard_of_as_any_order_is() -> None:
+    heard: list[str] = []
+
+    class Hears(Script):
+        def notify_order(self, order: Any) -> None:
+            if order.info.get("margin_call"):
+                heard.append(order.getstatusname())
+
+    cerebro = bt.Cerebro(stdstats=False)
+    closes = [100.0, 100.0, 66.0, 66.0]
+    cerebro.adddata(bt.feeds.PandasData(dataname=frame(closes, opens=[100, 100, 100, 66]), name="A"))
+    open_account(cerebro, cash=10_000.0, slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
+    cerebro.addstrategy(Hears, orders=((1, [(0, 200)]),))
+    cerebro.run()
+    assert heard == ["Submitted", "Accepted", "Completed"]
+
+
 @pytest.mark.parametrize("close", [50.0, 40.0])
 def test_an_account_that_has_lost_all_of_its_equity_sells_all(close: float) -> None:
     """20,000 long on 10,000: at 50 nothing is left, at 40 less than nothing."""
