@@ -222,6 +222,16 @@ def test_words_and_tables(walk: Walk) -> None:
     assert walk_summary(walk)["walk_forward"] == walk.legs["walk_forward"]
 
 
+def test_the_account_is_told_by_its_own_sessions_of_each_window(walk: Walk) -> None:
+    table = walk_frame(walk)
+    assert len(table) > 2
+    bill = pd.Series(walk.risk_free, walk.account.returns.index)
+    for row in table.to_dict("records"):
+        window = slice(row["trade_from"], row["trade_to"])
+        of_window = summary(np.asarray(walk.account.returns[window]), np.asarray(bill[window]))
+        assert row["account"] == pytest.approx(of_window["excess_sharpe"], rel=1e-9)
+
+
 def test_the_command_shows_writes_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,8 +115,7 @@ def walkforward(
                 f"grid={str(dimension)!r}: {dimension.name} is no decision of the trader's",
                 "give parameters of weights and leverage",
             )
-    if train < 1 or test < 1 or len(panel.sessions) < 2:
-        windows(panel.sessions, train=train, test=test)  # before the long part
+    windows(panel.sessions, train=train, test=test)  # what is wrong with them is said before the long part
     tries = sweep(panel, config, dimensions, criterion=criterion, **more)
     scored, sessions = tries.scored, tries.sessions
     found = windows(sessions, train=train, test=test, expanding=expanding)
