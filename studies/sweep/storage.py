@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Self
 
 import numpy as np
@@ -106,9 +106,8 @@ class StudyStorage:
         """What is wanted and there; every try of the study is checked."""
         found: dict[str, Kept] = {}
         with self._engine.connect() as connection:
-            rows = connection.execution_options(yield_per=256).execute(
-                sa.select(TRIES).where(TRIES.c.study == self._study)
-            )
+            asked = sa.select(TRIES).where(TRIES.c.study == self._study)
+            rows = connection.execute(asked.execution_options(yield_per=256))
             for row in rows.mappings():
                 self._check(TRIES, row)
                 key = key_of_row(row, number)
@@ -150,7 +149,7 @@ class StudyStorage:
         """
         self._waiting.append(row_of(self._study, config, outcome))
         computed = sum(row["seconds"] for row in self._waiting)
-        since = time.monotonic() - self._written
+        since = monotonic() - self._written
         if len(self._waiting) >= MOST_ROWS or max(computed, since) >= MOST_SECONDS:
             self._write()
 
@@ -168,7 +167,7 @@ class StudyStorage:
             tried = f"{self._tried(rows[0])}{others}"
             problem = f"cannot keep the try {tried} {{why}}; {self.count} of {len(self._wanted)} tries were kept before"
             raise failure(error, self.name, problem) from None
-        self._waiting, self.count, self._written = [], self.count + len(rows), time.monotonic()
+        self._waiting, self.count, self._written = [], self.count + len(rows), monotonic()
 
     def __enter__(self) -> Self:
         return self
