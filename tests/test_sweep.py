@@ -614,6 +614,14 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
     assert len(summary["tries"]) == 12
 
 
+def test_what_follows_from_the_tries_is_computed_once(swept: Sweep) -> None:
+    names = ("good", "sessions", "returns", "risk_free", "excess", "scored", "statistics", "worth")
+    first = {name: getattr(swept, name) for name in names}
+    assert all(getattr(swept, name) is first[name] for name in names)
+    fewer = replace(swept, tries=swept.tries[:2])
+    assert len(fewer.statistics) == len(fewer.worth) == len(fewer.good) < len(swept.good)
+
+
 def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
     values = [parse_dimension("target_vol=0.02,0.30"), parse_dimension("lev_min=0.1")]
     by_sharpe, by_growth = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "growth"))

@@ -140,7 +140,7 @@ def failure(error: Exception, name: str, problem: str, otherwise: str = "") -> I
     problem : str
         What could not be done; may hold "{why}", else the reason follows it.
     otherwise : str
-        Cure, where the error does not name one.
+        Cure, where the error is none that is known.
 
     Returns
     -------
@@ -149,10 +149,11 @@ def failure(error: Exception, name: str, problem: str, otherwise: str = "") -> I
     """
     cause = getattr(error, "orig", None) or error
     code = str(getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or "")
-    cure = next((cure for start, cure in CURES.items() if code.startswith(start)), otherwise)
+    what = "its file and folder can be written" if code.startswith("SQLITE") else "it can be reached"
+    known = next((cure for start, cure in CURES.items() if code.startswith(start)), None)
     why = f"({_line_of(cause)})"
     said = problem.replace("{why}", why) if "{why}" in problem else f"{problem} {why}"
-    return InputError(said, cure or f"see that it can be reached, {GO_ON}", "storage", name)
+    return InputError(said, known or otherwise or f"see that {what}, {GO_ON}", "storage", name)
 
 
 def _line_of(error: BaseException) -> str:

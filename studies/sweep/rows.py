@@ -36,13 +36,19 @@ def key_of(config: Config) -> str:
     -------
     str
     """
-    return hashlib.sha256(_text_of(config).encode()).hexdigest()
+    return _hash(_text_of(config))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text_of(config: Config) -> str:
     """Every parameter that makes a try, of its type, as JSON; a rate by date as its dates and numbers."""
 
     def plain(value: Any) -> Any:
+        if value is None or isinstance(value, (str, int, float)):
+            return value
         if isinstance(value, Mapping):
             value = pd.Series(dict(value))
         return [[str(day), float(rate)] for day, rate in value.items()] if isinstance(value, pd.Series) else value
@@ -65,10 +71,11 @@ def row_of(study: str, config: Config, outcome: Outcome) -> dict[str, Any]:
     -------
     dict
     """
+    text = _text_of(config)
     row = {
         "study": study,
-        "key": key_of(config),
-        "config": _text_of(config),
+        "key": _hash(text),
+        "config": text,
         "statistics": json.dumps({name: float(value) for name, value in outcome.statistics.items()}),
         "returns": outcome.returns.astype("<f8").tobytes(),
         "reason": outcome.reason,
