@@ -82,11 +82,18 @@ def open_database(storage: str) -> tuple[str, sa.Engine]:
         raise InputError(f"cannot be opened ({_line_of(error)})", KIND, "storage", name) from None
     if kind == "postgresql":
         sa.event.listen(engine, "begin", _limit_locks)
+    else:
+        sa.event.listen(engine, "connect", _read_any_text)
     return name, engine
 
 
 def _limit_locks(connection: Any) -> None:
     connection.exec_driver_sql(f"set local lock_timeout = '{LOCKED_SECONDS}s'")
+
+
+def _read_any_text(connection: Any, _: Any) -> None:
+    """Text that was altered need not be UTF-8: it is told by its checksum, and its row by its key."""
+    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
 
 
 def _url(storage: str) -> Any:

@@ -120,9 +120,10 @@ class StudyStorage:
         if checksum(row) == row["checksum"]:
             return
         what = f"the try {self._tried(row)}" if table is TRIES else "a judgement"
+        study, key = (str(row[name]).replace("'", "''") for name in ("study", "key"))
         raise InputError(
             f"holds {what}, which was altered after it was kept",
-            f"delete the row (delete from {table.name} where study = '{row['study']}' and key = '{row['key']}'), "
+            f"delete the row (delete from {table.name} where study = '{study}' and key = '{key}'), "
             "it is made again; or give another --study",
             "storage",
             self.name,
