@@ -239,6 +239,7 @@ ALTERED = {
     "key and no parameters": ("set key = 'k', config = '{'", "of key k"),
     "parameters that are no text": ("set config = cast(x'7bff' as text)", "target_vol 0.1, dd_threshold1 0.05"),
     "seconds": ("set seconds = seconds + 1", "target_vol 0.1, dd_threshold1 0.05"),
+    "seconds that are none": ("set seconds = 'x'", "target_vol 0.1, dd_threshold1 0.05"),
     "checksum": ("set checksum = 'x'", "target_vol 0.1, dd_threshold1 0.05"),
 }  # fmt: skip
 
