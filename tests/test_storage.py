@@ -529,13 +529,22 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 def test_killed_at_a_random_moment_the_same_bytes_come_out(
     kind: str, moment: int, tmp_path: Path, whole: Whole, request: pytest.FixtureRequest
 ) -> None:
-    """The moments are spread over the whole of a run, imports and judgement included."""
+    """A quarter of the moments are spread over the whole of a run, imports and judgement included; the others come a
+    little after a number of tries.
+    """
     study = f"{kind} {moment}"
     place = tmp_path / "sweep.db" if kind == "file" else request.getfixturevalue("server")
     where = ["--study", study, "--storage", place.url if isinstance(place, Server) else str(place)]
+    draw = random.Random(study)
     process = begin(tmp_path, *where)
+    if moment % 4 == 0:
+        wait = (moment + draw.random()) / MOMENTS * whole.seconds
+    else:
+        after, wait = draw.randrange(12), draw.uniform(0.0, 0.3)
+        while count_of(place, study) < after and process.poll() is None:
+            time.sleep(0.02)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait((moment + random.Random(study).random()) / MOMENTS * whole.seconds)
+        process.wait(wait)
     process.kill()
     process.communicate()
     print(f"{study}: killed with {count_of(place, study)} of 12 tries kept")
