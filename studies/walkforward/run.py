@@ -82,7 +82,7 @@ def walkforward(
     criterion: str = "sharpe",
     **more: Any,
 ) -> Walk:
-    """Choose from a grid on each training window, trade the next, in one account.
+    """Choose from a grid, or from points drawn from it, on each training window, trade the next, in one account.
 
     Every point is run once over all sessions; a run knows nothing of what comes after, so its returns up to a session
     are what a trader could have had on that day, and a choice looks at no others. The chosen parameters are in force
@@ -97,7 +97,8 @@ def walkforward(
     train, test, expanding
         As of `windows`.
     **more
-        storage, study, workers, dask, advance of `sweep`, which shares its tries with a sweep of the same flags.
+        trials, seed, storage, study, workers, dask, advance of `sweep`, which shares its tries with a sweep of the same
+        flags.
 
     Returns
     -------
