@@ -48,9 +48,8 @@ def carried_profit(sizes: Floats, closes: Floats, units: Floats) -> Floats:
         Money per session.
     """
     profit = np.zeros(len(sizes))
-    if len(sizes) > 1:
-        change = closes[1:] - closes[:-1]
-        profit[1:] = np.where(sizes[:-1] != 0.0, sizes[:-1] * change * units, 0.0).sum(axis=1)
+    change = closes[1:] - closes[:-1]
+    profit[1:] = np.where(sizes[:-1] != 0.0, sizes[:-1] * change * units, 0.0).sum(axis=1)
     return profit
 
 

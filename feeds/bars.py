@@ -81,7 +81,8 @@ class PanelFeed(bt.feeds.PandasData):
         # close once, 1 for an empty one.
         self.__dict__.update(zip(self.getlinealiases(), self.lines.lines, strict=True))
         frame = self.p.dataname
-        if self.p.datetime is None and self._timeframe >= bt.TimeFrame.Days and frame.index.tz is not None:
+        # `self._timeframe` is the default until after this.
+        if self.p.datetime is None and self.p.timeframe >= bt.TimeFrame.Days and frame.index.tz is not None:
             self.p.dataname = frame.set_axis(frame.index.tz_localize(None).normalize())
 
     def start(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from markets import FREE, QUICK, frame, panel
 from visits import FLAGS
 
@@ -17,6 +17,10 @@ from riskoverlay.studies.workbench import Config, make_config
 __all__ = ["FREE", "QUICK", "frame", "panel"]
 
 settings.register_profile("default", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+# Every run of a test the same, and its first failure is enough: for mutation testing.
+settings.register_profile(
+    "steady", settings.get_profile("default"), derandomize=True, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("default")
 
 

@@ -177,6 +177,15 @@ def test_costs_by_hand_at_the_open() -> None:
     assert get(TradingCosts, BUY_SELL, periods=5)["turnover_annual"] == get(TradingCosts, BUY_SELL)["turnover"]
 
 
+def test_years_are_in_order() -> None:
+    turn = [
+        date(year, month, 2) for year in (2022, 2023, 2024) for month in (6, 9)
+    ]  # in a set of ints 2024 comes first
+    got = get(TradingCosts, ((2, 0, 20),), {"A": bars([10] * 6, [10] * 6, turn)}, commission=0.01)
+    assert list(got["by_year"]) == ["2022", "2023", "2024"]
+    assert [year["commission"] for year in got["by_year"].values()] == pytest.approx([0.0, 2.0, 0.0])
+
+
 def test_costs_by_hand_at_the_close() -> None:
     got = get(TradingCosts, BUY_SELL, commission=0.01, slip=0.5, coc=True)
     # Decided and priced on the closes of the 1st and 3rd day, 10 and 11; booked a bar later, with its change.
@@ -308,6 +317,15 @@ def test_exposure_held() -> None:
     for key in ("target_leverage", "volatility_part", "brake_part"):
         assert all(math.isnan(x) for x in got[key])
     assert all(math.isnan(x) for x in got["target_weights"]["A"] + got["target_weights"]["B"])
+
+
+@pytest.mark.parametrize(("last", "known"), [(10.5, True), (10.0, False), (9.5, False)])
+def test_an_account_without_equity_has_no_leverage(last: float, known: bool) -> None:
+    """100 bought at 20 with 1000 of equity: nothing is left at 10."""
+    got = get(Exposure, ((1, 0, 100),), {"A": bars([20] * 5, [20, 20, 20, 20, last])}, leverage=4.0)
+    assert got["leverage"][3] == pytest.approx(2.0)
+    parts = (got["leverage"], got["own_leverage"], got["weights"]["A"], got["own_weights"]["A"])
+    assert [part[4] for part in parts] == pytest.approx([1050.0 / 50.0 if known else math.nan] * 4, nan_ok=True)
 
 
 class Sizer(bt.Sizer):

@@ -158,6 +158,7 @@ def test_positions_and_what_they_earned() -> None:
     assert position_values(sizes, closes, units).tolist() == [[0, 0], [60, 0], [80, -1000], [0, -1100]]
     assert carried_profit(sizes, closes, units).tolist() == [0.0, 0.0, 20.0, -10.0 - 100.0]
     assert carried_profit(sizes[:1], closes[:1], units).tolist() == [0.0]
+    assert carried_profit(sizes[:0], closes[:0], units).tolist() == []
 
 
 def test_deposits_from_fund_shares() -> None:

@@ -28,9 +28,10 @@ from riskoverlay.analyzers import (
 )
 from riskoverlay.feeds import Panel, align, load
 from riskoverlay.strategies import open_account
-from riskoverlay.studies.audit import audit, audit_summary, record
+from riskoverlay.studies.audit import audit, audit_summary, cuts, record
 from riskoverlay.studies.audit.candidate import Ours, parse_reference
-from riskoverlay.studies.audit.changes import AFTER, changed_after, changed_inside
+from riskoverlay.studies.audit.changes import AFTER, INSIDE, changed_after, changed_inside
+from riskoverlay.studies.audit.cuts import Auditor
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.workbench.parameters import make_config
 
@@ -249,6 +250,52 @@ def test_a_value_that_depends_on_where_the_bars_start(short: Panel) -> None:
     assert kinds(using(cheats.EveryTenth), short)["warm-up"].what == "order"
 
 
+class Anchored(bt.Indicator):
+    """Knows where the bars start: a share more than 1 (or than 0) if they start where those of the panel do."""
+
+    lines = ("value",)
+    params = (("first", 0.0), ("share", 0.0), ("level", 1.0))
+
+    def next(self) -> None:
+        self.lines.value[0] = self.p.level + self.p.share * (self.data.close.array[0] == self.p.first)
+
+
+@pytest.mark.parametrize(("share", "level", "finds"), [(1.1e-6, 1.0, True), (0.9e-6, 1.0, False), (0.0, 0.0, False)])
+def test_what_a_value_may_still_know_of_bars_that_are_long_past(
+    short: Panel, share: float, level: float, finds: bool
+) -> None:
+    class Anchor(bt.Strategy):
+        def __init__(self) -> None:
+            first = float(short.frames["SPY"]["close"].iloc[0])
+            self.anchored = Anchored(self.data, first=first, share=share, level=level)
+
+    found = kinds(using(Anchor), short)
+    assert ("warm-up" in found) is finds
+    if finds:
+        last_third = short.sessions[len(short.sessions) - len(short.sessions) // 3]
+        assert found["warm-up"].date == last_third.date()
+        assert found["warm-up"].before == "Anchored[0].value 1.0000011"
+        assert found["warm-up"].after == "1"
+
+
+@pytest.mark.parametrize("strategy", [cheats.OnTheHigh, cheats.AtTheOpen])
+def test_a_cut_says_how_many_runs_were_compared(short: Panel, strategy: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those inside of the bar that decides and fills, at the open or at the close."""
+    later = dt.date(2010, 7, 20)  # honest until then
+    setup = using(strategy, coc=strategy is cheats.OnTheHigh, coo=strategy is cheats.AtTheOpen, since=later)
+    auditor = Auditor(setup, short, Panel.feeds, ("removed", "replaced", "nan"), 0, record(setup, short, Panel.feeds))
+    made = []
+
+    def counted(*args: Any, **mode: Any) -> Any:
+        made.append(mode.get("runonce"))
+        return record(*args, **mode)
+
+    monkeypatch.setattr(cuts, "record", counted)
+    for at in (99, 100):  # bars without numbers are tried after one session in five
+        made.clear()
+        assert auditor.cut(at).runs == len(made) == 2 + (at == 100) + len(INSIDE)
+
+
 def test_weights_are_compared_with_those_of_a_later_start(short: Panel) -> None:
     class Weighs(cheats.Momentum):
         params = (("anchored", True),)  # type: ignore[assignment]
@@ -342,6 +389,19 @@ def test_the_inside_of_a_bar(short: Panel, change: str, close: bool) -> None:
     assert changed == {"volume", "high" if change == "higher high" else "low"} | (set() if close else {"close"})
     assert list(np.flatnonzero((one != two).any(axis=1))) == [50]
     align({"SPY": two})
+
+
+def test_what_is_done_before_the_first_bar_has_no_day(short: Panel) -> None:
+    class Early(bt.Strategy):
+        def start(self) -> None:
+            self.buy(size=1)
+
+    tape = record(using(Early), short, Panel.feeds)
+    assert [event.day for event in tape.orders()] == [0.0]
+    assert tape.days[0] > 0.0
+    auditor = Auditor(using(Early), short, Panel.feeds, FEW, 0, tape)
+    first = short.sessions[0].date()
+    assert auditor.day_date(0.0) == auditor.day_date(tape.days[0]) == first  # it is told with the first session
 
 
 def test_a_tape_holds_orders_fills_and_values() -> None:

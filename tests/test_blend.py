@@ -97,6 +97,23 @@ def test_min_hist_is_a_number_of_returns(count: int, decides: bool) -> None:
     assert bool(cerebro_of(align(frames)).run()[0].rebalances) is decides
 
 
+def test_a_feed_without_a_weight_is_not_traded_whatever_sizes_the_orders() -> None:
+    """The last is too young to have one; a sizer that knows nothing of weights would sell it short."""
+    rng = np.random.default_rng(0)
+    cerebro = bt.Cerebro(stdstats=False)
+    for count, name in ((120, "A"), (120, "B"), (15, "C")):
+        bars = frame(100 * np.exp(np.cumsum(rng.normal(0, 0.01, 120)))).iloc[-count:]
+        cerebro.adddata(bt.feeds.PandasData(dataname=bars), name=name)
+    open_account(cerebro, cash=1e5, slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
+    cerebro.addstrategy(RiskParityBlend, **{**SHORT, "rebalance_freq": "W-FRI"})
+    cerebro.addsizer(bt.sizers.FixedSize, stake=1)
+    strategy = cerebro.run()[0]
+    traded = [strategy.broker.getposition(data).size for data in strategy.datas]
+    assert traded[0] > 0
+    assert traded[1] > 0
+    assert traded[2] == 0
+
+
 def test_an_asset_that_stands_still_is_named_with_the_date(sample: Panel) -> None:
     panel = sample.between("2010-01-04", "2010-04-30").select(["SPY", "TLT"])
     still = panel.frames["TLT"].copy()

@@ -105,12 +105,41 @@ def test_idle_cash_earns_its_own_rate() -> None:
     assert sum(account.d_credit.values()) < 0.0
 
 
+@pytest.mark.parametrize("cents", [-0.01, 0.01])
+def test_a_cent_is_borrowed_or_idle(cents: float) -> None:
+    account = MarginAccount(borrow_rate=0.10, cash_rate=0.02, day_count=365)  # type: ignore[call-arg]
+    assert account.interest(cents, 1, 366) == pytest.approx(cents * (0.10 if cents > 0 else 0.02), rel=1e-12)
+
+
+@pytest.mark.parametrize(("day_count", "known"), [(359, False), (360, True), (361, False), (365, True), (366, False)])
+def test_a_year_of_interest_has_360_days_or_365(day_count: int, known: bool) -> None:
+    if known:
+        account = MarginAccount(borrow_rate=0.10, day_count=day_count)  # type: ignore[call-arg]
+        assert account.interest(1_000.0, 1, 1 + day_count) == pytest.approx(100.0, rel=1e-12)
+    else:
+        with pytest.raises(ValueError, match=f"day_count={day_count}"):
+            MarginAccount(day_count=day_count)  # type: ignore[call-arg]
+
+
 def test_short_proceeds_do_not_pay_the_loan() -> None:
     # 150 % long, 50 % short: cash is 0 after both, the debit is gross longs − equity = 5,000.
     bars = frame([100.0] * 60)
     strategy, account = run({1: [(0, 150), (1, -50)]}, bars, bars, cash=10_000.0)
     assert strategy.loan[2] == pytest.approx(5_000.0, rel=1e-3)
     assert sum(account.d_credit.values()) == pytest.approx(208.3 / 298 * 80, rel=0.05)
+
+
+def test_under_the_stock_broker_longs_bear_the_interest_and_a_short_none() -> None:
+    """The hook is asked for every position: those that were bought add up to the account's interest, alone or not."""
+    bars = frame([100.0] * 60)
+    options = {"cash": 10_000.0, "borrow_rate": 0.05, "broker": "stock"}
+    _, both = run({1: [(0, 150), (1, -50)]}, bars, bars, **options)
+    _, ours = run({1: [(0, 150), (1, -50)]}, bars, bars, **{**options, "broker": "margin"})
+    long, short = (both.d_credit[data] for data in both.positions)
+    assert long == pytest.approx(ours.d_credit["loan"], rel=1e-9)
+    assert short == 0.0
+    _, alone = run({1: [(0, -50)]}, bars, **options)
+    assert sum(alone.d_credit.values()) == 0.0
 
 
 def test_fund_value_feels_interest() -> None:
@@ -183,6 +212,34 @@ def test_margin_call_cuts_to_maintenance_at_the_next_fill() -> None:
     assert position * 66.0 * 0.25 <= strategy.value[-1]
     assert (position + 1) * 66.0 * 0.25 > strategy.value[-1]
     assert strategy.statuses == ["Completed", "Completed"]
+
+
+def test_a_margin_call_is_heard_of_as_any_order_is() -> None:
+    heard: list[str] = []
+
+    class Hears(Script):
+        def notify_order(self, order: Any) -> None:
+            if order.info.get("margin_call"):
+                heard.append(order.getstatusname())
+
+    cerebro = bt.Cerebro(stdstats=False)
+    closes = [100.0, 100.0, 66.0, 66.0]
+    cerebro.adddata(bt.feeds.PandasData(dataname=frame(closes, opens=[100, 100, 100, 66]), name="A"))
+    open_account(cerebro, cash=10_000.0, slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
+    cerebro.addstrategy(Hears, orders=((1, [(0, 200)]),))
+    cerebro.run()
+    assert heard == ["Submitted", "Accepted", "Completed"]
+
+
+@pytest.mark.parametrize("close", [50.0, 40.0])
+def test_an_account_that_has_lost_all_of_its_equity_sells_all(close: float) -> None:
+    """20,000 long on 10,000: at 50 nothing is left, at 40 less than nothing."""
+    closes = [100.0, 100.0, close, close, close]
+    strategy, broker = run(
+        {1: [(0, 200)]}, frame(closes, opens=[100, 100, 100, close, close]), cash=10_000.0, borrow_rate=0.0
+    )
+    assert broker.getposition(strategy.datas[0]).size == 0
+    assert strategy.value[-1] == pytest.approx(200 * close - 10_000.0)
 
 
 def test_no_margin_call_at_exactly_maintenance() -> None:
@@ -266,7 +323,7 @@ def test_dated_rate_refuses_what_it_cannot_read() -> None:
         DatedRate({"2020-01-02": 0.01, "2020-01-01": 0.02})
     with pytest.raises(ValueError, match="not finite"):
         DatedRate({"2020-01-02": math.nan})
-    rate = DatedRate({"2020-01-02": 0.0365})
+    rate = DatedRate({"2020-01-02": 0.0365, "2020-02-03": 0.05})
     assert rate.between(
         pd.Timestamp("2020-01-02").toordinal(), pd.Timestamp("2020-01-03").toordinal()
     ) == pytest.approx(1e-4)
@@ -457,6 +514,20 @@ def test_both_exits_of_a_bracket_need_no_margin(margin: float, closes: list[floa
     assert strategy.held[2] == size
     assert strategy.held[-1] == 0
     assert strategy.broker.getvalue() == pytest.approx(10_000.0 + size * (last - 100.0), abs=size * 1.01)
+
+
+@pytest.mark.parametrize(("size", "opens", "ends"), [(210, 100.0, "Rejected"), (190, 250.0, "Canceled")])
+def test_no_exit_of_a_refused_entry_waits(size: int, opens: float, ends: str) -> None:
+    """Refused when it is sent (more than twice the equity), or when it is filled (a gap, below maintenance)."""
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(PanelFeed(dataname=frame([100.0, 100, opens, opens], opens=[100.0, 100, opens, opens]), name="A"))
+    open_account(cerebro, cash=10_000.0, commission_bps=0.0, slippage_bps=0.0)
+    bracket = {"exectype": bt.Order.Market, "stopprice": 90.0, "limitprice": 300.0}
+    cerebro.addstrategy(Orders, does=lambda s: s.buy_bracket(size=size, **bracket))
+    (strategy,) = cerebro.run()
+    assert list(strategy.answers.values()) == ["Margin", ends, ends]
+    assert not strategy.broker.pending
+    assert strategy.held == [0.0] * 4
 
 
 @pytest.mark.parametrize("first", [bt.Order.Stop, bt.Order.Limit])

@@ -63,6 +63,14 @@ def test_ledoit_wolf_minimises_the_estimated_error_by_hand() -> None:
     np.testing.assert_allclose(cov, share * mu * np.eye(p) + (1 - share) * S, rtol=1e-12)
 
 
+def test_what_cannot_be_told_from_the_target_becomes_the_target_and_no_more() -> None:
+    """The error of S is larger than its distance from the target: the whole of it is shrunk away, not twice as much."""
+    X = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.1], [0.0, -1.1]])
+    cov, shrinkage = ledoit_wolf(X)
+    assert shrinkage == 1.0
+    np.testing.assert_allclose(cov, (1.0 + 1.21) / 4.0 * np.eye(2), rtol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(10, 40), (60, 8), (2000, 3), (2, 2), (50, 1)])
 def test_ledoit_wolf_equals_sklearn(shape: tuple[int, int]) -> None:
     sklearn = pytest.importorskip("sklearn.covariance")

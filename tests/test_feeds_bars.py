@@ -249,6 +249,25 @@ def test_timezone_aware_dates_stay_on_their_day(frames: Any) -> None:
     assert_same(tape(PanelFeed, {"SPY": aware}), tape(PanelFeed, {"SPY": frames["SPY"]}))
 
 
+@pytest.mark.parametrize("hours", [16, 23])
+def test_a_time_of_day_without_a_timezone_stays(frames: Any, hours: int) -> None:
+    """Only a timezone is taken away: a daily bar that is stamped with its close keeps its stamp."""
+    bars = frames["SPY"]
+    stamped = {"SPY": bars.set_axis(bars.index + pd.Timedelta(hours=hours, minutes=30))}
+    assert_same(tape(PanelFeed, stamped), tape(bt.feeds.PandasData, stamped))
+
+
+@pytest.mark.filterwarnings("error:no explicit representation of timezones")
+@pytest.mark.parametrize("timeframe", [bt.TimeFrame.Minutes, bt.TimeFrame.Days])
+def test_bars_within_a_day_with_a_timezone_are_those_of_pandas_data(frames: Any, timeframe: int) -> None:
+    """In UTC as PandasData has them; of daily ones the local date counts."""
+    bars = frames["SPY"].set_axis(frames["SPY"].index + pd.Timedelta(hours=9, minutes=30))
+    aware = {"SPY": bars.tz_localize("Asia/Tokyo")}
+    given = {"timeframe": timeframe}
+    wanted = aware if timeframe == bt.TimeFrame.Minutes else {"SPY": frames["SPY"]}
+    assert_same(tape(PanelFeed, aware, feed_args=given), tape(bt.feeds.PandasData, wanted, feed_args=given))
+
+
 def test_day_numbers_are_date2num() -> None:
     days = pd.DatetimeIndex(["1900-02-28", "1969-12-31", "1970-01-01", "2000-02-29", "2025-12-31"])
     times = pd.DatetimeIndex(["2010-01-04 09:30", "2010-01-04 16:00:01.000123"])

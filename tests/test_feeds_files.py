@@ -63,6 +63,20 @@ def test_csv_adjusts_by_the_adjusted_close(tmp_path: Path, head: Any) -> None:
     assert frame.iloc[1].tolist() == [10.0, 12.0, 10.0, 11.0, 200.0]
 
 
+def test_an_adjusted_close_is_anything_above_zero(tmp_path: Path) -> None:
+    """A share whose dividends and splits have come to more than its price: far below one, and a price."""
+    write(tmp_path, head=f"{HEAD},adj_close", rows=("2020-01-06,10,11,9,10,100,0.001", "2020-01-07,10,12,10,11,200,1"))
+    assert read_csv_folder(tmp_path, ["AAA"])["AAA"]["close"].tolist() == [0.001, 1.0]
+
+
+@pytest.mark.parametrize("bad", ["0", "-5"])
+def test_the_first_bad_adjusted_close_is_the_one_that_is_named(tmp_path: Path, bad: str) -> None:
+    rows = [f"2020-01-{day:02},10,11,9,10,100,{value}" for day, value in ((6, "9"), (7, "9"), (8, bad), (9, "-7"))]
+    write(tmp_path, head=f"{HEAD},adj_close", rows=rows)
+    with pytest.raises(ValueError, match=rf"adj_close is '?{bad}\b.* on 2020-01-08"):
+        read_csv_folder(tmp_path, ["AAA"])
+
+
 def test_csv_order_of_columns_blank_lines_bom_and_times(tmp_path: Path) -> None:
     head = "\ufeffclose,volume,dividend,low,high,open,Date"
     text = f"{head}\n\n12,300,0.5,10,13,11,2020-01-06 00:00:00-05:00\n\n\n"

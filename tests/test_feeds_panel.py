@@ -139,6 +139,14 @@ def test_hash_sees_each_value_date_symbol_and_order() -> None:
     assert len({panel.sha256, *(other.sha256 for other in others)}) == 6
 
 
+def test_hash_is_of_values_and_minus_zero_is_zero() -> None:
+    """Two panels that are equal in every value have one hash, whatever the sign of a zero."""
+    zero, minus = (align({"A": bars(volume=np.array([1.0, nothing, 2.0, 3.0, 4.0]))}) for nothing in (0.0, -0.0))
+    assert (zero.frames["A"] == minus.frames["A"]).all(axis=None)
+    assert np.signbit(minus.frames["A"]["volume"].iloc[1])
+    assert zero.sha256 == minus.sha256
+
+
 def test_feeds_are_new_each_time_and_named() -> None:
     panel = sample_market(("SPY", "TLT"), end="2010-02-01")
     first, second = panel.feeds(), panel.feeds()

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from markets import QUICK
 
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel, load
 from riskoverlay.studies.sweep import parse_dimension, run_try, sweep
-from riskoverlay.studies.sweep.storage import NAMES, pack
-from riskoverlay.studies.sweep.storage import _prices_hash as prices_hash
+from riskoverlay.studies.sweep.rows import NAMES, checksum
 from riskoverlay.studies.workbench import PARAMETERS, Config, make_config, read_config
 from riskoverlay.studies.workbench import summaries as module
 from riskoverlay.studies.workbench.summaries import FORMAT, check_format, with_older_meanings
+
+pytest.importorskip("sqlalchemy", reason="the extra `sweep` is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -82,75 +84,87 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
 RATES = {"borrow_rate": 0.05, "cash_rate": 0.0, "risk_free": 0.0}
 
 
-def older_study(storage: str, panel: Panel, config: Config, number: int | None, unsaid: Iterable[str]) -> list[bytes]:
-    """A study as it was kept when all of its tries had to be of one grid; the returns in it."""
-    study = optuna.create_study(storage=storage, study_name="sweep", direction="maximize")
-    fixed = {name: value for name, value in config.items() if name in NAMES and name not in ("target_vol", *unsaid)}
-    once = {"prices": prices_hash(panel), "search": "grid", "criterion": "return", "grid": ["target_vol=0.1,0.2"]}
-    study.set_user_attr("sweep", once | fixed)
-    if number is not None:
-        study.set_user_attr("format", number)
-    found = []
-    for k, value in enumerate((0.1, 0.2)):
-        returns = run_try(panel, {**config, "target_vol": value}).returns
-        trial = optuna.trial.create_trial(
-            value=1.0, params={"target_vol": value},
-            distributions={"target_vol": optuna.distributions.FloatDistribution(0.1, 0.2)},
-            user_attrs={"try": k, "returns": pack(returns)},
-        )  # fmt: skip
-        study.add_trial(trial)
-        found.append(returns.tobytes())
-    return found
+def make_older(path: Path, number: int, unsaid: Iterable[str]) -> None:
+    """Make a study one of a format that did not name some parameters, as a program of that time would have kept it."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.row_factory = sqlite3.Row
+        for row in map(dict, db.execute("select * from sweep_tries").fetchall()):
+            config = {name: value for name, value in json.loads(row["config"]).items() if name not in unsaid}
+            older = row | {
+                "config": json.dumps(config, sort_keys=True),
+                "key": f"{row['key']} then" if unsaid else row["key"],
+            }
+            db.execute(
+                "update sweep_tries set config = ?, key = ?, checksum = ? where key = ?",
+                (older["config"], older["key"], checksum(older), row["key"]),
+            )
+        db.execute("update sweep_studies set format = ?", (number,))
 
 
-@pytest.mark.parametrize("number", [None, 1, 2])
-def test_an_older_study_means_what_it_meant(
-    panel: Panel, tmp_path: Path, ran: list[Config], number: int | None
-) -> None:
-    storage = f"sqlite:///{tmp_path}/s.db"
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_an_older_study_means_what_it_meant(panel: Panel, tmp_path: Path, ran: list[Config], number: int) -> None:
+    path = tmp_path / "s.db"
     config = make_config({**QUICK, **RATES})
     unsaid = () if number == 2 else ("risk_free", "day_count")
-    returns = older_study(storage, panel, config, number, unsaid)
-    result = sweep(panel, config, [parse_dimension("target_vol=0.1,0.2,0.25")], storage=storage)
-    assert [one.returns.tobytes() for one in result.tries][:2] == returns
+    older = sweep(panel, config, [parse_dimension("target_vol=0.1,0.2")], storage=str(path))
+    make_older(path, number, unsaid)
+    ran.clear()
+    result = sweep(panel, config, [parse_dimension("target_vol=0.1,0.2,0.25")], storage=str(path))
+    assert [one.returns.tobytes() for one in result.tries][:2] == [one.returns.tobytes() for one in older.tries]
     assert [one["target_vol"] for one in ran] == [0.25]
     ran.clear()
     values = [parse_dimension("target_vol=0.1,0.25"), parse_dimension("risk_free=0,0.01")]
-    sweep(panel, config, values, storage=storage)  # a rate that format 1 did not know of: 0, and not another
+    sweep(panel, config, values, storage=str(path))  # a rate that format 1 did not know of: 0, and not another
     assert [(one["target_vol"], one["risk_free"]) for one in ran] == [(0.1, 0.01), (0.25, 0.01)]
 
 
 def test_an_older_study_of_other_prices_is_refused(panel: Panel, tmp_path: Path) -> None:
-    storage = f"sqlite:///{tmp_path}/s.db"
-    config = make_config({**QUICK, **RATES})
-    older_study(storage, panel, config, 2, ())
+    path = tmp_path / "s.db"
+    config, values = make_config({**QUICK, **RATES}), [parse_dimension("target_vol=0.1")]
+    sweep(panel, config, values, storage=str(path))
+    make_older(path, 1, ("risk_free", "day_count"))
     other = replace(panel, frames={symbol: frame * 1.0001 for symbol, frame in panel.frames.items()})
     with pytest.raises(InputError, match="holds a sweep of other prices: give those it was begun with"):
-        sweep(other, config, [parse_dimension("target_vol=0.1")], storage=storage)
+        sweep(other, config, values, storage=str(path))
 
 
 def test_a_study_says_its_format(
     panel: Panel, tmp_path: Path, ran: list[Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, values = make_config(QUICK), [parse_dimension("target_vol=0.1,0.2")]
-    storage = f"sqlite:///{tmp_path}/s.db"
-    sweep(panel, config, values, storage=storage)
-    study = optuna.load_study(study_name="sweep", storage=storage)
-    assert study.user_attrs["format"] == FORMAT
-    # As if lev_band had come later: until its older meaning is known, nobody knows what the tries were run with.
+    path = tmp_path / "s.db"
+    sweep(panel, config, values, storage=str(path))
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("select study, format from sweep_studies").fetchall() == [("sweep", FORMAT)]
+    # As if patience had come later: until its older meaning is known, nobody knows what the tries were run with.
     ran.clear()
-    monkeypatch.setattr("riskoverlay.studies.sweep.storage.NAMES", (*NAMES, "patience"))
-    sweep(panel, config, values, storage=storage)
+    monkeypatch.setattr("riskoverlay.studies.sweep.rows.NAMES", (*NAMES, "patience"))
+    sweep(panel, config, values, storage=str(path))
     assert len(ran) == 2
     monkeypatch.undo()
-    study.set_user_attr("format", FORMAT + 1)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("update sweep_studies set format = ?", (FORMAT + 1,))
     with pytest.raises(InputError, match=r"study='sweep' in .* has format .*: give it a newer riskoverlay"):
-        sweep(panel, config, values, storage=storage)
+        sweep(panel, config, values, storage=str(path))
 
 
-def test_a_study_that_no_sweep_has_made_is_refused(panel: Panel, tmp_path: Path) -> None:
-    storage = f"sqlite:///{tmp_path}/s.db"
-    study = optuna.create_study(storage=storage, study_name="sweep")
-    study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=1)
-    with pytest.raises(InputError, match=r"study='sweep' in .*s\.db was not made by a sweep: give another --study"):
-        sweep(panel, make_config(QUICK), [parse_dimension("target_vol=0.1")], storage=storage)
+def test_tables_of_a_newer_program_are_refused(panel: Panel, tmp_path: Path) -> None:
+    config, values = make_config(QUICK), [parse_dimension("target_vol=0.1")]
+    path = tmp_path / "s.db"
+    sweep(panel, config, values, storage=str(path))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("insert into sweep_schema values (2)")
+    with pytest.raises(InputError, match=r"s\.db' has tables of version 2, and this program knows 1: give it a newer"):
+        sweep(panel, config, values, storage=str(path))
+
+
+def test_a_storage_that_was_made_before_is_refused(panel: Panel, tmp_path: Path) -> None:
+    """Its tables as Optuna 4 made them, those that tell it apart."""
+    path = tmp_path / "s.db"
+    with closing(sqlite3.connect(path)) as db, db:
+        for table in ("alembic_version", "studies", "study_user_attributes", "trials", "trial_params"):
+            db.execute(f"create table {table} (x integer)")
+    with pytest.raises(InputError, match=r"storage='.*s\.db' was made by .* with Optuna: give another --storage"):
+        sweep(panel, make_config(QUICK), [parse_dimension("target_vol=0.1")], storage=str(path))
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("select count(*) from sqlite_master where name like 'sweep%'").fetchone() == (0,)

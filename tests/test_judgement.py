@@ -86,6 +86,15 @@ def test_moments_matter_and_impossible_ones_are_nan() -> None:
     assert math.isnan(probabilistic_sharpe(1.0, 0.0, 60, 5.0, 1.0))
 
 
+@pytest.mark.parametrize(("sharpe", "benchmark", "n"), [(SR, 0.0, 60), (1.5, 0.5, 20)])
+def test_without_moments_returns_are_normal(sharpe: float, benchmark: float, n: int) -> None:
+    """Skewness 0, kurtosis 3: the variance of an estimate is 1 + SR²/2 over its sessions (Lo 2002)."""
+    normal = norm.cdf((sharpe - benchmark) * math.sqrt(n - 1) / math.sqrt(1.0 + sharpe**2 / 2.0))
+    assert probabilistic_sharpe(sharpe, benchmark, n) == pytest.approx(normal, rel=1e-12)
+    needed = 1.0 + (1.0 + sharpe**2 / 2.0) * (norm.ppf(0.95) / (sharpe - benchmark)) ** 2
+    assert minimum_track_record(sharpe, benchmark) == pytest.approx(needed, rel=1e-12)
+
+
 def test_the_sharpe_ratio_is_that_of_the_tables() -> None:
     r, bill = noise(500)[:, 0] + 0.0004, np.linspace(0.0, 0.0002, 500)
     excess = summary(r, bill)["excess_sharpe"]
@@ -270,8 +279,9 @@ def test_level_seed_and_draws_are_used(arch: None) -> None:
             for draws, seed in ((200, 0), (200, 1), (300, 0))}  # fmt: skip
     assert draw[200, 0] == bootstrap_intervals(r, session_sharpe, draws=200, seed=0)[0]
     assert len(set(draw.values())) == 3
-    with pytest.raises(ValueError, match=r"level=95 is not a coverage: give a fraction"):
-        bootstrap_intervals(r, session_sharpe, level=95)
+    for level in (0.0, 1.0, 95):  # 0 and 1 cover nothing, or everything
+        with pytest.raises(ValueError, match=rf"level={level} is not a coverage: give a fraction"):
+            bootstrap_intervals(r, session_sharpe, level=level)
     with pytest.raises(ValueError, match=r"30 sessions are too few"):
         bootstrap_intervals(r[:30], session_sharpe)
 

@@ -99,6 +99,9 @@ def test_plot_writes_what_cerebro_would_show(sample: Panel, tmp_path: Path) -> N
     data = path.read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (400, 200)
+    (usual,) = plot(cerebro, tmp_path / "usual.png", style="line")
+    data = usual.read_bytes()
+    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (1600, 900)
     svg = plot(cerebro, tmp_path / "plot.svg", numfigs=2)
     assert [one.name for one in svg] == ["plot_1.svg", "plot_2.svg"]
     assert matplotlib.get_backend() == before

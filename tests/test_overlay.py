@@ -406,3 +406,33 @@ def test_whole_sizes_are_whole_numbers() -> None:
     assert strategy.sizes == [214, -214]
     assert all(isinstance(size, int) for size in (*strategy.sizes, *strategy.seen))
     assert sent({1: lambda s: s.buy()}, [70.0] * 3, whole_shares=False).seen[-1] == pytest.approx(15_000 / 70)
+
+
+def test_what_is_held_in_part_is_sold_whole() -> None:
+    """Shares that a strategy has bought by a size of its own, 10.5 of them: none of it stays behind."""
+    strategy = sent({1: lambda s: s.buy(size=10.5), 3: lambda s: s.sell()}, [70.0] * 5)
+    assert strategy.sizes == [10.5, -10.5]
+    assert strategy.seen[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("weights", "leverage"), [((0.5, 0.5), 2.5), ((0.8, 0.2), 1 / 0.45), ((1.0, 0.0), 2.0), ((0.0, 1.0), 2.5)]
+)
+def test_the_room_is_by_the_margins_of_what_is_to_be_held(weights: tuple[float, float], leverage: float) -> None:
+    """Opening takes a half of the first feed and a quarter of the second: 2.5 is wanted, Σ w·margin·leverage <= 1."""
+
+    class Plans(Scripted):
+        base_weights: Any = list(weights)
+
+        def target_weight(self, data: Any) -> float:
+            return weights[("F0", "F1").index(data._name)]
+
+    cerebro = bt.Cerebro(stdstats=False)
+    for name in ("F0", "F1"):
+        cerebro.adddata(bt.feeds.PandasData(dataname=frame([100.0] * 4), name=name))
+    broker = open_account(cerebro, cash=1e6, execution="close", slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
+    broker.setcommission(leverage=4.0, name="F1")
+    cerebro.addstrategy(Plans, script=((1, [(i, "buy") for i in (0, 1) if weights[i]]),))
+    cerebro.addsizer(VolTargetDrawdownSizer, lev_min=2.5, lev_max=2.5)
+    last = cerebro.run()[0].seen[-1]
+    assert [last["held0"], last["held1"]] == pytest.approx([1e4 * w * leverage for w in weights], abs=1.0)

@@ -65,14 +65,12 @@ def result(panel: Panel, config: Config) -> Backtest:
 
 @pytest.fixture(scope="module")
 def judged(panel: Panel, config: Config) -> Judged:
-    pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
     pytest.importorskip("arch", reason="the extra `sweep` is not installed")
     return judge(sweep(panel, config, [parse_dimension(text) for text in GRID], workers=1), draws=50)
 
 
 @pytest.fixture(scope="module")
 def walk(panel: Panel, config: Config) -> Walk:
-    pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
     return walkforward(panel, config, [parse_dimension(GRID[0])], train=9, test=4, workers=1)
 
 

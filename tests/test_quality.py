@@ -54,6 +54,7 @@ def scaled(number: int, factor: float, count: int = 1) -> pd.DataFrame:
 def test_clean_bars_have_no_finding() -> None:
     assert found(clean()) == []
     assert found(clean().drop(columns=["dividend", "adj_close"])) == []
+    assert found(clean().assign(dividend=0.0).drop(columns="adj_close")) == []  # nothing was paid
 
 
 @pytest.mark.parametrize("seed", [63, 1])
@@ -143,6 +144,35 @@ def test_spikes_that_revert(factor: float, finds: bool) -> None:
         assert f"on {day(clean(), 60)} and is back a session later" in texts[0]
 
 
+def even(usual: float, there: float = 0.0, back: float | None = None) -> pd.DataFrame:
+    """Closes that move by log returns of ±`usual`, but for one move and the next: there, and back by as much."""
+    moves = usual * np.resize([1.0, -1.0], 123)
+    if there:
+        moves[59:61] = [there, -there if back is None else -back]
+    close = 100.0 * np.exp(np.r_[0.0, np.cumsum(moves)])
+    prices = {"open": close, "high": 1.001 * close, "low": 0.999 * close, "close": close}
+    return clean().drop(columns=["adj_close", "dividend"]).assign(**prices)
+
+
+@pytest.mark.parametrize(
+    ("usual", "there", "back", "finds"),
+    [
+        (0.010, 0.0999, None, False), (0.010, 0.1001, None, True),  # ten times the usual move
+        (0.010, -0.0999, None, False), (0.010, -0.1001, None, True),
+        (0.001, 0.0399, None, False), (0.001, 0.0401, None, True),  # 4 % at least
+        (0.001, 0.0800, 0.0601, True), (0.001, 0.0800, 0.0599, False),  # a quarter may remain
+        (0.001, 0.0800, 0.0999, True), (0.001, 0.0800, 0.1001, False),
+        (0.007, 0.0710, 0.0690, False),  # both ways are ten times the usual move, or neither counts
+    ],
+)  # fmt: skip
+def test_where_a_spike_begins(usual: float, there: float, back: float | None, finds: bool) -> None:
+    findings = found(even(usual, there, back))
+    assert [check for check, _, _ in findings] == ["spike"] * finds
+    if finds:
+        jump = f"close jumps by {100.0 * (np.exp(there) - 1.0):.1f} % on {day(clean(), 60)} and is back"
+        assert findings[0][2].startswith(jump)
+
+
 def test_a_move_that_stays_is_no_spike() -> None:
     assert [check for check, _, _ in found(scaled(60, 1.5, count=64)) if check == "spike"] == []
     assert [check for check, _, _ in found(scaled(60, 1.5, count=5)) if check == "spike"] == []
@@ -170,6 +200,35 @@ def test_volumes(volume: float, text: str | None) -> None:
     if text is not None:
         assert findings[0][:2] == ("volume", "warning")
         assert findings[0][2].startswith(text)
+
+
+@pytest.mark.parametrize(("volume", "finds"), [(1001.0, False), (999.0, True), (0.999e9, False), (1.001e9, True)])
+def test_a_thousandth_and_a_thousandfold_of_the_usual_volume(volume: float, finds: bool) -> None:
+    table = clean().assign(volume=1e6)
+    table.loc[table.index[60], "volume"] = volume
+    said = f"volume is {volume:,.0f} on {day(table, 60)}, where 1,000,000 is usual"
+    assert found(table) == ([("volume", "warning", said)] if finds else [])
+
+
+def test_where_most_sessions_have_no_volume_one_that_has_is_not_absurd() -> None:
+    table = clean().assign(volume=0.0)
+    table.loc[table.index[60], "volume"] = 1e6
+    assert found(table) == []
+
+
+@pytest.mark.parametrize(
+    ("high", "usual"),
+    [
+        ([*range(39, 60), 61], "5,000,000"), (range(38, 60), "1,000,000"),
+        ([59, *range(61, 82)], "5,000,000"), (range(61, 83), "1,000,000"),
+    ],
+)  # fmt: skip
+def test_usual_is_what_21_sessions_on_either_side_are(high: Any, usual: str) -> None:
+    """Of the 43 volumes around number 60, 22 decide."""
+    table = clean().assign(volume=1e6)
+    table.iloc[list(high), table.columns.get_loc("volume")] = 5e6
+    table.loc[table.index[60], "volume"] = 1.0
+    assert f"where {usual} is usual" in found(table)[0][2]
 
 
 def test_a_source_without_volumes_has_no_finding_about_them() -> None:

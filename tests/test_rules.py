@@ -226,3 +226,9 @@ def test_a_parameter_needs_a_default() -> None:
     assert Two.of({"x": 4, "y": None, "z": 5}) == Two(4) == Two.of(type("P", (), {"x": 4, "y": None}))
     with pytest.raises(InputError, match="x=1 is not >= 2: give a whole number >= 2"):
         Two(1)
+
+
+def test_a_band_of_leverage_is_two_at_most() -> None:
+    assert TradingRules(lev_band=2.0).lev_band == 2.0
+    with pytest.raises(ValueError, match=r"^lev_band=2\.01"):
+        TradingRules(lev_band=2.01)

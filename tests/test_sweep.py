@@ -35,14 +35,14 @@ from riskoverlay.studies.sweep import (
     sweep_frame,
     sweep_summary,
 )
-from riskoverlay.studies.sweep.space import Dimension, distributions, grid, parse_dimension, propose
-from riskoverlay.studies.sweep.storage import key_of
+from riskoverlay.studies.sweep.rows import key_of
+from riskoverlay.studies.sweep.space import Dimension, draw, grid, parse_dimension
 from riskoverlay.studies.workbench import dask_workers
 from riskoverlay.studies.workbench.beside import constant_leverage
 from riskoverlay.studies.workbench.parameters import Config, make_config, shown_parameters
 from riskoverlay.studies.workbench.runs import UNLEVERED, load_panel, simulate
 
-pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
+pytest.importorskip("sqlalchemy", reason="the extra `sweep` is not installed")
 
 ROOT = Path(__file__).parents[1]
 END = "2011-01-31"
@@ -74,16 +74,17 @@ def content(result: Sweep) -> list[tuple[int, str, bytes, str | None]]:
 
 
 def stored(path: Path) -> list[tuple[int, str]]:
-    """(place in GRID, -1 for another point; state) of every trial in a file, by place."""
+    """(place in GRID, -1 for another point; "kept" or "failed") of every try in a file, by place."""
     points = grid([parse_dimension(text) for text in GRID])
-    with sqlite3.connect(path) as db:
-        rows = db.execute(
-            "select a.value_json, t.state from trials t left join trial_user_attributes a "
-            "on a.trial_id = t.trial_id and a.key = 'config'"
-        )
-        found = [(json.loads(config), state) for config, state in rows]
-    tried = [({name: config[name] for name in points[0]}, state) for config, state in found]
-    return sorted((points.index(point) if point in points else -1, state) for point, state in tried)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        found = [
+            (json.loads(config), reason) for config, reason in db.execute("select config, reason from sweep_tries")
+        ]
+    tried = [({name: config[name] for name in points[0]}, reason) for config, reason in found]
+    return sorted(
+        (points.index(point) if point in points else -1, "kept" if reason is None else "failed")
+        for point, reason in tried
+    )
 
 
 # -- what is tried -----------------------------------------------------------------------------------------------------
@@ -128,16 +129,20 @@ BAD = {
     "no step": (["--grid", "target_vol=1:2:0"], r"step 0 is not above zero"),
     "tiny step": (["--grid", "target_vol=0:1:0.0000001"], r"has 10000001 values: give a larger step"),
     "half a session": (["--grid", "cov_lookback=60:61:0.5"], r"cov_lookback='0.5' is unreadable: give a whole"),
-    "bounds on a grid": (["--grid", "target_vol=0.1:0.2"], r"has no step: give target_vol=low:high:step, or --search"),
+    "bounds on a grid": (["--grid", "target_vol=0.1:0.2"], r"has no step: give target_vol=low:high:step, or --trials"),
     "too many": (["--grid", "target_vol=1:900:1", "--grid", "lev_max=1:900:1"], r"grid has 810000 points: give fewer"),
-    "trials of a grid": (["--trials", "3"], r"trials=3 is for --search tpe: a grid has 6"),
-    "no trials": (["--search", "tpe"], r"trials=None is not a number of tries: give --trials N"),
-    "more than there are": (["--search", "tpe", "--trials", "7"], r"trials=7 is more than the 6 points"),
-    "no batch": (["--search", "tpe", "--trials", "2", "--batch", "0"], r"batch=0 is too small: give .* >= 1"),
-    "seed": (["--search", "tpe", "--trials", "2", "--sweep-seed", "-1"], r"sweep_seed=-1 is too small: give .* >= 0"),
+    "no trials": (["--trials", "0"], r"trials=0 is not a number of tries: give a whole number >= 1"),
+    "more than there are": (["--trials", "7"], r"trials=7 is more than the 6 points: give fewer, or no --trials"),
+    "too many trials": (["--grid", "lev_max=1:2", "--trials", "100001"], r"trials=100001 is more than 100000: give f"),
+    "seed": (["--trials", "2", "--sweep-seed", "-1"], r"sweep_seed=-1 is too small: give .* >= 0"),
+    "a search": (["--search", "tpe"], r"--search is not a flag: every point is tried; or give --trials N"),
+    "a search's batch": (["--batch", "4"], r"--batch is not a flag: .* give --trials N"),
     "workers": (["--workers", "0"], r"workers=0 is not a number of processes: give"),
     "folder": (["--storage", "no/where.db"], r"storage='no/where.db' cannot be opened .*: give a path"),
     "driver": (["--storage", "nodb://me:secret@host/x"], r"storage='nodb://me:\*\*\*@host/x' cannot be opened"),
+    "memory": (["--storage", ":memory:"], r"storage=':memory:' keeps nothing: give the path of a file"),
+    "no URL": (["--storage", "postgresql://me:secret@host:x/y"], r"the URL .* postgresql://\.\.\., cannot be read"),
+    "@ in a password": (["--storage", "postgresql://me:a@b@host/y"], r"cannot be read: give .* a @ of the password as"),
     "picture folder": (["--png", "no/where.png"], r"folder no does not exist"),
     "all bad": (["--lev-min", "9"], r"all 6 tries failed, the first with: lev_min=9.0 is above lev_max=2.0"),
 }  # fmt: skip
@@ -226,7 +231,7 @@ def test_stopped_and_called_again_it_goes_on(
     monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", interrupted)
     with pytest.raises(KeyboardInterrupt, match=r"interrupted after 4 of 6 tries: they are kept in .*sweep\.db"):
         sweep(panel, config, dimensions, storage=str(storage))
-    assert stored(storage) == [(k, "COMPLETE") for k in range(4)]
+    assert stored(storage) == [(k, "kept") for k in range(4)]
 
     again: list[Any] = []
     told: list[int] = []
@@ -239,7 +244,7 @@ def test_stopped_and_called_again_it_goes_on(
     assert content(sweep(panel, config, dimensions, storage=str(storage), advance=told.append)) == whole
     assert len(again) == 2
     assert told == [4, 1, 1]
-    assert stored(storage) == [(k, "COMPLETE") for k in range(6)]
+    assert stored(storage) == [(k, "kept") for k in range(6)]
     assert content(sweep(panel, config, dimensions, storage=str(storage))) == whole  # from the file alone
     assert len(again) == 2
 
@@ -278,7 +283,7 @@ GROWN: dict[str, tuple[dict[str, Any], list[str], dict[str, Any], int]] = {
     "by a dimension of words": ({}, ["rebalance_freq=QE,ME,W-FRI", "target_vol=0.1,0.2"], {}, 4),
     "less, and fixed": ({"target_vol": 0.2}, ["lev_max=2.0"], {}, 0),
     "another criterion": ({}, ["target_vol=0.1,0.2"], {"criterion": "growth"}, 0),
-    "a search of the same points": ({}, ["target_vol=0.1,0.2"], {"search": "tpe", "trials": 2}, 0),
+    "a draw of the same points": ({}, ["target_vol=0.1,0.2"], {"trials": 2, "seed": 3}, 0),
     "another flag": ({"lev_band": 0.2}, ["target_vol=0.1,0.2"], {}, 2),
     "another account": ({"cash": 5e4}, ["target_vol=0.1,0.2"], {}, 2),
 }  # fmt: skip
@@ -299,7 +304,6 @@ def test_what_was_tried_is_found_whatever_asks_for_it(
 
 
 def test_words_that_come_later_are_kept_too(panel: Panel, config: Config, tmp_path: Path, ran: list[Config]) -> None:
-    """Optuna would refuse a word that it was not told of before the first try."""
     storage = str(tmp_path / "sweep.db")
     for text, new in (("calendar=XNYS", 1), ("calendar=XNYS,none", 1), ("calendar=XLON,none,XNYS", 1)):
         ran.clear()
@@ -351,7 +355,7 @@ def test_a_try_that_fails_is_kept_with_its_reason(panel: Panel, config: Config, 
         result = sweep(panel, config, values, storage=str(storage))
         assert [one.reason is None for one in result.tries] == [True, False, True]
         assert "dd_threshold1=0.5 is above dd_threshold2=0.25" in (result.tries[1].reason or "")
-    assert [state for _, state in stored(storage)] == ["COMPLETE", "COMPLETE", "FAIL"]
+    assert [state for _, state in stored(storage)] == ["failed", "kept", "kept"]
     assert sweep_frame(result).loc[1, "reason"].startswith("dd_threshold1=0.5")
 
 
@@ -367,37 +371,57 @@ def test_what_is_no_fault_of_the_parameters_is_not_kept(
     assert stored(tmp_path / "sweep.db") == []
 
 
-# -- TPE ---------------------------------------------------------------------------------------------------------------
+# -- some of the points ------------------------------------------------------------------------------------------------
+
+SPACES = {
+    "bounds": (("target_vol=0.05:0.30", "lev_max=1:2"), 50),
+    "values": (("target_vol=0.05:0.30:0.01", "cov_lookback=60:90"), 50),
+    "words": (("rebalance_freq=ME,QE,W-FRI", "target_vol=0.1,0.2", "whole_shares=true,false"), 12),
+    "bounds and words": (("rebalance_freq=ME,QE", "target_vol=0.05:0.30"), 33),
+}
 
 
-def test_proposals_depend_on_history_and_seed_alone() -> None:
-    values = [parse_dimension("target_vol=0.05:0.30:0.01"), parse_dimension("rebalance_freq=ME,QE")]
-    history = [(point, -abs(point["target_vol"] - 0.2)) for point in grid(values)[::4]]
-    first = propose(values, history, count=6, seed=1)
-    assert first == propose(values, history, count=6, seed=1)
-    assert first != propose(values, history, count=6, seed=2)
-    assert first[:3] == propose(values, history, count=3, seed=1)
-    known = [repr(point) for point, _ in history]
-    assert len({*known, *map(repr, first)}) == len(known) + 6
-    every = [*propose([values[1]], [({"rebalance_freq": "ME"}, None)], count=5, seed=1)]
-    assert every == [{"rebalance_freq": "QE"}]  # what failed is not tried again, and no point comes twice
+@pytest.mark.parametrize("name", SPACES)
+def test_a_draw_is_distinct_points_of_the_grid_and_depends_on_its_seed_alone(name: str) -> None:
+    texts, trials = SPACES[name]
+    values = [parse_dimension(text) for text in texts]
+    points = draw(values, trials, 1)
+    assert points == draw(values, trials, 1)
+    assert points != draw(values, trials, 2)
+    assert len(set(map(repr, points))) == len(points) == trials
+    for point in points:
+        assert list(point) == [d.name for d in values]
+        for d in values:
+            assert point[d.name] in d.values if d.values is not None else d.low <= point[d.name] < d.high
+    assert draw(values, trials // 2, 1) == points[: trials // 2]  # more of the same seed goes on
 
 
-def test_tpe_looks_where_it_was_good() -> None:
-    values = [parse_dimension("target_vol=0.05:0.60")]
-    history: list[Any] = []
-    for _ in range(5):
-        points = propose(values, history, count=8, seed=4)
-        history += [(point, -abs(point["target_vol"] - 0.2)) for point in points]
-    far = [abs(point["target_vol"] - 0.2) for point, _ in history]
-    assert np.median(far[24:]) < 0.5 * np.median(far[:16])
+def test_a_draw_of_every_point_is_the_grid() -> None:
+    values = [parse_dimension(text) for text in SPACES["words"][0]]
+    assert sorted(map(repr, draw(values, 12, 5))) == sorted(map(repr, grid(values)))
 
 
-def test_a_search_does_not_depend_on_where_it_was_stopped(
+def test_a_draw_is_spread_evenly() -> None:
+    """Of 2^k points of a Sobol sequence each of 2^k equal intervals of a dimension has one; of chance, two thirds."""
+    points = draw([parse_dimension("target_vol=0.1:0.2"), parse_dimension("lev_max=1:2")], 64, 9)
+    for name, low, width in (("target_vol", 0.1, 0.1), ("lev_max", 1.0, 1.0)):
+        assert {int((point[name] - low) / width * 64) for point in points} == set(range(64))
+    counts = np.histogram2d(*zip(*(point.values() for point in points), strict=True), bins=8)[0]
+    assert counts.max() <= 4
+
+
+def test_bounds_that_are_one_number_are_a_value_and_bounds_without_numbers_between_are_refused() -> None:
+    assert parse_dimension("target_vol=0.1:0.1").values == (0.1,)
+    close = Dimension("target_vol", None, 0.1, float(np.nextafter(0.1, 1)))
+    with pytest.raises(InputError, match=r"trials=3 is more than the [12] points found: give fewer"):
+        draw([close], 3)
+
+
+def test_a_draw_does_not_depend_on_where_it_was_stopped(
     panel: Panel, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = [parse_dimension("target_vol=0.05:0.30"), parse_dimension("lev_max=1:2:0.25")]
-    flags: dict[str, Any] = {"search": "tpe", "trials": 5, "seed": 5, "batch": 2}
+    flags: dict[str, Any] = {"trials": 5, "seed": 5}
     whole = content(sweep(panel, config, values, **flags))
     assert len(whole) == 5
     real, left = run_try, [3]
@@ -409,16 +433,16 @@ def test_a_search_does_not_depend_on_where_it_was_stopped(
         return real(*arguments)
 
     monkeypatch.setattr("riskoverlay.studies.sweep.run.run_try", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="interrupted after 3 of 5 tries"):
         sweep(panel, config, values, storage=f"sqlite:///{tmp_path}/s.db", **flags)
     left[0] = 100
-    assert content(sweep(panel, config, values, storage=f"sqlite:///{tmp_path}/s.db", **flags)) == whole
-
-
-def test_numbers_are_ranges_to_optuna_and_words_are_not() -> None:
-    found = distributions([parse_dimension(x) for x in ("vol_lookback=5,9", "target_vol=0.1,0.3", "drift=hold,daily")])
-    assert [type(d).__name__[:-12] for d in found.values()] == ["Int", "Float", "Categorical"]
-    assert (found["vol_lookback"].low, found["vol_lookback"].high) == (5, 9)
+    result = sweep(panel, config, values, storage=f"sqlite:///{tmp_path}/s.db", **flags)
+    assert content(result) == whole
+    assert left[0] == 98
+    assert result.seed == 5
+    more = sweep(panel, config, values, storage=f"sqlite:///{tmp_path}/s.db", trials=7, seed=5)
+    assert left[0] == 96
+    assert content(more)[:5] == whole
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------
@@ -469,7 +493,7 @@ def check_whole(folder: Path, undisturbed: list[Any]) -> None:
     values = [parse_dimension(text) for text in GRID]
     kept = sweep(panel_of_flags(), make_config(QUICK), values, storage=str(folder / "sweep.db"))
     assert content(kept) == undisturbed
-    assert stored(folder / "sweep.db") == [(k, "COMPLETE") for k in range(6)]
+    assert stored(folder / "sweep.db") == [(k, "kept") for k in range(6)]
 
 
 def kill_sweep(folder: Path, moments: Iterator[float], undisturbed: list[Any]) -> None:
@@ -547,7 +571,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert b"of 120 tries: they are kept in sweep.db, the same command goes on from there" in error
     assert b"Traceback" not in error
-    assert all(state == "COMPLETE" for _, state in stored(tmp_path / "sweep.db"))
+    assert all(state == "kept" for _, state in stored(tmp_path / "sweep.db"))
 
 
 # -- judgement ---------------------------------------------------------------------------------------------------------
@@ -590,6 +614,14 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
     assert len(summary["tries"]) == 12
 
 
+def test_what_follows_from_the_tries_is_computed_once(swept: Sweep) -> None:
+    names = ("good", "sessions", "returns", "risk_free", "excess", "scored", "statistics", "worth")
+    first = {name: getattr(swept, name) for name in names}
+    assert all(getattr(swept, name) is first[name] for name in names)
+    fewer = replace(swept, tries=swept.tries[:2])
+    assert len(fewer.statistics) == len(fewer.worth) == len(fewer.good) < len(swept.good)
+
+
 def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
     values = [parse_dimension("target_vol=0.02,0.30"), parse_dimension("lev_min=0.1")]
     by_sharpe, by_growth = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "growth"))
@@ -600,7 +632,7 @@ def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
     ]
     for s, ranking, name in zip((by_sharpe, by_growth), places, ("excess_sharpe", "growth"), strict=True):
         assert s.statistics[ranking[0]][name] == max(x[name] for x in s.statistics)
-    assert number_of_tries(values, "grid", None) == 2
+    assert number_of_tries(values) == 2
 
 
 def test_the_command_shows_writes_and_draws(

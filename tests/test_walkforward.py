@@ -14,7 +14,7 @@ import pytest
 from riskoverlay.analyzers import summary
 from riskoverlay.feeds import Panel, load
 from riskoverlay.studies.cli import main
-from riskoverlay.studies.sweep.space import parse_dimension
+from riskoverlay.studies.sweep.space import draw, parse_dimension
 from riskoverlay.studies.walkforward import (
     Walk,
     choose,
@@ -150,7 +150,6 @@ def test_the_account_begins_at_its_first_window_knowing_its_volatility(panel: Pa
 
 @pytest.fixture(scope="module")
 def walk(panel: Panel, config: Config) -> Walk:
-    pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
     return walkforward(panel, config, [parse_dimension(text) for text in GRID], train=9, test=4)
 
 
@@ -211,6 +210,13 @@ def test_it_shares_the_tries_of_a_sweep(panel: Panel, config: Config, walk: Walk
     assert np.array_equal(again.account.returns, walk.account.returns)
 
 
+def test_it_chooses_from_points_that_are_drawn(panel: Panel, config: Config) -> None:
+    values = [parse_dimension("target_vol=0.05:0.20"), parse_dimension("lev_max=1:2:0.5")]
+    drawn = walkforward(panel, config, values, train=9, test=4, trials=3, seed=2)
+    assert [one.params for one in drawn.sweep.tries] == draw(values, 3, 2)
+    assert drawn.sweep.seed == 2
+
+
 def test_words_and_tables(walk: Walk) -> None:
     words = "\n".join(walk_in_words(walk))
     assert f"Choosing {len(walk.windows)} times from 4 tries" in words
@@ -222,10 +228,19 @@ def test_words_and_tables(walk: Walk) -> None:
     assert walk_summary(walk)["walk_forward"] == walk.legs["walk_forward"]
 
 
+def test_the_account_is_told_by_its_own_sessions_of_each_window(walk: Walk) -> None:
+    table = walk_frame(walk)
+    assert len(table) > 2
+    bill = pd.Series(walk.risk_free, walk.account.returns.index)
+    for row in table.to_dict("records"):
+        window = slice(row["trade_from"], row["trade_to"])
+        of_window = summary(np.asarray(walk.account.returns[window]), np.asarray(bill[window]))
+        assert row["account"] == pytest.approx(of_window["excess_sharpe"], rel=1e-9)
+
+
 def test_the_command_shows_writes_and_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("optuna", reason="the extra `sweep` is not installed")
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     flags = ["--symbols", ",".join(SYMBOLS), "--end", "2011-06-30", "--grid", "target_vol=0.05,0.20",

@@ -162,6 +162,14 @@ def test_the_notebook_cycles_between_two_points() -> None:
     assert np.abs(risk_contributions(risk_parity_notebook(cov), cov) - 0.5).max() > 0.19
 
 
+def test_the_notebook_goes_a_thousand_rounds() -> None:
+    """Where it comes nearer so slowly that the number of rounds is its result."""
+    cov = np.array([[4.0, 0.006], [0.006, 9.0]])
+    thousand = risk_parity_notebook(cov)
+    np.testing.assert_array_equal(thousand, risk_parity_notebook(cov, max_iter=1000))
+    assert np.abs(thousand - risk_parity_notebook(cov, max_iter=2000)).max() > 0.01
+
+
 def test_the_notebook_checks_before_it_updates() -> None:
     cov = covariance([0.010, 0.011], {(0, 1): 0.9})
     w = np.array([0.5, 0.5])
@@ -263,6 +271,17 @@ def test_minimum_variance_of_singular_matrices() -> None:
 
 
 # What they share
+
+
+@pytest.mark.parametrize(("apart", "refused"), [(2.2e-13, False), (1.8e-13, True)])
+def test_where_an_inverse_is_no_longer_taken(apart: float, refused: bool) -> None:
+    """Two assets of correlation 1 − d have a condition number of 2/d: 1e13 is the most."""
+    cov = np.array([[1.0, 1.0 - apart], [1.0 - apart, 1.0]])
+    if refused:
+        with pytest.raises(ValueError, match=r"condition number 1\.1e\+13"):
+            minimum_variance_clipped(cov)
+    else:
+        np.testing.assert_allclose(minimum_variance_clipped(cov), [0.5, 0.5], rtol=1e-12)
 
 
 @pytest.mark.parametrize("solve", [risk_parity, risk_parity_notebook, minimum_variance, minimum_variance_clipped])

@@ -76,14 +76,14 @@ def changed_inside(panel: Panel, at: int, change: str, *, close: bool = True) ->
     frames = {}
     for symbol, original in panel.frames.items():
         frame = original.copy()
-        o, high, low, c, volume = frame.iloc[at, :5]
+        o, high, low, c, volume = frame.iloc[at]
         if change == "higher high":
             high, volume = 1.1 * high, 10.0 * volume
             c = c if close else high
         else:
             low, volume = 0.9 * low, 0.1 * volume
             c = c if close else low
-        frame.iloc[at, :5] = [o, high, low, c, volume]
+        frame.iloc[at] = [o, high, low, c, volume]
         frames[symbol] = frame
     return replace(panel, frames=frames)
 

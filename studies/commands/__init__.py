@@ -27,11 +27,11 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, str]]] = {
     ),
     "sweep": (
         "many parameters, one judgement: what is best, and how much of it is luck",
-        "Every point of a grid, or of a search, kept as it finishes; called again it goes on, and a grid that has "
+        "Every point of a grid, or some of it, kept as they finish; called again it goes on, and a grid that has "
         "grown takes what is there.",
         (
             "riskoverlay sweep --grid target_vol=0.08,0.10,0.12 --grid dd_threshold1=0.05:0.20:0.05 --png sweep.png",
-            "riskoverlay sweep --grid target_vol=0.05:0.30 --search tpe --trials 40 --storage search.db",
+            "riskoverlay sweep --grid target_vol=0.05:0.30 --grid lev_max=1:2 --trials 32 --storage drawn.db",
         ),
     ),
     "walkforward": (

@@ -17,6 +17,12 @@ __all__ = ["make_parser", "parse"]
 
 EXAMPLES = "examples:\n"
 
+GONE = {
+    "--search": "every point is tried; or give --trials N, points spread evenly",
+    "--batch": "it was of --search tpe, which is no more; give --trials N, points spread evenly",
+}
+"""Flags of before, where --trials is known -> what to give instead."""
+
 
 class _Formatter(argparse.HelpFormatter):
     """Leaves examples as they are, a line each."""
@@ -118,7 +124,8 @@ def _check_flags(given: Sequence[str], flags: Iterable[str], otherwise: str) -> 
         if word == "--":
             return
         if re.match(r"-[^\d.]", flag) and " " not in word and flag not in known:
-            raise InputError(f"{flag} is not a flag", _nearest(flag, known, otherwise))
+            gone = GONE.get(flag) if "--trials" in known else None
+            raise InputError(f"{flag} is not a flag", gone or _nearest(flag, known, otherwise))
 
 
 def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:

@@ -6,7 +6,7 @@ from riskoverlay.errors import require
 
 from ..pictures import check_picture, draw_sweep
 from ..report import check_report, check_spans, write_report
-from ..sweep import BATCH, SEARCHES, in_words, judge, number_of_tries, ranking_rows, sweep, sweep_frame, sweep_summary
+from ..sweep import in_words, judge, number_of_tries, ranking_rows, sweep, sweep_frame, sweep_summary
 from ..workbench.outputs import write_file, write_json
 from ..workbench.portfolios import backtest
 from .flags import Output, add_parameters, config_of, panel_of, write_outputs
@@ -30,12 +30,6 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add_tries(command)
     add_parameters(command, OUTPUTS)
     add_spans(command)
-    command.add_argument("--search", default="grid", choices=SEARCHES, help="all points, or what TPE proposes")
-    command.add_argument("--trials", type=int, metavar="N", help="tries of a search")
-    command.add_argument("--sweep-seed", type=int, default=0, metavar="N", help="seed of a search (default 0)")
-    command.add_argument(
-        "--batch", type=int, default=BATCH, metavar="N", help=f"points a search asks for at once (default {BATCH})"
-    )
     command.add_argument(
         "--storage", default="sweep.db", metavar="FILE|URL", help="SQLite file or database (default sweep.db)"
     )
@@ -52,13 +46,12 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     config = config_of(options, OUTPUTS)
     dimensions, where = tries_of(options)
     require("arch", "sweep", "a confidence interval")
-    total = number_of_tries(dimensions, options.search, options.trials)
+    total = number_of_tries(dimensions, options.trials, options.sweep_seed)
     spans = spans_of(options, "html")
     panel = panel_of(options, config, screen)
     check_spans(spans, panel.sessions)
-    search = {"search": options.search, "trials": options.trials, "seed": options.sweep_seed, "batch": options.batch}
     with screen.progress("sweep", total) as advance:
-        result = sweep(panel, config, dimensions, **search, **where, advance=advance)
+        result = sweep(panel, config, dimensions, **where, advance=advance)
     with screen.step("judging"):
         judged = judge(result)
     best = result.config_of(judged.winner)

@@ -18,6 +18,11 @@ def add_tries(command: argparse.ArgumentParser) -> None:
         "--grid", action="append", required=True, metavar="NAME=VALUES",
         help="a parameter and its values, a,b,c or low:high:step; once for each",
     )  # fmt: skip
+    group.add_argument(
+        "--trials", type=int, metavar="N",
+        help="try N points, spread evenly over the grid, of which low:high may be bounds (default: every point)",
+    )  # fmt: skip
+    group.add_argument("--sweep-seed", type=int, default=0, metavar="N", help="seed of --trials (default 0)")
     group.add_argument("--criterion", default="sharpe", choices=CRITERIA, help="what is best (default sharpe)")
     group.add_argument("--study", default="sweep", metavar="NAME", help="name in the storage (default sweep)")
     add_workers(group)
@@ -42,8 +47,10 @@ def tries_of(options: argparse.Namespace) -> tuple[list[Dimension], dict[str, An
     InputError
         A dimension that cannot be read.
     MissingExtraError
-        optuna is not installed.
+        Tries are to be kept, and SQLAlchemy is not installed.
     """
     dimensions = [parse_dimension(text) for text in options.grid]
-    require("optuna", "sweep", "a sweep")
-    return dimensions, {name: getattr(options, name) for name in ("criterion", "storage", "study", "workers", "dask")}
+    if options.storage is not None:
+        require("sqlalchemy", "sweep", "a storage of tries")
+    names = ("trials", "criterion", "storage", "study", "workers", "dask")
+    return dimensions, {"seed": options.sweep_seed, **{name: getattr(options, name) for name in names}}

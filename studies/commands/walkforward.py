@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     """
     config = config_of(options, OUTPUTS)
     dimensions, where = tries_of(options)
-    total = number_of_tries(dimensions, "grid", None)
+    total = number_of_tries(dimensions, options.trials, options.sweep_seed)
     spans = spans_of(options, "html", "json")
     panel = panel_of(options, config, screen)
     check_spans(spans, panel.sessions)

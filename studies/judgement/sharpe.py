@@ -190,7 +190,7 @@ def deflated_sharpe(returns: npt.ArrayLike, sharpes: npt.ArrayLike) -> Deflated:
     r = np.asarray(returns, dtype=np.float64)
     tried = np.asarray(sharpes, dtype=np.float64)
     tried = tried[np.isfinite(tried)]
-    own = float(session_sharpe(r)[0])
+    own = session_sharpe(r).item()
     z = (r - r.mean()) / r.std() if math.isfinite(own) else np.zeros(1)
     shape = (float((z**3).mean()), float((z**4).mean()))  # skewness and kurtosis
     luck = float(np.sqrt(tried.var(ddof=1)) * expected_maximum(tried.size)) if tried.size > 1 else 0.0

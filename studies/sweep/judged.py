@@ -13,7 +13,7 @@ from riskoverlay.conventions import PERIODS
 from ..judgement import Deflated, Interval, Overfitting, confidence, cscv, deflated_sharpe, session_sharpe
 from ..workbench.beside import constant_leverage
 from ..workbench.runs import UNLEVERED, simulate
-from .storage import key_of, pack, unpack
+from .rows import key_of, pack, unpack
 from .tries import Sweep, Try
 
 __all__ = ["Judged", "judge"]

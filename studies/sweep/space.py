@@ -1,23 +1,30 @@
-"""Which parameters are tried: dimensions given as text, every point of their grid, or points that TPE proposes."""
+"""Which parameters are tried: dimensions given as text, every point of their grid, or some points drawn from it."""
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
+from scipy.stats import qmc
 
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import PriceSelection
 
 from ..workbench.parameters import PARAMETERS, make_config, parse_value, shown_parameters
 
-__all__ = ["MOST", "Dimension", "Params", "check_dimensions", "distributions", "grid", "parse_dimension", "propose"]
+__all__ = ["MOST", "Dimension", "Params", "check_dimensions", "draw", "grid", "parse_dimension", "points_of"]
 
 MOST = 100_000
 """Points beyond which a grid is taken for a slip of the keyboard."""
+
+BLOCK = 1024
+"""Points drawn at once: a power of two, by which a Sobol sequence is even."""
+
+ENOUGH = 2**20
+"""Draws after which points that are not found are taken not to exist; a grid of `MOST` takes fewer."""
 
 Params = dict[str, Any]
 """Values of one try, by name of the dimension."""
@@ -33,7 +40,7 @@ class Dimension:
     values : tuple or None
         In order; None: `low` to `high`, both included.
     low, high : object
-        Bounds of a search.
+        Bounds, of which any number between may be drawn.
     """
 
     name: str
@@ -60,7 +67,7 @@ def parse_dimension(text: str) -> Dimension:
     Parameters
     ----------
     text : str
-        `name=a,b,c`, `name=low:high:step` (both ends included, in exact decimals) or, for a search, `name=low:high`.
+        `name=a,b,c`, `name=low:high:step` (both ends included, in exact decimals) or, to draw from, `name=low:high`.
         Whole numbers have a step of 1 unless another is given.
 
     Returns
@@ -103,9 +110,9 @@ def _range(name: str, text: str, parts: list[str]) -> Dimension:
         raise InputError(f"grid={text!r}: {low} is above {high}", "give low:high:step")
     if len(numbers) == 2 and isinstance(PARAMETERS[name].default, int):
         numbers.append(Decimal(1))
-    if len(numbers) == 2:
+    if len(numbers) == 2 and low < high:
         return Dimension(name, None, parse_value(name, parts[0]), parse_value(name, parts[1]))
-    step = numbers[2]
+    step = numbers[2] if len(numbers) == 3 else Decimal(1)
     if step <= 0:
         raise InputError(f"grid={text!r}: step {step} is not above zero", "give low:high:step")
     if isinstance(PARAMETERS[name].default, int):
@@ -133,11 +140,11 @@ def grid(dimensions: Sequence[Dimension]) -> list[Params]:
     for dimension in dimensions:
         if dimension.values is None:
             raise InputError(
-                "has no step", f"give {dimension.name}=low:high:step, or --search tpe", "grid", str(dimension)
+                "has no step", f"give {dimension.name}=low:high:step, or --trials N", "grid", str(dimension)
             )
     count = size(dimensions)
     if count > MOST:
-        raise InputError(f"grid has {count:.0f} points", "give fewer values, or --search tpe --trials N")
+        raise InputError(f"grid has {count:.0f} points", "give fewer values, or --trials N")
     names = [dimension.name for dimension in dimensions]
     axes = [dimension.values or () for dimension in dimensions]
     return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
@@ -148,98 +155,75 @@ def size(dimensions: Sequence[Dimension]) -> float:
     return math.prod(math.inf if dimension.values is None else len(dimension.values) for dimension in dimensions)
 
 
-# -- Optuna ------------------------------------------------------------------------------------------------------------
+def draw(dimensions: Sequence[Dimension], trials: int, seed: int = 0) -> list[Params]:
+    """Distinct points spread evenly over the grid, without regard to any result: a pure function of its arguments.
 
-
-def distributions(dimensions: Sequence[Dimension]) -> dict[str, Any]:
-    """Optuna's description of the dimensions, numbers as ranges so that its plots have axes."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    found: dict[str, Any] = {}
-    for dimension in dimensions:
-        if not dimension.numeric:
-            found[dimension.name] = CategoricalDistribution(dimension.values or ())
-            continue
-        values = dimension.values or (dimension.low, dimension.high)
-        kind = IntDistribution if isinstance(PARAMETERS[dimension.name].default, int) else FloatDistribution
-        found[dimension.name] = kind(min(values), max(values))
-    return found
-
-
-def propose(
-    dimensions: Sequence[Dimension], history: Sequence[tuple[Params, float | None]], *, count: int, seed: int
-) -> list[Params]:
-    """The next points of the tree-structured Parzen estimator: a pure function of history and seed.
-
-    No point comes twice, so fewer than `count` come when the grid is used up. Each point has a sampler of its own,
-    seeded by the search's seed and the number of the point: a search that was stopped proposes the same again.
+    A scrambled Sobol sequence (Sobol 1967, Owen 1998): values are taken by their position, bounds linearly. It is
+    preferred to a Latin hypercube because it goes on: more points of the same seed begin with those of fewer, so that a
+    study that has grown finds what it has tried.
 
     Parameters
     ----------
     dimensions : sequence of Dimension
-    history : sequence of (Params, float or None)
-        Points tried and what each was worth (more is better), None for one that failed.
-    count : int
-        How many are asked for before the first of them is known.
+    trials : int
+        Number of points.
     seed : int
-        Of the search.
+        Of the scrambling, from 0.
 
     Returns
     -------
     list of Params
+
+    Raises
+    ------
+    InputError
+        More points than there are, or than `MOST`; a negative seed.
     """
-    import optuna
-
     check_dimensions(dimensions)
-    asked = _asked(dimensions)
-    study = optuna.create_study(direction="maximize")
-    for params, value in history:
-        if value is not None:
-            study.add_trial(
-                optuna.trial.create_trial(params=_to_optuna(dimensions, params), distributions=asked, value=value)
-            )
-    seen = {_key(params) for params, _ in history}
-    points: list[Params] = []
-    for number in range(len(history), len(history) + count):
-        if len(seen) >= size(dimensions):
-            break
-        draw = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        study.sampler = optuna.samplers.TPESampler(seed=draw)
-        for _ in range(50):
-            params = _from_optuna(dimensions, study.ask(asked).params)
-            if _key(params) not in seen:
-                break
-        else:  # it insists on what is known: any other point is news
-            left = [point for point in grid(dimensions) if _key(point) not in seen]
-            params = left[draw % len(left)]
-        seen.add(_key(params))
-        points.append(params)
-    return points
+    if seed < 0:
+        raise InputError("is too small", "give a whole number >= 0", "sweep_seed", seed)
+    if trials < 1:
+        raise InputError("is not a number of tries", "give a whole number >= 1", "trials", trials)
+    count = size(dimensions)
+    if trials > count:
+        raise InputError(f"is more than the {count:.0f} points", "give fewer, or no --trials for all", "trials", trials)
+    if trials > MOST:
+        raise InputError(f"is more than {MOST}", "give fewer", "trials", trials)
+    sequence = qmc.Sobol(len(dimensions), scramble=True, rng=np.random.default_rng(seed))
+    found: dict[str, Params] = {}
+    while len(found) < trials:
+        for place in sequence.random(BLOCK):
+            point = {d.name: _value_at(d, float(x)) for d, x in zip(dimensions, place, strict=True)}
+            found.setdefault(repr(point), point)
+        if sequence.num_generated > ENOUGH + 64 * trials:  # bounds that are a few roundings apart
+            raise InputError(f"is more than the {len(found)} points found", "give fewer", "trials", trials)
+    return list(found.values())[:trials]
 
 
-def _key(params: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(map(repr, params.values()))
+def _value_at(dimension: Dimension, x: float) -> Any:
+    """The value at `x` of 0 .. 1, 1 excluded."""
+    if dimension.values is not None:
+        return dimension.values[int(x * len(dimension.values))]
+    return dimension.low + x * (dimension.high - dimension.low)
 
 
-def _asked(dimensions: Sequence[Dimension]) -> dict[str, Any]:
-    """Numbers on a grid are asked for by position: steps of binary fractions would miss them by a rounding."""
-    from optuna.distributions import IntDistribution
+def points_of(dimensions: Sequence[Dimension], trials: int | None = None, seed: int = 0) -> list[Params]:
+    """What a sweep tries: every point of a grid, or `trials` of them.
 
-    found = distributions(dimensions)
-    for dimension in dimensions:
-        if dimension.numeric and dimension.values is not None:
-            found[dimension.name] = IntDistribution(0, len(dimension.values) - 1)
-    return found
+    Parameters
+    ----------
+    dimensions : sequence of Dimension
+    trials : int, optional
+    seed : int
+        As `draw`.
 
+    Returns
+    -------
+    list of Params
 
-def _to_optuna(dimensions: Sequence[Dimension], params: Params) -> Params:
-    return {
-        d.name: d.values.index(params[d.name]) if d.numeric and d.values is not None else params[d.name]
-        for d in dimensions
-    }
-
-
-def _from_optuna(dimensions: Sequence[Dimension], params: Params) -> Params:
-    return {
-        d.name: d.values[params[d.name]] if d.numeric and d.values is not None else params[d.name] for d in dimensions
-    }
+    Raises
+    ------
+    InputError
+        As `grid` and `draw`.
+    """
+    return grid(dimensions) if trials is None else draw(dimensions, trials, seed)

@@ -1,183 +1,180 @@
-"""What is kept of sweeps: finished tries, each by what it was run with, by Optuna in a file or a database."""
+"""What is kept of sweeps: finished tries as rows of one table, in an SQLite file or a PostgreSQL database."""
 
-import base64
-import datetime as dt
 import hashlib
 import json
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from riskoverlay.errors import InputError
-from riskoverlay.feeds import Panel, PriceSelection
+from riskoverlay.errors import InputError, require
+from riskoverlay.feeds import Panel
 
-from ..workbench.parameters import PARAMETERS, Config, make_config, shown_parameters
-from ..workbench.summaries import FORMAT, check_format, versions, with_older_meanings
-from .space import Dimension, Params, distributions
+from ..workbench.parameters import Config
+from ..workbench.summaries import FORMAT, check_format, versions
+from .rows import checksum, key_of_row, prices_hash, row_of
+from .space import Params
 from .tries import Outcome
+from .words import params_in_words
 
-__all__ = ["StudyStorage", "key_of", "pack", "unpack"]
+require("sqlalchemy", "sweep", "a storage of tries")
 
-ONCE = "sweep"
-"""Where a study of before tries were kept by their parameters says what is the same for all of them."""
+import sqlalchemy as sa  # noqa: E402
+
+from .database import KIND, failure, insert_missing, is_postgres, open_database  # noqa: E402
+from .tables import JUDGEMENTS, STUDIES, TRIES, make_tables  # noqa: E402
+
+__all__ = ["StudyStorage"]
+
+MOST_ROWS, MOST_SECONDS = 64, 1.0
+"""What waits to be written: so many rows, or so much time since the last were, or of computing that would be lost."""
 
 Kept = tuple[npt.NDArray[np.float64], str | None]
-"""Returns of a try, and why it failed."""
-
-
-NAMES = tuple(name for name in PARAMETERS if name not in shown_parameters(PriceSelection))
-"""Every parameter but those that choose the prices."""
-
-
-def key_of(config: Config) -> str:
-    """What a try is found by: a hash of every parameter but those that choose the prices.
-
-    Parameters
-    ----------
-    config : Config
-        With the rates that `auto` came to.
-
-    Returns
-    -------
-    str
-    """
-    return hashlib.sha256(json.dumps(_plain(config), sort_keys=True, default=repr).encode()).hexdigest()
-
-
-def _plain(config: Config) -> dict[str, Any]:
-    """Every parameter that makes a try, of its type; a rate by date as its dates and numbers."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            value = pd.Series(dict(value))
-        return [[str(day), float(rate)] for day, rate in value.items()] if isinstance(value, pd.Series) else value
-
-    return {name: plain(value) for name, value in make_config(config).items() if name in NAMES}
-
-
-def pack(returns: npt.NDArray[np.float64]) -> str:
-    """Numbers as text, to the last bit."""
-    return base64.b64encode(returns.astype("<f8").tobytes()).decode()
-
-
-def unpack(text: str) -> npt.NDArray[np.float64]:
-    """What `pack` was given."""
-    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(float)
+"""Returns of a try, (0,) of one that failed, and why it failed."""
 
 
 class StudyStorage:
-    """Finished tries in an Optuna study, which belongs to one set of prices.
+    """Finished tries of a study, which belongs to one set of prices; at the end of a `with` all of them are written.
 
-    A try is kept by its whole configuration, so it does not matter which grid, search or criterion has asked for it: a
-    grid that grows, by values or by a parameter that was fixed before, finds what was tried.
+    A try is kept by its whole configuration, so it does not matter which grid or criterion has asked for it: a grid
+    that grows, by values or by a parameter that was fixed before, finds what was tried.
 
     Parameters
     ----------
-    storage, study, panel, dimensions
+    storage, study, panel
         As `sweep`.
+    wanted : mapping
+        Key -> parameters of what is to be tried.
 
     Attributes
     ----------
     name : str
         Of the storage, without its password.
+    found : dict
+        Key -> (returns, reason) of what is wanted and was there.
+    count : int
+        Tries of what is wanted that are in the storage.
 
     Raises
     ------
     InputError
-        A storage that cannot be opened, or holds a sweep of other prices.
+        A storage that cannot be opened, was made before or by a newer program, or holds a sweep of other prices; a try
+        that was altered.
     """
 
-    def __init__(self, storage: str | None, study: str, panel: Panel, dimensions: Sequence[Dimension]) -> None:
-        import optuna
+    def __init__(self, storage: str, study: str, panel: Panel, wanted: Mapping[str, Params]) -> None:
+        self.name, self._engine = open_database(storage)
+        self._study, self._wanted = study, wanted
+        self._waiting: list[dict[str, Any]] = []
+        self._written = -np.inf
+        with self._failing("cannot be opened", "" if is_postgres(self._engine) else KIND):
+            make_tables(self._engine, self.name)
+            number = self._claim(prices_hash(panel))
+        with self._failing("cannot be read"):
+            self.found: dict[str, Kept] = self._read(number)
+        self.count = len(self.found)
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._optuna = optuna
-        # Words are kept beside: Optuna wants to know all of a parameter's words before the first try.
-        self._distributions = distributions([dimension for dimension in dimensions if dimension.numeric])
-        self.name, self._study = _open_study(optuna, storage, study)
-        self._claim(_prices_hash(panel), study)
-        self._known = self._read()
+    @contextmanager
+    def _failing(self, problem: str, otherwise: str = "") -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            raise failure(error, self.name, problem, otherwise) from None
 
-    def _claim(self, prices: str, study: str) -> None:
-        """Make a new study that of these prices; refuse one of others."""
-        attrs = self._study.user_attrs
-        known = attrs.get("prices") or attrs.get(ONCE, {}).get("prices")
+    def _claim(self, prices: str) -> int:
+        """Make a new study that of these prices; refuse one of others. The study's format."""
+        mine = {"study": self._study, "prices": prices, "format": FORMAT, "versions": json.dumps(versions())}
+        asked = sa.select(STUDIES.c.prices, STUDIES.c.format).where(STUDIES.c.study == self._study)
+        with self._engine.connect() as connection:
+            known = connection.execute(asked).one_or_none()
         if known is None:
-            if self._study.trials:
-                raise InputError(
-                    f"study={study!r} in {self.name} was not made by a sweep", "give another --study or --storage"
-                )
-            for name, value in (("prices", prices), ("format", FORMAT), ("versions", versions())):
-                self._study.set_user_attr(name, value)
-            return
-        check_format(attrs.get("format"), f"study={study!r} in {self.name}")
-        if known != prices:
+            with self._engine.begin() as connection:
+                connection.execute(insert_missing(self._engine, STUDIES), [mine])
+                known = connection.execute(asked).one()
+        number = check_format(known.format, f"study={self._study!r} in {self.name}")
+        if known.prices != prices:
             raise InputError(
                 f"{self.name} holds a sweep of other prices",
                 "give those it was begun with, another --storage, or another --study",
             )
+        return number
 
-    def _read(self) -> dict[str, Kept]:
-        """Finished tries by key, those of an older study by what they meant."""
-        number, older = self._study.user_attrs.get("format", 0), self._study.user_attrs.get(ONCE, {})
+    def _read(self, number: int) -> dict[str, Kept]:
+        """What is wanted and there; every try of the study is checked."""
         found: dict[str, Kept] = {}
-        for trial in self._study.get_trials(deepcopy=False):
-            attrs = trial.user_attrs
-            if not trial.state.is_finished():
-                continue
-            config = with_older_meanings(attrs.get("config") or {**older, **trial.params}, number)
-            meant = {name: value for name, value in config.items() if name in NAMES}
-            if len(meant) == len(NAMES):  # else nobody knows what it was run with
-                found.setdefault(key_of(meant), (unpack(attrs.get("returns", "")), attrs.get("reason")))
+        with self._engine.connect() as connection:
+            asked = sa.select(TRIES).where(TRIES.c.study == self._study)
+            rows = connection.execute(asked.execution_options(yield_per=256))
+            for row in rows.mappings():
+                self._check(TRIES, row)
+                key = key_of_row(row, number)
+                if key is not None and key in self._wanted:
+                    found.setdefault(key, (np.frombuffer(row["returns"], "<f8").astype(float), row["reason"]))
         return found
 
-    def find(self, config: Config) -> Kept | None:
-        """A try that is kept.
+    def _check(self, table: sa.Table, row: Mapping[str, Any]) -> None:
+        """Refuse a row that is not as it was written."""
+        if checksum(row) == row["checksum"]:
+            return
+        what = f"the try {self._tried(row)}" if table is TRIES else "a judgement"
+        study, key = (str(row[name]).replace("'", "''") for name in ("study", "key"))
+        raise InputError(
+            f"holds {what}, which was altered after it was kept",
+            f"delete the row (delete from {table.name} where study = '{study}' and key = '{key}'), "
+            "it is made again; or give another --study",
+            "storage",
+            self.name,
+        )
+
+    def _tried(self, row: Mapping[str, Any]) -> str:
+        """The parameters of a row to print, those that are varied; its key, if nobody knows them."""
+        if row["key"] in self._wanted:
+            return params_in_words(self._wanted[row["key"]])
+        try:
+            config = json.loads(row["config"])
+            return params_in_words({name: config[name] for name in next(iter(self._wanted.values()))})
+        except (ValueError, TypeError, KeyError):
+            return f"of key {row['key']}"
+
+    def add(self, config: Config, outcome: Outcome) -> None:
+        """Keep a finished try, together with others that finish at once.
 
         Parameters
         ----------
         config : Config
             Its whole configuration.
-
-        Returns
-        -------
-        returns : ndarray of shape (m,)
-            (0,) of one that failed.
-        reason : str or None
-            Why it failed. Or None in place of both: it has not been tried.
-        """
-        return self._known.get(key_of(config))
-
-    def add(self, config: Config, params: Params, outcome: Outcome) -> None:
-        """Keep a finished try, in one transaction.
-
-        Parameters
-        ----------
-        config : Config
-            Its whole configuration.
-        params : Params
-            What was tried, of it.
         outcome : Outcome
         """
-        states = self._optuna.trial.TrialState
-        numbers = {name: value for name, value in params.items() if name in self._distributions}
-        good = outcome.reason is None
-        attrs: dict[str, Any] = {"config": json.loads(json.dumps(_plain(config), default=repr))}
-        attrs |= {**outcome.statistics, "returns": pack(outcome.returns)} if good else {"reason": outcome.reason}
-        trial = self._optuna.trial.create_trial(
-            state=states.COMPLETE if good else states.FAIL,
-            value=outcome.statistics["excess_sharpe"] if good else None,
-            params=numbers,
-            distributions={name: self._distributions[name] for name in numbers},
-            user_attrs=attrs,
-        )
-        if trial.datetime_complete is not None:
-            trial.datetime_start = trial.datetime_complete - dt.timedelta(seconds=outcome.seconds)
-        self._study.add_trial(trial)
+        self._waiting.append(row_of(self._study, config, outcome))
+        computed = sum(row["seconds"] for row in self._waiting)
+        since = monotonic() - self._written
+        if len(self._waiting) >= MOST_ROWS or max(computed, since) >= MOST_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        """Write what waits, in one transaction; rows that another process has written are left as they are."""
+        rows = self._waiting
+        if not rows:
+            return
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert_missing(self._engine, TRIES), rows)
+        except sa.exc.SQLAlchemyError as error:
+            self._waiting = []  # it is not tried once more on the way out
+            others = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+            tried = f"{self._tried(rows[0])}{others}"
+            problem = f"cannot keep the try {tried} {{why}}; {self.count} of {len(self._wanted)} tries were kept before"
+            raise failure(error, self.name, problem) from None
+        self._waiting, self.count, self._written = [], self.count + len(rows), monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
 
     def recall(self, what: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """What is computed from tries, and takes long: once.
@@ -194,39 +191,15 @@ class StudyStorage:
         object
         """
         text = json.dumps({**what, "versions": versions()}, sort_keys=True)
-        name = "recalled " + hashlib.sha256(text.encode()).hexdigest()
-        if name not in self._study.user_attrs:
-            self._study.set_user_attr(name, make())
-        return self._study.user_attrs[name]
-
-
-def _open_study(optuna: Any, storage: str | None, study: str) -> tuple[str, Any]:
-    """The name of a storage without its password, and the study in it."""
-    import sqlalchemy
-
-    name = str(storage)
-    url = None if storage is None else storage if "://" in storage else f"sqlite:///{storage}"
-    try:
-        if url is not None:
-            name = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
-            name = name.removeprefix("sqlite:///")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return name, optuna.create_study(storage=url, study_name=study, direction="maximize", load_if_exists=True)
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError, ImportError) as error:
-        cause = error.__cause__ or error
-        line = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-        raise InputError(
-            f"storage={name!r} cannot be opened ({line})",
-            "give a path for SQLite, or a URL such as postgresql://user@host/name with its driver installed",
-        ) from None
-
-
-def _prices_hash(panel: Panel) -> str:
-    """Of bars and dated rates."""
-    digest = hashlib.sha256(panel.sha256.encode())
-    for name, rate in panel.rates.items():
-        digest.update(name.encode())
-        digest.update(pd.DatetimeIndex(rate.index).to_numpy().astype("datetime64[D]").astype("<i8").tobytes())
-        digest.update(rate.to_numpy().astype("<f8").tobytes())
-    return digest.hexdigest()
+        key = hashlib.sha256(text.encode()).hexdigest()
+        asked = sa.select(JUDGEMENTS).where(JUDGEMENTS.c.study == self._study, JUDGEMENTS.c.key == key)
+        kept = f"all {self.count} tries are kept"
+        with self._failing(f"cannot recall the judgement {{why}}; {kept}"), self._engine.connect() as connection:
+            known = connection.execute(asked).mappings().one_or_none()
+        if known is not None:
+            self._check(JUDGEMENTS, known)
+            return json.loads(known["content"])
+        row = {"study": self._study, "key": key, "content": json.dumps(make())}
+        with self._failing(f"cannot keep the judgement {{why}}; {kept}"), self._engine.begin() as connection:
+            connection.execute(insert_missing(self._engine, JUDGEMENTS), [row | {"checksum": checksum(row)}])
+        return json.loads(row["content"])

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,7 +77,7 @@ class Try:
     Attributes
     ----------
     number : int
-        Which point it is, from 0: of the grid in its order, or of the search.
+        Which point it is, from 0: of the grid in its order, or as drawn.
     params : Params
         What was tried.
     returns : ndarray of shape (m,)
@@ -112,7 +113,7 @@ class Recalls(Protocol):
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every try of a sweep, finished.
+    """Every try of a sweep, finished; what follows from them is computed once.
 
     Attributes
     ----------
@@ -120,7 +121,9 @@ class Sweep:
         Every parameter that is not tried.
     panel : Panel
     dimensions : tuple of Dimension
-    search, criterion : str
+    seed : int or None
+        Of the draw; None: every point of the grid was tried.
+    criterion : str
         As given to `sweep`.
     tries : tuple of Try
         In the order of their numbers.
@@ -131,59 +134,54 @@ class Sweep:
     config: Config
     panel: Panel
     dimensions: tuple[Dimension, ...]
-    search: str
+    seed: int | None
     criterion: str
     tries: tuple[Try, ...]
     kept: Recalls | None = field(default=None, compare=False, repr=False)
 
-    @property
+    @cached_property
     def good(self) -> list[Try]:
         """Tries that did not fail."""
         return [one for one in self.tries if one.reason is None]
 
-    @property
+    @cached_property
     def sessions(self) -> pd.DatetimeIndex:
         """Sessions that count for every good try, shape (m,)."""
         return self.panel.sessions[-min(one.returns.size for one in self.good) :]
 
-    @property
+    @cached_property
     def returns(self) -> npt.NDArray[np.float64]:
         """Returns of the good tries on `sessions`, shape (m, n_good)."""
         m = len(self.sessions)
         return np.column_stack([one.returns[-m:] for one in self.good])
 
-    @property
+    @cached_property
     def risk_free(self) -> npt.NDArray[np.float64]:
         """What a bill paid over each of `sessions`, shape (m,), fractions."""
         m, every = len(self.sessions), self.panel.sessions
         before = every[-m - 1] if m < len(every) else None
         return bill_returns(self.config["risk_free"], self.panel.rates, list(self.sessions), before)
 
-    @property
+    @cached_property
     def scored(self) -> npt.NDArray[np.float64]:
         """What the criterion looks at: returns, above the bill for the Sharpe ratio; shape (m, n_good)."""
         return self.returns if self.criterion == "growth" else self.excess
 
-    @property
+    @cached_property
     def excess(self) -> npt.NDArray[np.float64]:
         """Returns of the good tries above the bill, shape (m, n_good)."""
         return self.returns - self.risk_free[:, None]
 
-    @property
+    @cached_property
     def statistics(self) -> list[dict[str, float]]:
         """`analyzers.summary` of each good try on `sessions`."""
         bill = self.risk_free
         return [summary(column, bill) for column in self.returns.T]
 
-    @property
+    @cached_property
     def worth(self) -> list[float]:
         """The criterion of each good try on `sessions`: what chooses is what judges."""
         return [float(worth) for worth in SCORES[self.criterion](self.scored)]
-
-    def worth_of(self, one: Try) -> float | None:
-        """The criterion of a try on its own sessions; None of one that failed."""
-        alone = replace(self, tries=(one,))
-        return alone.worth[0] if alone.good else None
 
     def config_of(self, one: Try) -> Config:
         """The whole configuration of a try: `simulate` runs it again."""

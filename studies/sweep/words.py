@@ -174,7 +174,7 @@ def sweep_summary(judged: Judged) -> dict[str, Any]:
             "in_words": in_words(judged),
         },
         **judged.beside,
-        "search": result.search,
+        "sweep_seed": result.seed,
         "criterion": result.criterion,
         "grid": [str(dimension) for dimension in result.dimensions],
         "tries": [

@@ -82,7 +82,7 @@ def walkforward(
     criterion: str = "sharpe",
     **more: Any,
 ) -> Walk:
-    """Choose from a grid on each training window, trade the next, in one account.
+    """Choose from a grid, or from points drawn from it, on each training window, trade the next, in one account.
 
     Every point is run once over all sessions; a run knows nothing of what comes after, so its returns up to a session
     are what a trader could have had on that day, and a choice looks at no others. The chosen parameters are in force
@@ -97,7 +97,8 @@ def walkforward(
     train, test, expanding
         As of `windows`.
     **more
-        storage, study, workers, dask, advance of `sweep`, which shares its tries with a sweep of the same flags.
+        trials, seed, storage, study, workers, dask, advance of `sweep`, which shares its tries with a sweep of the same
+        flags.
 
     Returns
     -------
@@ -115,8 +116,7 @@ def walkforward(
                 f"grid={str(dimension)!r}: {dimension.name} is no decision of the trader's",
                 "give parameters of weights and leverage",
             )
-    if train < 1 or test < 1 or len(panel.sessions) < 2:
-        windows(panel.sessions, train=train, test=test)  # before the long part
+    windows(panel.sessions, train=train, test=test)  # what is wrong with them is said before the long part
     tries = sweep(panel, config, dimensions, criterion=criterion, **more)
     scored, sessions = tries.scored, tries.sessions
     found = windows(sessions, train=train, test=test, expanding=expanding)
