@@ -184,7 +184,7 @@ def raw_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) ->
 
 
 def _adjusted(raw: dict[str, Raw]) -> dict[str, pd.DataFrame]:
-    return {symbol: adjust(bars, name) for symbol, (name, bars, _) in raw.items()}
+    return {symbol: adjust(one.bars, one.name) for symbol, one in raw.items()}
 
 
 # -- which file --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from riskoverlay.rules import Rules, parameter
 
 from .adjust import Raw, adjust
 from .cache import Cache
+from .currencies import check_currencies
 from .files import raw_csv_folder, raw_parquet, raw_wide_csv
 from .panel import Panel, align
 from .quality import UNADJUSTED, errors, quality, sentences
@@ -95,7 +96,8 @@ def load(
     Raises
     ------
     InputError, MissingFileError
-        Whatever argument or file is not right, and bars that `quality` or `check_daily` finds wrong.
+        Whatever argument or file is not right, prices of several currencies, and bars that `quality` or `check_daily`
+        finds wrong.
     """
     _check_source(source, data_dir)
     first, last = check_window(start, end)
@@ -104,16 +106,18 @@ def load(
     raw, notes = load_raw(source, symbols, first, last, data_dir, seed, cache=cache)
     widened = widening(source)
     frames, seen = {}, {}
-    for symbol, (name, bars, _) in raw.items():
-        frames[symbol] = between(adjust(prepared(bars, widened), name), first, last, symbol)
-        dates = pd.DatetimeIndex(bars.index).tz_localize(None).normalize()
-        seen[symbol] = Raw(name, bars[dates.isin(frames[symbol].index)])
+    check_currencies({symbol: one.currency for symbol, one in raw.items()})
+    for symbol, one in raw.items():
+        frames[symbol] = between(adjust(prepared(one.bars, widened), one.name), first, last, symbol)
+        dates = pd.DatetimeIndex(one.bars.index).tz_localize(None).normalize()
+        seen[symbol] = Raw(one.name, one.bars[dates.isin(frames[symbol].index)])
     found = quality(seen, widened=widened)
     wrong = sentences(errors(found))
     if wrong:
         raise InputError(wrong[0], "correct or remove the rows, or choose another window")
     bare = [] if adjusted else without_adjustment(raw)
     panel = align(frames, source=source, adjusted=not bare)
+    panel = replace(panel, currency=next((one.currency for one in raw.values() if one.currency), None))
     check_daily({symbol: pd.DatetimeIndex(frame.index) for symbol, frame in frames.items()}, panel.sessions, calendar)
     if bare:
         who = "prices are" if len(bare) == len(raw) else f"prices of {', '.join(bare)} are"
@@ -164,7 +168,9 @@ def load_raw(
         return _FILES[source](data_dir, names), []
     cached, notes = (cache or Cache()).bars(names, last)
     return {
-        symbol: Raw(f"Yahoo: {symbol}", between(entry.bars, first, last, f"Yahoo: {symbol}"))
+        symbol: Raw(
+            f"Yahoo: {symbol}", between(entry.bars, first, last, f"Yahoo: {symbol}"), currency=entry.identity.currency
+        )
         for symbol, entry in cached.items()
     }, notes
 

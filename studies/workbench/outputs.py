@@ -98,8 +98,9 @@ def check_file(path: str | Path) -> Place:
     """
     try:
         place = place_of(path)
-        if not place.real.parent.is_dir():
-            raise InputError(f"{path} cannot be written", f"folder {place.real.parent} does not exist, create it first")
+        for folder in (Path(path).parent, place.real.parent):  # as it was given, if it is that one
+            if not folder.is_dir():
+                raise InputError(f"{path} cannot be written", f"folder {folder} does not exist, create it first")
         return check_place(path)
     except OSError as error:
         raise _refusal(path, error) from None
