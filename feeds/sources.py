@@ -24,6 +24,7 @@ from .yahoo import WIDENED, prepared
 __all__ = ["SOURCES", "PriceSelection", "load", "load_raw", "widening", "without_adjustment"]
 
 _FILES = {"csv": raw_csv_folder, "parquet": raw_parquet, "wide": raw_wide_csv}
+_SAMPLE_YEARS = (1970, 2100)  # its bill's rate begins with the first; a price after the second would be no price
 SOURCES = ("sample", "csv", "yahoo", "parquet", "wide")
 
 
@@ -217,6 +218,12 @@ def _check_source(source: str, data_dir: str | Path | None) -> None:
 
 
 def _sample(names: Sequence[str], first: pd.Timestamp | None, last: pd.Timestamp | None, seed: int) -> Panel:
+    for name, day in (("start", first), ("end", last)):
+        if day is not None and not _SAMPLE_YEARS[0] <= day.year <= _SAMPLE_YEARS[1]:
+            years = " to ".join(map(str, _SAMPLE_YEARS))
+            raise InputError(
+                f"is outside of the sample market's years, {years}", "give a date within", name, str(day.date())
+            )
     opening = pd.Timestamp(SAMPLE_START) if first is None else min(first, pd.Timestamp(SAMPLE_START))
     market = sample_market(names, opening, pd.Timestamp(SAMPLE_END) if last is None else last, seed)
     return market.between(first, last)

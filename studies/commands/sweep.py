@@ -2,7 +2,7 @@
 
 import argparse
 
-from riskoverlay.errors import require
+from riskoverlay.errors import InputError, require
 
 from ..pictures import check_picture, draw_sweep
 from ..report import check_report, check_spans, write_report
@@ -16,6 +16,9 @@ from .tries import add_tries, tries_of
 
 __all__ = ["add_flags", "run"]
 
+
+MOST_TRIES = 1_000_000
+"""Of a search, in all and at once: each takes a second, and the best of a million is luck."""
 
 OUTPUTS = (
     Output("json", "tries, judgement, config of the best"),
@@ -51,6 +54,9 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     """
     config = config_of(options, OUTPUTS)
     dimensions, where = tries_of(options)
+    for name, value in (("trials", options.trials), ("batch", options.batch)):
+        if value is not None and value > MOST_TRIES:
+            raise InputError(f"is above {MOST_TRIES}", "give fewer", name, value)
     require("arch", "sweep", "a confidence interval")
     total = number_of_tries(dimensions, options.search, options.trials)
     spans = spans_of(options, "html")
