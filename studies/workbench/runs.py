@@ -216,10 +216,9 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
             "nothing can be earned; give more history, or a smaller min_hist",
         )
     weights = pd.DataFrame(exposure["target_weights"], sessions)
-    if config["whole_shares"]:
-        first = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0])))
-        wanted = weights.iloc[first] * exposure["target_leverage"][first] * daily["value"][first]
-        _check_size_of_account(config, wanted, panel.closes.iloc[first])
+    first = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0])))
+    wanted = weights.iloc[first] * exposure["target_leverage"][first] * daily["value"][first]
+    _check_size_of_account(config, wanted, panel.closes.iloc[first])
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
     held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
@@ -243,8 +242,8 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
 
 
 def _check_size_of_account(config: Config, wanted: pd.Series, closes: pd.Series) -> None:
-    """Refuse an account whose first weights are less than a share of every symbol: it would hold cash, and say so of
-    the strategy.
+    """Refuse an account whose first weights are less than a share of every symbol, or less than their commission: it
+    would hold cash, and say so of the strategy.
 
     Parameters
     ----------
@@ -259,13 +258,20 @@ def _check_size_of_account(config: Config, wanted: pd.Series, closes: pd.Series)
     InputError
     """
     limit = config["cash"] / config["initial_margin"]
-    shares = wanted * (limit / max(wanted.sum(), limit)) / closes
-    most = float(shares.max())
-    if 0.0 < most < 1.0:
+    money = wanted * (limit / max(wanted.sum(), limit))
+    shares = money / closes
+    most, when = float(shares.max()), f"at the first rebalance, {closes.name:%Y-%m-%d}"
+    if config["whole_shares"] and 0.0 < most < 1.0:
         raise InputError(
-            f"does not buy one share of anything at the first rebalance, {closes.name:%Y-%m-%d}",
+            f"does not buy one share of anything {when}",
             f"give at least {math.ceil(config['cash'] / most):,}, or --no-whole-shares", "cash", config["cash"],
         )  # fmt: skip
+    for name, charged in (
+        ("commission_min", pd.Series(config["commission_min"], money.index)),
+        ("commission_per_share", config["commission_per_share"] * shares),
+    ):
+        if most > 0.0 and bool((charged >= money).all()):
+            raise InputError(f"is no less than what is bought {when}", "give less, or more cash", name, config[name])
 
 
 def _pending(strategy: Any) -> list[dict[str, Any]]:
