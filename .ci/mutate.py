@@ -34,7 +34,7 @@ SLACK = 60.0  # seconds that a run may take beyond three times what its tests to
 # Imported once, before the processes of the tests are forked off.
 HEAVY = (
     "hypothesis", "numpy", "pandas", "scipy.optimize", "scipy.stats", "backtrader", "exchange_calendars", "yfinance",
-    "rich.console", "plotly.graph_objects", "optuna", "arch.bootstrap", "coverage",
+    "rich.console", "plotly.graph_objects", "sqlalchemy", "arch.bootstrap", "coverage",
 )  # fmt: skip
 Tried = list[tuple[Mutant, str]]
 

@@ -1,12 +1,14 @@
 """Leverage and drawdown for those who plot through Cerebro, and a plot that needs no screen."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import backtrader as bt
 
 from riskoverlay.errors import InputError, require
+from riskoverlay.files import replace_file
 
 from .sessions import DateClock
 
@@ -130,7 +132,7 @@ def plot(
         paths = _numbered(Path(path), len(figures))
         for figure, name in zip(figures, paths, strict=True):
             figure.set_size_inches(*size)
-            figure.savefig(name, dpi=dpi)
+            replace_file(name, partial(figure.savefig, dpi=dpi))
             pyplot.close(figure)
     finally:
         pyplot.switch_backend(before)
@@ -138,6 +140,7 @@ def plot(
 
 
 def _numbered(path: Path, count: int) -> list[Path]:
+    path = path if path.suffix else path.with_name(f"{path.name}.png")
     if count == 1:
         return [path]
     return [path.with_name(f"{path.stem}_{i}{path.suffix}") for i in range(1, count + 1)]

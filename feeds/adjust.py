@@ -25,11 +25,14 @@ class Raw(NamedTuple):
         split (new shares for one).
     layout : Layout or None
         How a file was understood.
+    currency : str or None
+        Of the prices, where the source says it.
     """
 
     name: str
     bars: pd.DataFrame
     layout: Layout | None = None
+    currency: str | None = None
 
 
 def adjust(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.files import replace_file
 
 from .calendars import calendar_of, finished_session
+from .currencies import Identity
 from .symbols import check_symbols
 from .yahoo import fetch_yahoo, refusal, utc_now
 
@@ -49,11 +50,14 @@ class Cached:
         As `fetch_yahoo` gives them: unadjusted, unchecked.
     fetched : Timestamp
         UTC.
+    identity : Identity
+        What Yahoo says that they are of.
     """
 
     symbol: str
     bars: pd.DataFrame
     fetched: pd.Timestamp
+    identity: Identity = field(default_factory=Identity)
 
     @property
     def last(self) -> pd.Timestamp:
@@ -161,6 +165,11 @@ class Cache:
         self._report([name for name in names if name not in wanted])
         fetched, faults = self._fetched(wanted, now)
         notes = [f"{error.said} and was fetched anew" for error in damaged.values()]
+        notes += [
+            f"{symbol}: Yahoo says that it is another one now ({'; '.join(changed)})"
+            for symbol, one in fetched.items()
+            if symbol in held and (changed := one.identity.changes(held[symbol].identity))
+        ]
         notes += self._write_all(fetched)
         lost = {symbol: fault for symbol, fault in faults.items() if symbol not in held}
         if lost:
@@ -248,8 +257,13 @@ class Cache:
         if not wanted:
             return {}, {}
         _keep_yfinance_in(str(self.folder))
-        found, faults = fetch_yahoo(wanted, answered=lambda symbol: self._report([symbol]), now=now)
-        return {symbol: Cached(symbol, bars, now) for symbol, bars in found.items()}, faults
+        identities: dict[str, Identity] = {}
+        found, faults = fetch_yahoo(
+            wanted, answered=lambda symbol: self._report([symbol]), identified=identities.__setitem__, now=now
+        )
+        return {
+            symbol: Cached(symbol, bars, now, identities.get(symbol, Identity())) for symbol, bars in found.items()
+        }, faults
 
     def _write_all(self, fetched: Mapping[str, Cached]) -> list[str]:
         """Write the files; a folder that cannot be written costs a sentence, not the run."""
@@ -299,6 +313,7 @@ def _text(cached: Cached) -> bytes:
         "symbol": cached.symbol,
         "fetched": cached.fetched.tz_convert("UTC").isoformat(),
         "rows": len(cached.bars),
+        **cached.identity.described(),
     }
     table = cached.bars[list(_COLUMNS)].to_csv(date_format="%Y-%m-%d", index_label="date", lineterminator="\n")
     below = f"# {json.dumps(described)}\n{table}".encode()
@@ -330,7 +345,7 @@ def _parsed(content: bytes, symbol: str) -> Cached:
         whole = False
     if not whole:
         raise _UnreadableError("is damaged (it holds something else)")
-    return Cached(symbol, bars.rename_axis("date"), fetched)
+    return Cached(symbol, bars.rename_axis("date"), fetched, Identity.of(about))
 
 
 def _ages(why: str, held: Mapping[str, Cached], names: Sequence[str]) -> list[str]:

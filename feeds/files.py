@@ -18,7 +18,15 @@ from .symbols import check_symbols
 from .tables import from_closes, raw_from_table
 from .validation import FIELDS
 
-__all__ = ["raw_csv_folder", "raw_parquet", "raw_wide_csv", "read_csv_folder", "read_parquet", "read_wide_csv"]
+__all__ = [
+    "files_of",
+    "raw_csv_folder",
+    "raw_parquet",
+    "raw_wide_csv",
+    "read_csv_folder",
+    "read_parquet",
+    "read_wide_csv",
+]
 
 _STOOQ = ("_us_d.csv", ".us.txt")
 """What Stooq's file names have behind the symbol of a market in the United States."""
@@ -176,10 +184,32 @@ def raw_parquet(path: str | Path, symbols: Sequence[str] | str | None = None) ->
 
 
 def _adjusted(raw: dict[str, Raw]) -> dict[str, pd.DataFrame]:
-    return {symbol: adjust(bars, name) for symbol, (name, bars, _) in raw.items()}
+    return {symbol: adjust(one.bars, one.name) for symbol, one in raw.items()}
 
 
 # -- which file --------------------------------------------------------------------------------------------------------
+
+
+def files_of(place: str | Path, symbols: Iterable[str]) -> list[Path]:
+    """The files that prices of some symbols are read from.
+
+    Parameters
+    ----------
+    place : str or Path
+        A file, or a folder with one file a symbol.
+    symbols : iterable of str
+
+    Returns
+    -------
+    list of Path
+        Those that are there.
+    """
+    place = Path(place)
+    if not place.is_dir():
+        return [place]
+    wanted = {symbol.casefold() for symbol in symbols}
+    named = [(path, _symbol_of(path, suffix)) for path in sorted(place.iterdir()) for suffix in (".csv", ".parquet")]
+    return [path for path, symbol in named if symbol is not None and symbol.casefold() in wanted]
 
 
 def _paths(folder: str | Path, symbols: Sequence[str] | str | None, suffix: str) -> dict[str, Path]:

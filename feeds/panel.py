@@ -38,6 +38,8 @@ class Panel:
         One sentence for each thing about the bars that whoever uses them should know, of `quality` and `Cache`.
     rates : mapping
         name -> annual interest rates (fractions) by date, for an account that charges by them.
+    currency : str or None
+        Of all prices, where the source says it.
     """
 
     frames: Mapping[str, pd.DataFrame]
@@ -47,6 +49,7 @@ class Panel:
     adjusted: bool = False
     warnings: tuple[str, ...] = ()
     rates: Mapping[str, pd.Series] = field(default_factory=dict)
+    currency: str | None = None
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ Floats = npt.NDArray[np.float64]
 
 CHECKS = (
     "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend", "spacing",
+    "currency",
 )  # fmt: skip
 """In the order in which they are made."""
 
@@ -264,7 +265,7 @@ def _check_calendar(report: _Report, dates: pd.DatetimeIndex, calendar: str) -> 
 def _check_values(report: _Report, values: pd.DataFrame) -> Flags:
     """Which rows can be looked at further."""
     usable = np.ones(len(values), dtype=bool)
-    what = {"number": "not a number", "price": "not above zero", "volume": "negative"}
+    what = {"number": "not a number", "price": "not above zero", "volume": "negative", "size": "beyond all measure"}
     for field, rule, bad in check_numbers(values):
         report.where(
             "values", "error", bad, values.index,

@@ -7,12 +7,27 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["FIELDS", "Flags", "RowCheck", "check_numbers", "check_ranges", "repeated", "step_back"]
+__all__ = [
+    "FIELDS",
+    "MOST_VOLUME",
+    "PRICES",
+    "Flags",
+    "RowCheck",
+    "check_numbers",
+    "check_ranges",
+    "repeated",
+    "step_back",
+]
 
 FIELDS = ("open", "high", "low", "close", "volume")
 
 _ROUNDING = 1e-6
 """Adjusted prices carry the rounding of the adjusted close: six decimals, or the vendor's single precision."""
+
+PRICES = (1e-9, 1e15)
+"""A price beyond these was never paid, however often a share was split or merged since."""
+
+MOST_VOLUME = 1e18
 
 Flags = npt.NDArray[np.bool_]
 
@@ -25,7 +40,7 @@ class RowCheck(NamedTuple):
     field : str
         The column it is about.
     rule : str
-        number, price, volume, crossed, outside.
+        number, price, volume, size, crossed, outside.
     bad : ndarray of shape (n_rows,)
         True where the rule is broken.
     """
@@ -66,7 +81,7 @@ def step_back(dates: pd.DatetimeIndex) -> Flags:
 
 
 def check_numbers(bars: pd.DataFrame) -> Iterator[RowCheck]:
-    """Numbers that are none, prices not above zero, volumes and dividends below it.
+    """Numbers that are none, prices not above zero, volumes and dividends below it, and what is beyond all measure.
 
     Parameters
     ----------
@@ -76,14 +91,17 @@ def check_numbers(bars: pd.DataFrame) -> Iterator[RowCheck]:
     Yields
     ------
     RowCheck
-        Two for each column.
+        Three for each column.
     """
     for field in bars.columns:
         values = bars[field].to_numpy()
         odd = ~np.isfinite(values)
         yield RowCheck(field, "number", odd)
         amount = field in ("volume", "dividend")
-        yield RowCheck(field, "volume" if amount else "price", ~odd & ((values < 0) if amount else (values <= 0)))
+        negative = ~odd & ((values < 0) if amount else (values <= 0))
+        yield RowCheck(field, "volume" if amount else "price", negative)
+        least, most = (0.0, MOST_VOLUME) if amount else PRICES
+        yield RowCheck(field, "size", ~odd & ~negative & ((values < least) | (values > most)))
 
 
 def check_ranges(bars: pd.DataFrame) -> Iterator[RowCheck]:

@@ -11,6 +11,7 @@ from riskoverlay.rules import Rules, parameter
 
 from .adjust import Raw, adjust
 from .cache import Cache
+from .currencies import check_currencies
 from .files import raw_csv_folder, raw_parquet, raw_wide_csv
 from .panel import Panel, align
 from .quality import UNADJUSTED, errors, quality, sentences
@@ -23,6 +24,7 @@ from .yahoo import WIDENED, prepared
 __all__ = ["SOURCES", "PriceSelection", "load", "load_raw", "widening", "without_adjustment"]
 
 _FILES = {"csv": raw_csv_folder, "parquet": raw_parquet, "wide": raw_wide_csv}
+_SAMPLE_YEARS = (1970, 2100)  # its bill's rate begins with the first; a price after the second would be no price
 SOURCES = ("sample", "csv", "yahoo", "parquet", "wide")
 
 
@@ -95,7 +97,8 @@ def load(
     Raises
     ------
     InputError, MissingFileError
-        Whatever argument or file is not right, and bars that `quality` or `check_daily` finds wrong.
+        Whatever argument or file is not right, prices of several currencies, and bars that `quality` or `check_daily`
+        finds wrong.
     """
     _check_source(source, data_dir)
     first, last = check_window(start, end)
@@ -104,16 +107,18 @@ def load(
     raw, notes = load_raw(source, symbols, first, last, data_dir, seed, cache=cache)
     widened = widening(source)
     frames, seen = {}, {}
-    for symbol, (name, bars, _) in raw.items():
-        frames[symbol] = between(adjust(prepared(bars, widened), name), first, last, symbol)
-        dates = pd.DatetimeIndex(bars.index).tz_localize(None).normalize()
-        seen[symbol] = Raw(name, bars[dates.isin(frames[symbol].index)])
+    check_currencies({symbol: one.currency for symbol, one in raw.items()})
+    for symbol, one in raw.items():
+        frames[symbol] = between(adjust(prepared(one.bars, widened), one.name), first, last, symbol)
+        dates = pd.DatetimeIndex(one.bars.index).tz_localize(None).normalize()
+        seen[symbol] = Raw(one.name, one.bars[dates.isin(frames[symbol].index)])
     found = quality(seen, widened=widened)
     wrong = sentences(errors(found))
     if wrong:
         raise InputError(wrong[0], "correct or remove the rows, or choose another window")
     bare = [] if adjusted else without_adjustment(raw)
     panel = align(frames, source=source, adjusted=not bare)
+    panel = replace(panel, currency=next((one.currency for one in raw.values() if one.currency), None))
     check_daily({symbol: pd.DatetimeIndex(frame.index) for symbol, frame in frames.items()}, panel.sessions, calendar)
     if bare:
         who = "prices are" if len(bare) == len(raw) else f"prices of {', '.join(bare)} are"
@@ -164,7 +169,9 @@ def load_raw(
         return _FILES[source](data_dir, names), []
     cached, notes = (cache or Cache()).bars(names, last)
     return {
-        symbol: Raw(f"Yahoo: {symbol}", between(entry.bars, first, last, f"Yahoo: {symbol}"))
+        symbol: Raw(
+            f"Yahoo: {symbol}", between(entry.bars, first, last, f"Yahoo: {symbol}"), currency=entry.identity.currency
+        )
         for symbol, entry in cached.items()
     }, notes
 
@@ -211,6 +218,12 @@ def _check_source(source: str, data_dir: str | Path | None) -> None:
 
 
 def _sample(names: Sequence[str], first: pd.Timestamp | None, last: pd.Timestamp | None, seed: int) -> Panel:
+    for name, day in (("start", first), ("end", last)):
+        if day is not None and not _SAMPLE_YEARS[0] <= day.year <= _SAMPLE_YEARS[1]:
+            years = " to ".join(map(str, _SAMPLE_YEARS))
+            raise InputError(
+                f"is outside of the sample market's years, {years}", "give a date within", name, str(day.date())
+            )
     opening = pd.Timestamp(SAMPLE_START) if first is None else min(first, pd.Timestamp(SAMPLE_START))
     market = sample_market(names, opening, pd.Timestamp(SAMPLE_END) if last is None else last, seed)
     return market.between(first, last)

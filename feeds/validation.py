@@ -7,7 +7,7 @@ import pandas as pd
 
 from riskoverlay.errors import InputError
 
-from .rows import FIELDS, RowCheck, check_numbers, check_ranges, repeated, step_back
+from .rows import FIELDS, MOST_VOLUME, PRICES, RowCheck, check_numbers, check_ranges, repeated, step_back
 
 __all__ = ["FIELDS", "validate"]
 
@@ -15,6 +15,10 @@ _WORDS = {
     "number": ("{label} on {day} is {given!r}", "give a finite number or remove the row"),
     "price": ("{field} is {value} on {day}", "prices must be above zero: correct or remove the row"),
     "volume": ("volume is {value} on {day}", "volume must not be negative: correct or remove the row"),
+    "size": (
+        "{field} is {value} on {day}",
+        f"prices are from {PRICES[0]:g} to {PRICES[1]:g}, volumes up to {MOST_VOLUME:g}: correct or remove the row",
+    ),
     "crossed": ("high {high} is below low {low} on {day}", "correct or remove the row"),
     "outside": (
         "{field} {value} is outside low {low} .. high {high} on {day}",
@@ -44,8 +48,8 @@ def validate(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     ------
     InputError
         A missing column, no rows, dates that are none, missing, duplicate or unsorted, a value that is not a finite
-        number, a price <= 0, a volume < 0, high < low, and an open or close outside low..high by more than 1e-6 of
-        itself (rounding of adjusted prices stays within).
+        number, a price <= 0, a volume < 0, either beyond `PRICES` and `MOST_VOLUME`, high < low, and an open or close
+        outside low..high by more than 1e-6 of itself (rounding of adjusted prices stays within).
     """
     lowered = [str(column).strip().lower() for column in frame.columns]
     for field in FIELDS:

@@ -16,6 +16,7 @@ from riskoverlay.notes import silenced
 from .adjust import adjust
 from .calendars import calendar_of, finished_session
 from .columns import field_name
+from .currencies import Identity, check_currencies
 from .symbols import check_symbols
 from .validation import FIELDS
 from .window import between, check_window
@@ -54,13 +55,17 @@ def read_yahoo(symbols: Sequence[str] | str, start: object = None, end: object =
     Raises
     ------
     InputError
-        Symbols without bars, with the reason; and as `validate`.
+        Symbols without bars, with the reason; prices of several currencies; and as `validate`.
     """
     names = check_symbols(symbols)
     first, last = check_window(start, end)
-    fetched, faults = fetch_yahoo(names, first)
+    currencies: dict[str, str | None] = {}
+    fetched, faults = fetch_yahoo(
+        names, first, identified=lambda symbol, one: currencies.update({symbol: one.currency})
+    )
     if faults:
         raise refusal(faults)
+    check_currencies(currencies)
     frames = {}
     for symbol, bars in fetched.items():
         kept = between(bars, first, last, f"Yahoo: {symbol}")
@@ -98,6 +103,7 @@ def fetch_yahoo(
     waits: Sequence[float] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     answered: Callable[[str], None] | None = None,
+    identified: Callable[[str, Identity], None] | None = None,
     now: pd.Timestamp | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Fault]]:
     """Bars as Yahoo gives them, or why there are none.
@@ -117,6 +123,8 @@ def fetch_yahoo(
         Does the waiting.
     answered : callable, optional
         Called with each symbol as its bars arrive.
+    identified : callable, optional
+        Called with each symbol that has bars, and what its answer says that they are of.
     now : Timestamp, optional
         The time, UTC, by which a session is over.
 
@@ -144,6 +152,9 @@ def fetch_yahoo(
         with session:
             got = bars_from_answer(_download(wanted, start, session), wanted)
             faults |= {upper: session.fault(upper) for upper in wanted if upper not in got}
+            if identified is not None:
+                for upper in got:
+                    identified(as_written[upper], session.identity(upper))
         found |= got
         wanted = [upper for upper in wanted if upper not in got and faults[upper].passing]
         silent = not found and all(faults[upper].silent for upper in wanted)
@@ -183,6 +194,7 @@ def refusal(faults: dict[str, Fault]) -> InputError:
         cure = "check the spelling and the window, or leave it out"
     elif all(fault.silent for fault in reasons):
         cure = "check the network, or use offline with a filled cache"
+    cure = next(iter(reasons)).cure or cure
     return InputError(f"Yahoo gives no bars of {', '.join(parts)}", cure)
 
 

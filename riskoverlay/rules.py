@@ -44,6 +44,8 @@ class Parameter:
         Whether a number above `at_most` may be meant per cent: the error then asks.
     problem, cure : str
         What an error says of a value out of bounds (default: made from the bounds).
+    too_large : str
+        The cure for a finite number above `at_most`, of which the error says that it is (default: as the others).
     name : str
         Of the field.
     default : object
@@ -64,6 +66,7 @@ class Parameter:
     per_cent: bool = False
     problem: str = ""
     cure: str = ""
+    too_large: str = ""
     name: str = ""
     default: Any = None
 
@@ -78,7 +81,7 @@ class Parameter:
         if self.choices:
             return ", ".join(self.choices)
         parts = [
-            f"{sign} {limit:g}"
+            f"{sign} {limit:.15g}"
             for sign, limit in (
                 (">=", self.at_least), (">", self.above), ("<=", self.at_most), ("<", self.below),
             )
@@ -234,6 +237,8 @@ def _check(one: Field[Any], value: Any) -> None:
     if right:
         return
     cure, most = about.cure or default_cure, about.at_most
-    if about.per_cent and most is not None and isinstance(value, (float, int)) and most < value < math.inf:
-        raise InputError(f"is above {most:g}", per_cent(value, most) or cure, one.name, value)
+    above = most is not None and isinstance(value, (float, int)) and most < value < math.inf
+    if most is not None and above and (about.per_cent or about.too_large):
+        asked = per_cent(value, most) if about.per_cent else about.too_large
+        raise InputError(f"is above {most:.15g}", asked or cure, one.name, value)
     raise InputError(about.problem or problem, cure, one.name, value)

@@ -183,7 +183,7 @@ class MarginBroker(FastOrders):
             self.cash += money
         if datas is not None:
             return sum(self._terms_of(d).scheme.getvaluesize(self.positions[d].size, d.close[0]) for d in datas)
-        longs = shorts = unrealized = 0.0
+        longs = shorts = 0.0
         contracts = margins = to_open = to_keep = 0.0
         terms, own_terms = self.account.terms, self._own_terms
         self._marks = marks = {}
@@ -197,7 +197,6 @@ class MarginBroker(FastOrders):
                     if own.contract:
                         contracts += abs(size) * price * own.point
                         margins += own.to_open(size, price)
-                        unrealized += size * (price - position.price) * own.point
                         continue
                     # What the account's own margins would ask of it is asked below, of all shares.
                     to_open -= abs(size) * price * terms.initial_margin
@@ -206,9 +205,8 @@ class MarginBroker(FastOrders):
                     longs += size * price
                 else:
                     shorts += size * price
-                unrealized += size * (price - position.price)
         gross = longs - shorts
-        self._short_value, self._unrealized = shorts, unrealized
+        self._short_value = shorts
         self._to_open = gross * terms.initial_margin + to_open
         self._to_keep = gross * terms.maintenance_margin + to_keep
         self._set_aside = margins
@@ -465,7 +463,7 @@ class MarginBroker(FastOrders):
                 excess += required - value * self.p.slip_perc - fee
         if needed <= equity * (1 + 1e-9):
             return
-        part = 1.0 if equity <= 0 or excess <= 0 else min(1.0, (needed - equity) / excess)
+        part = 1.0 if excess <= 0 else min(1.0, (needed - equity) / excess)
         for (owner, data), size in list(self._owned.items()):
             if not size or data not in marks:
                 continue

@@ -36,14 +36,24 @@ MOST_LEVERAGE = 20.0
 HIGHEST_RATE = 1.0
 """Annual fraction (100 %): what is above it was meant per cent."""
 
+MOST_SESSIONS = 252 * 100
+"""A hundred years: no series is longer, and what is above it was never meant."""
+
+MOST_MONEY = 1e15
+"""Above it a float holds no cents, and a result of money is none."""
+
 _FRACTION: dict[str, Any] = {
     "at_least": 0.0, "at_most": 1.0, "per_cent": True, "problem": "is outside [0, 1]",
     "cure": "give a fraction such as 0.30",
 }  # fmt: skip
 _SESSIONS: dict[str, Any] = {
-    "at_least": 2, "problem": "is not a whole number of at least 2", "cure": "give a number of sessions",
+    "at_least": 2, "at_most": MOST_SESSIONS, "problem": "is not a whole number of at least 2",
+    "cure": "give a number of sessions", "too_large": "give a number of sessions, no more than a hundred years of them",
 }  # fmt: skip
-_COST: dict[str, Any] = {"at_least": 0.0, "problem": "is not a cost", "cure": "give a number >= 0"}
+_COST: dict[str, Any] = {
+    "at_least": 0.0, "at_most": MOST_MONEY, "problem": "is not a cost", "cure": "give a number >= 0",
+    "too_large": "give money in a larger unit",
+}  # fmt: skip
 
 
 def _leverage(example: str) -> dict[str, Any]:
@@ -181,13 +191,13 @@ class SizingRules(Rules):
     )  # fmt: skip
     slots: int | None = parameter(
         None, "number of equal parts for strategies without weights; None: the number of their feeds",
-        shown=False, optional=True, at_least=1, problem="is not a count",
+        shown=False, optional=True, at_least=1, at_most=1_000_000, problem="is not a count",
         cure="give a whole number >= 1, or None for one a feed",
     )  # fmt: skip
     reverse: bool = parameter(False, "an order against a holding opens the other side as well", shown=False)
     periods: float = parameter(
         PERIODS, "sessions a year (252 daily, 52 weekly)", "sessions a year", shown=False,
-        above=0.0, problem="is not a number of sessions a year", cure="give e.g. 252",
+        above=0.0, at_most=366.0, problem="is not a number of sessions a year", cure="give e.g. 252",
     )  # fmt: skip
 
 
@@ -196,8 +206,9 @@ class ExecutionTerms(Rules):
     """What is paid in, and how orders are filled."""
 
     cash: float = parameter(
-        100_000.0, "money to start with, > 0", "money", above=0.0, problem="is not an opening balance",
-        cure="give money > 0",
+        100_000.0, "money to start with, a cent at least", "money", at_least=0.01, at_most=MOST_MONEY,
+        problem="is not an opening balance", cure="give money > 0, a cent at least",
+        too_large="give money in a larger unit",
     )  # fmt: skip
     execution: str = parameter(
         "next_open",

@@ -149,13 +149,21 @@ def test_what_a_report_is_given_stays_text(tmp_path: Path) -> None:
     assert html.escape(image) in page
 
 
-def test_a_file_of_somebody_else_is_not_followed_out(tmp_path: Path) -> None:
-    """Writing replaces a link; it does not write through it."""
+def test_no_half_of_a_file_is_ever_at_the_end_of_a_link(tmp_path: Path) -> None:
+    """What a link leads to is replaced whole, or is as it was; the link stays."""
     theirs, mine = tmp_path / "theirs.json", tmp_path / "mine.json"
     theirs.write_text("theirs")
     mine.symlink_to(theirs)
-    from riskoverlay.studies.workbench.outputs import write_json
+    from riskoverlay.studies.workbench.outputs import write_file, write_json
 
-    write_json(mine, {"a": 1})
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ValueError, match="No space left on device"):
+        write_file(mine, fail)
     assert theirs.read_text() == "theirs"
-    assert not mine.is_symlink()
+    write_json(mine, {})
+    assert theirs.read_text() == "{}\n"
+    assert mine.is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"theirs.json", "mine.json"}

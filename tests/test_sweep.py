@@ -127,7 +127,7 @@ BAD = {
     "infinite": (["--grid", "target_vol=1:inf:2"], r"is no range: give target_vol=low:high:step"),
     "reversed": (["--grid", "target_vol=2:1:1"], r"2 is above 1: give low:high:step"),
     "no step": (["--grid", "target_vol=1:2:0"], r"step 0 is not above zero"),
-    "tiny step": (["--grid", "target_vol=0:1:0.0000001"], r"has 10000001 values: give a larger step"),
+    "tiny step": (["--grid", "target_vol=0:1:0.0000001"], r"has more than 100000 values: give a larger step"),
     "half a session": (["--grid", "cov_lookback=60:61:0.5"], r"cov_lookback='0.5' is unreadable: give a whole"),
     "bounds on a grid": (["--grid", "target_vol=0.1:0.2"], r"has no step: give target_vol=low:high:step, or --trials"),
     "too many": (["--grid", "target_vol=1:900:1", "--grid", "lev_max=1:900:1"], r"grid has 810000 points: give fewer"),

@@ -181,6 +181,8 @@ def test_where_everything_stalls_the_wait_is_short(yahoo: Yahoo) -> None:
 
 
 def test_too_many_requests_for_one_spares_the_others(yahoo: Yahoo) -> None:
+    read_yahoo("SPY,TLT,GLD")  # or, first in its process, yfinance asks for time zones, and for no bars
+    yahoo.charts.clear()
     yahoo.always = dict.fromkeys(yahoo.tables, "429")
     with pytest.raises(ValueError, match=r"SPY, TLT, GLD \(HTTP 429, too many requests\): try again later") as caught:
         read_yahoo("SPY,TLT,GLD")

@@ -6,8 +6,8 @@ import json
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -82,11 +82,19 @@ class Yahoo:
     faults: dict[str, deque[str]] = field(default_factory=dict)
     always: dict[str, str] = field(default_factory=dict)
     timezones: dict[str, str] = field(default_factory=dict)
+    metas: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What is other than usual in the `meta` of answers about a symbol."""
+    bodies: dict[str, bytes | Iterable[bytes]] = field(default_factory=dict)
+    """What answers about a symbol are instead; in pieces: compressed, for as long as somebody takes them."""
+    led: dict[str, str] = field(default_factory=dict)
+    """Where answers about a symbol lead on to."""
     charts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """(symbol, query) of every request for bars, in order."""
     paths: Counter[str] = field(default_factory=Counter)
     crumbs: list[str | None] = field(default_factory=list)
     """The crumb that came with each chart request."""
+    poured: int = 0
+    """Bytes of `bodies` in pieces that were sent."""
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def asked(self) -> list[str]:
@@ -112,6 +120,7 @@ class Yahoo:
                 "regularMarketTime": int(time.time()), "gmtoffset": -18000, "timezone": "EST",
                 "exchangeTimezoneName": zone, "priceHint": 2, "dataGranularity": "1d",
                 "validRanges": ["1d", "5d", "1mo", "1y", "max"], "firstTradeDate": 1,
+                **self.metas.get(symbol, {}),
             },
             "timestamp": [int(value) for value in seconds],
             "indicators": {"quote": [quote], "adjclose": [{"adjclose": [_json(v) for v in table["adj_close"]]}]},
@@ -169,7 +178,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.yahoo.crumbs.append(query.get("crumb"))
         if "period1" in query:
             self.yahoo.charts.append((symbol, query))
-        elif symbol in self.yahoo.tables and symbol not in self.yahoo.always:
+        if symbol in self.yahoo.led and "led" not in query:
+            self._send(302, b"", more={"Location": self.yahoo.led[symbol].format(query=text)})
+            return
+        body = self.yahoo.bodies.get(symbol)
+        if isinstance(body, bytes):
+            self._send(200, body)
+            return
+        if body is not None:
+            self._pour(body)
+            return
+        if "period1" not in query and symbol in self.yahoo.tables and symbol not in self.yahoo.always:
             self._json(self.yahoo.chart(symbol, query))  # the question for the time zone
             return
         fault = self.yahoo.always.get(symbol)
@@ -211,11 +230,31 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, body[: len(body) // 2], length=len(body))
                 self.close_connection = True
 
+    def _pour(self, pieces: Iterable[bytes]) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        with suppress(OSError):  # whoever has had enough hangs up
+            for piece in pieces:
+                self.wfile.write(piece)
+                self.yahoo.poured += len(piece)
+
     def _json(self, content: Any, status: int = 200) -> None:
         self._send(status, json.dumps(content).encode())
 
-    def _send(self, status: int, body: bytes, kind: str = "application/json", length: int | None = None) -> None:
+    def _send(
+        self,
+        status: int,
+        body: bytes,
+        kind: str = "application/json",
+        length: int | None = None,
+        more: dict[str, str] | None = None,
+    ) -> None:
         self.send_response(status)
+        for name, value in (more or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body) if length is None else length))
         self.send_header("Set-Cookie", f"{COOKIE}; Path=/; Max-Age=31536000")

@@ -8,6 +8,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Finding, PriceSelection, check_symbols, load_raw, quality
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.calendars import check_calendar
+from riskoverlay.feeds.currencies import currencies_in_words
 from riskoverlay.feeds.quality import UNADJUSTED, errors, findings_table, spacing
 from riskoverlay.feeds.sources import widening
 
@@ -48,6 +49,8 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     with screen.step("checks"):
         findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
         findings += spacing(raw, calendar=calendar)
+        mixed = currencies_in_words({symbol: one.currency for symbol, one in raw.items()})
+        findings += [Finding(",".join(raw), "currency", "error", mixed)] if mixed else []
     if config["adjusted"]:
         findings = [one for one in findings if one.text != UNADJUSTED]
     rows = sum(len(one.bars) for one in raw.values())

@@ -4,19 +4,19 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from riskoverlay.errors import InputError
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Panel, check_symbols
 from riskoverlay.rules import Parameter
 
 from ..financing import Breakeven, breakeven, breakeven_in_words
 from ..workbench.beside import Benchmark, benchmark_panel
+from ..workbench.outputs import check_apart
 from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, shown_parameters
 from ..workbench.rates import AUTO_RATES
 from ..workbench.runs import load_panel
 from ..workbench.summaries import read_config
+from .inputs import inputs_of
 from .screen import Screen
 
 __all__ = [
@@ -132,9 +132,9 @@ def config_of(options: argparse.Namespace, outputs: Iterable[Output] = ()) -> Co
     check_outputs(options, outputs)
     config = read_config(options.config) if options.config else make_config()
     given = {name: getattr(options, name) for name in PARAMETERS if hasattr(options, name)}
-    return config | {
-        name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()
-    }
+    config |= {name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
+    check_apart(_named(options, outputs), inputs_of(options, config))
+    return config
 
 
 def add_workers(command: Any, what: str = "processes") -> None:
@@ -307,6 +307,11 @@ def add_outputs(command: argparse.ArgumentParser, outputs: Iterable[Output]) -> 
         group.add_argument(f"--{one.kind}", metavar="FILE", default=one.default, help=text)
 
 
+def _named(options: argparse.Namespace, outputs: Iterable[Output]) -> dict[str, str]:
+    """Flag -> name of the files that are to be written."""
+    return {f"--{one.kind}": getattr(options, one.kind) for one in outputs if getattr(options, one.kind)}
+
+
 def check_outputs(options: argparse.Namespace, outputs: Iterable[Output]) -> None:
     """Say before a long run, not after it, that a file cannot be written.
 
@@ -318,15 +323,12 @@ def check_outputs(options: argparse.Namespace, outputs: Iterable[Output]) -> Non
     Raises
     ------
     InputError
-        A folder that does not exist, and what the outputs' own checks raise.
+        As `check_apart` of the outputs alone, and what their own checks raise.
     """
+    check_apart(_named(options, outputs), ())
     for one in outputs:
         name = getattr(options, one.kind)
-        if not name:
-            continue
-        if not Path(name).parent.is_dir():
-            raise InputError(f"{name} cannot be written", f"folder {Path(name).parent} does not exist, create it first")
-        if one.check is not None:
+        if name and one.check is not None:
             one.check(name)
 
 

@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 
 from .moving import Moving
@@ -18,6 +19,18 @@ __all__ = ["Screen"]
 SYNTHETIC = "Synthetic market: made-up prices with the moments of the real ones. Nothing here happened."
 
 Advance = Callable[[int], None]
+
+
+class _Printer(Console):
+    """rich's console, which leaves with status 1, that of findings, when nobody reads on, and breaks on a full disk."""
+
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+        except OSError as error:
+            with suppress(OSError, ValueError):  # what is left to be flushed at the end goes nowhere, without a word
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+            raise InputError(f"stdout cannot be written ({error.strerror})", "give it a reader, or room") from None
 
 
 class Screen:
@@ -34,7 +47,7 @@ class Screen:
 
     def __init__(self, quiet: bool = False, no_color: bool | None = None) -> None:
         plain = bool(os.environ.get("NO_COLOR")) if no_color is None else no_color
-        self._console = Console(soft_wrap=False, quiet=quiet, color_system=None if plain else "auto")
+        self._console = _Printer(soft_wrap=False, quiet=quiet, color_system=None if plain else "auto")
 
     def line(self, text: str, style: str | None = None) -> None:
         """Print a line, wrapped; nothing in it is read as markup.

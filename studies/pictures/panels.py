@@ -13,7 +13,7 @@ from ..report.words import symbols_in_words
 from ..workbench.captions import costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
 from ..workbench.portfolios import Backtest
-from .canvas import check_picture, new_figure
+from .canvas import check_picture, new_figure, save
 
 __all__ = ["write_picture"]
 
@@ -72,8 +72,7 @@ def write_picture(path: str | Path, result: Backtest) -> None:
         _leverage(leverage, result)
         _weights(weights, result)
         figure.suptitle(_heading(result, shown), x=0.01, ha="left", fontsize=12, linespacing=1.4)
-        kind = Path(path).suffix[1:].lower()
-        write_file(path, lambda temporary: figure.savefig(temporary, format=kind))
+        write_file(path, lambda temporary: save(figure, temporary, dpi=120))
 
 
 def _heading(result: Backtest, shown: Sequence[Account]) -> str:

@@ -120,7 +120,7 @@ def _range(name: str, text: str, parts: list[str]) -> Dimension:
             parse_value(name, f"{number:f}")
     count = int((high - low) / step) + 1
     if count > MOST:
-        raise InputError(f"has {count} values", "give a larger step", "grid", text)
+        raise InputError(f"has more than {MOST} values", "give a larger step", "grid", text)
     return Dimension(name, tuple(parse_value(name, f"{low + k * step:f}") for k in range(count)))
 
 

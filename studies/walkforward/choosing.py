@@ -11,6 +11,8 @@ from ..judgement import SCORES
 
 __all__ = ["Window", "choose", "windows"]
 
+MOST_MONTHS = 1200
+
 
 @dataclass(frozen=True)
 class Window:
@@ -46,11 +48,13 @@ def windows(sessions: pd.DatetimeIndex, *, train: int, test: int, expanding: boo
     Raises
     ------
     InputError
-        Fewer than 1 month, or too few sessions for one window.
+        Fewer than 1 month or more than MOST_MONTHS, or too few sessions for one window.
     """
     for name, months in (("train", train), ("test", test)):
         if months < 1:
             raise InputError("is not a number of months", "give a whole number >= 1", name, months)
+        if months > MOST_MONTHS:
+            raise InputError(f"is above {MOST_MONTHS}", "give no more than a hundred years of months", name, months)
     first = sessions[0].to_period("M")
     last = sessions[-1].to_period("M")
     found = []

@@ -11,6 +11,7 @@ import pandas as pd
 from riskoverlay.analyzers import active_statistics
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Cache, Panel
+from riskoverlay.feeds.currencies import check_currencies
 from riskoverlay.notes import log
 from riskoverlay.strategies import (
     FixedWeights,
@@ -131,7 +132,9 @@ def benchmark_panel(
         return None
     if all(symbol in panel.symbols for symbol in symbols):
         return panel.select(symbols)
-    return load_panel({**config, "symbols": ",".join(symbols)}, cache)
+    bars = load_panel({**config, "symbols": ",".join(symbols)}, cache)
+    check_currencies({", ".join(panel.symbols): panel.currency, f"benchmark {', '.join(symbols)}": bars.currency})
+    return bars
 
 
 def benchmark_run(

@@ -276,8 +276,8 @@ def check_counts(config: Config, sessions: pd.DatetimeIndex, decided: list[date]
 def check_size_of_account(
     config: Config, day: date, weights: npt.NDArray[np.float64], money: float, closes: npt.NDArray[np.float64]
 ) -> None:
-    """Refuse an account whose first weights are less than a share of every symbol: it would hold cash, and say so of
-    the strategy.
+    """Refuse an account whose first weights are less than a share of every symbol, or less than their commission: it
+    would hold cash, and say so of the strategy.
 
     Parameters
     ----------
@@ -295,16 +295,22 @@ def check_size_of_account(
     ------
     InputError
     """
-    if not config["whole_shares"]:
-        return
     limit = config["cash"] / config["initial_margin"]
     wanted = weights * money
-    most = float((wanted * (limit / max(wanted.sum(), limit)) / closes).max())
-    if 0.0 < most < 1.0:
+    bought = wanted * (limit / max(wanted.sum(), limit))
+    shares = bought / closes
+    most, when = float(shares.max()), f"at the first rebalance, {day:%Y-%m-%d}"
+    if config["whole_shares"] and 0.0 < most < 1.0:
         raise InputError(
-            f"does not buy one share of anything at the first rebalance, {day:%Y-%m-%d}",
+            f"does not buy one share of anything {when}",
             f"give at least {math.ceil(config['cash'] / most):,}, or --no-whole-shares", "cash", config["cash"],
         )  # fmt: skip
+    for name, charged in (
+        ("commission_min", np.full(len(bought), config["commission_min"])),
+        ("commission_per_share", config["commission_per_share"] * shares),
+    ):
+        if most > 0.0 and bool((charged >= bought).all()):
+            raise InputError(f"is no less than what is bought {when}", "give less, or more cash", name, config[name])
 
 
 def _pending(strategy: Any) -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
 """What the files of a backtest hold, what makes them again, and what an older file means."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import pandas as pd
@@ -236,6 +238,15 @@ def with_older_meanings(config: Mapping[str, Any], number: int) -> dict[str, Any
     return meant
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, each name once: of two values nobody knows which was meant, and Python takes the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise InputError(f"names {shortened(twice)} more than once", "give one value for it")
+    return found
+
+
 def read_config(path: str | Path) -> Config:
     """The `config` of a summary file, or a file that is one.
 
@@ -259,7 +270,9 @@ def read_config(path: str | Path) -> Config:
     if not path.is_file():
         raise MissingFileError(f"config {path} does not exist", cure)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except InputError as error:
+        raise InputError(f"config {path} {error.said}", error.cure) from None
     except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
         raise InputError(f"config {path} is not JSON ({error})", cure) from None
     if isinstance(content, dict) and isinstance(content.get("config"), dict):

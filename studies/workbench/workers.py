@@ -16,6 +16,9 @@ from riskoverlay.notes import silenced
 
 __all__ = ["Work", "Workers", "check_workers", "open_workers"]
 
+MOST_WORKERS = 1024
+"""Processes; each has a Python of its own, with pandas in it."""
+
 DEATHS = 3
 """Times that processes may die in a row, nothing being finished in between."""
 
@@ -55,12 +58,14 @@ def check_workers(workers: int | None) -> int:
     Raises
     ------
     InputError
-        Fewer than 1.
+        Fewer than 1, or more than MOST_WORKERS.
     """
     if workers is None:
         return os.cpu_count() or 1
     if workers < 1:
         raise InputError("is not a number of processes", "give a whole number >= 1", "workers", workers)
+    if workers > MOST_WORKERS:
+        raise InputError(f"is above {MOST_WORKERS}", "give as many as there are processors", "workers", workers)
     return workers
 
 
