@@ -14,9 +14,9 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-USED = ("parquet", "plot", "report", "sweep", "postgres", "test")
+USED = ("parquet", "plot", "report", "sweep", "postgres", "fast", "test")
 TESTS = ["test_backtest", "test_feeds_files", "test_formats", "test_judgement", "test_observers", "test_report",
-         "test_sweep", "test_walkforward", "test_yahoo"]  # fmt: skip
+         "test_sweep", "test_twin", "test_walkforward", "test_yahoo"]  # fmt: skip
 
 
 def lowest() -> list[str]:

@@ -1,6 +1,7 @@
 """Errors of our own: what a user can cure. Anything else that is raised is a bug, and shows its traceback."""
 
 import importlib.util
+from datetime import date
 from typing import Any
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "MissingFileError",
     "RiskOverlayError",
     "StrategyError",
+    "TwinError",
     "require",
 ]
 
@@ -86,4 +88,24 @@ def require(package: str, extra: str, what: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise MissingExtraError(
             f"{what} needs {package}: install it with pip install 'backtrader-riskoverlay[{extra}]'"
+        )
+
+
+class TwinError(RiskOverlayError, RuntimeError):
+    """The twin of the account differs from Cerebro, which is a bug of the twin.
+
+    Parameters
+    ----------
+    day : date
+        The session that shows the largest difference.
+    column : str
+        Of what.
+    cerebro, twin : object
+        What each has.
+    """
+
+    def __init__(self, day: date, column: str, cerebro: object, twin: object) -> None:
+        super().__init__(
+            f"{day}: {column} is {cerebro} through Cerebro and {twin} by the twin of the account. This is a bug of "
+            "riskoverlay: please report it; --engine cerebro does without the twin"
         )

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from riskoverlay.errors import InputError
+from riskoverlay.errors import InputError, RiskOverlayError
 
 from .leverage import RollingVolatility, base_return
 from .margin import DatedRate
-from .rebalancing import DUST
+from .rebalancing import DUST, about_weights
 from .rules import SizingRules, WeightRules
 from .schedule import RebalanceSchedule
 from .weights import blended_weights
@@ -48,7 +48,11 @@ class Decisions:
 
 
 def decide(
-    days: Sequence[date], closes: Floats, rules: WeightRules, weigh: Callable[..., Floats] = blended_weights
+    days: Sequence[date],
+    closes: Floats,
+    rules: WeightRules,
+    weigh: Callable[..., Floats] = blended_weights,
+    names: Sequence[str] = (),
 ) -> Decisions:
     """The weights of `RiskParityBlend`, decided at the close of each rebalance session.
 
@@ -61,6 +65,8 @@ def decide(
     rules : WeightRules
     weigh : callable
         `blended_weights`, or a `WeightMemory`.
+    names : sequence of str, k
+        Of the feeds, for what is said of an error.
 
     Returns
     -------
@@ -68,15 +74,20 @@ def decide(
 
     Raises
     ------
-    ConvergenceError
-        Weights that cannot be solved for.
+    InputError, ConvergenceError
+        Weights that cannot be solved for, with date and feeds.
     """
     schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
     before = [None, *days[:-1]]
     due = [t for t, (today, previous) in enumerate(zip(days, before, strict=True)) if schedule.due(today, previous)]
     known = [t for t in due if t >= rules.min_hist]
-    windows = [closes[max(t - rules.cov_lookback, 0) : t + 1] for t in known]
-    weights = [weigh(np.diff(np.log(window), axis=0), rules) for window in windows]
+    weights = []
+    for t in known:
+        window = closes[max(t - rules.cov_lookback, 0) : t + 1]
+        try:
+            weights.append(weigh(np.diff(np.log(window), axis=0), rules))
+        except RiskOverlayError as error:
+            raise about_weights(error, days[t], names) from None
     return Decisions(np.array(known, dtype=np.int64), np.array(weights).reshape(-1, closes.shape[1]))
 
 

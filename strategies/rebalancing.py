@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 import backtrader as bt
@@ -243,8 +244,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         try:
             weights = self.weigh(window, feeds)
         except RiskOverlayError as error:
-            names = ", ".join(map(name_of, feeds))
-            raise type(error)(f"weights of {today} of assets 0 to {len(feeds) - 1}, {names}: {error}") from None
+            raise about_weights(error, today, [name_of(data) for data in feeds]) from None
         self._target = dict(zip(feeds, weights.tolist(), strict=True))
         total = sum(self._target.values())
         self._invested = 1.0 if abs(total - 1.0) < DUST else total
@@ -369,6 +369,26 @@ class Rebalancing(OwnPosition, bt.Strategy):
                 order.created.size,
                 order.getstatusname(),
             )
+
+
+def about_weights(error: RiskOverlayError, day: dt.date, names: Sequence[str]) -> RiskOverlayError:
+    """What went wrong with weights, with their date and assets.
+
+    Parameters
+    ----------
+    error : RiskOverlayError
+        Of the rule, which knows neither.
+    day : date
+        That they were for.
+    names : sequence of str
+        Of the feeds that were weighed.
+
+    Returns
+    -------
+    RiskOverlayError
+        Of the same kind.
+    """
+    return type(error)(f"weights of {day} of assets 0 to {len(names) - 1}, {', '.join(names)}: {error}")
 
 
 def _date(day: dt.date | str | None) -> dt.date | None:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 
 from riskoverlay import __version__
-from riskoverlay.errors import RiskOverlayError, StrategyError
+from riskoverlay.errors import RiskOverlayError, StrategyError, TwinError
 
 from .commands.parser import make_parser, parse
 from .commands.screen import Screen
@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exception(error.__cause__)
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except TwinError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BUG
     except RiskOverlayError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT

@@ -272,7 +272,7 @@ def test_a_judgement_that_was_altered_is_refused(
     pytest.importorskip("arch", reason="the extra `sweep` is not installed")
     assert main(HERE) == 0
     with closing(sqlite3.connect(folder / "sweep.db")) as db, db:
-        assert db.execute("update sweep_judgements set content = replace(content, '0.', '1.')").rowcount == 1
+        assert db.execute("update sweep_judgements set content = replace(content, '0.', '1.')").rowcount == 2
     assert main(HERE) == 2
     assert said(capsys).startswith("storage='sweep.db' holds a judgement, which was altered after it was kept: delete")
 

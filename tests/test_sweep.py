@@ -365,7 +365,7 @@ def test_what_is_no_fault_of_the_parameters_is_not_kept(
     def broken(*_: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr("riskoverlay.studies.sweep.tries.simulate", broken)
+    monkeypatch.setattr("riskoverlay.studies.sweep.tries.Twins.run", broken)
     with pytest.raises(MemoryError):
         sweep(panel, config, dimensions, storage=str(tmp_path / "sweep.db"))
     assert stored(tmp_path / "sweep.db") == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -16,15 +18,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from riskoverlay.errors import InputError, RiskOverlayError
+from riskoverlay.errors import InputError, RiskOverlayError, TwinError
 from riskoverlay.feeds import Panel, align, load
 from riskoverlay.strategies import WeightRules, compiled, weights
 from riskoverlay.strategies.decisions import nightly
 from riskoverlay.strategies.weights import WeightMemory, blended_weights
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.financing import breakeven
+from riskoverlay.studies.sweep import parse_dimension, sweep
 from riskoverlay.studies.workbench import make_config, simulate, twins
 from riskoverlay.studies.workbench.rates import resolved_rates
 from riskoverlay.studies.workbench.runs import UNLEVERED
-from riskoverlay.studies.workbench.twins import TwinError, Twins, check_twin
+from riskoverlay.studies.workbench.twins import ENGINES, Twins, check_twin
 
 ROOT = Path(__file__).parents[1]
 SHORT = {"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "calendar": None}
@@ -378,3 +383,128 @@ def test_compiled_or_not_cached_or_not_it_is_the_same(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*.nbc")) == cached
     again.append(say(XDG_CACHE_HOME=str(tmp_path / "file")).communicate()[0].split())  # nothing can be written there
     assert again == [["True", plain[1]]] * 4
+
+
+# -- what uses it ------------------------------------------------------------------------------------------------------
+
+QUICK = {**SHORT, "risk_free": 0.01}
+GRID = [parse_dimension("target_vol=0.05,0.10,0.20"), parse_dimension("lev_max=1.5,3.0")]
+
+
+@pytest.fixture(scope="module")
+def sample_panel() -> Panel:
+    return load("sample", symbols=["SPY", "TLT", "GLD"], end="2011-03-31")
+
+
+def test_a_sweep_by_the_twin_is_that_through_cerebro(sample_panel: Panel) -> None:
+    by_twin, through = (sweep(sample_panel, make_config(QUICK), GRID, engine=engine) for engine in ENGINES)
+    assert (by_twin.engine, through.engine) == ENGINES
+    assert np.allclose(by_twin.returns, through.returns, rtol=0, atol=1e-12)
+    assert by_twin.worth == pytest.approx(through.worth, rel=1e-9)
+    assert len(by_twin.checked) == 2 and through.checked == {}
+    assert by_twin.good[int(np.argmax(by_twin.worth))].number in by_twin.checked
+    assert max(by_twin.checked.values()) < 1e-12
+    assert len(sweep(sample_panel, make_config(QUICK), [parse_dimension("lev_max=1.5")]).checked) == 1
+
+
+def test_of_a_hundred_tries_six_are_checked(sample_panel: Panel) -> None:
+    found = sweep(sample_panel, make_config(QUICK), [parse_dimension("target_vol=0.01:0.50:0.005")])
+    assert len(found.tries) == 99 and len(found.checked) == 2
+    found = sweep(sample_panel, make_config(QUICK), [parse_dimension("target_vol=0.01:0.505:0.005")])
+    assert len(found.tries) == 100 and len(found.checked) == 6
+    ranked = np.argsort(-np.asarray(found.worth), kind="stable")[:3]
+    assert {found.good[place].number for place in ranked} <= set(found.checked)
+
+
+def test_a_twin_that_differs_ends_the_sweep_and_names_the_day(
+    sample_panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Twins.run
+
+    def wrong(self: Twins, config: Any, **more: Any) -> Any:
+        run = real(self, config, **more)
+        run.account.daily["value"][200] += 0.01  # a cent
+        return run
+
+    monkeypatch.setattr(Twins, "run", wrong)
+    day = sample_panel.sessions[200].date()
+    with pytest.raises(TwinError, match=rf"{day}: value is .* through Cerebro .* --engine cerebro"):
+        sweep(sample_panel, make_config(QUICK), GRID)
+    sweep(sample_panel, make_config(QUICK), GRID, engine="cerebro")
+    with pytest.raises(TwinError, match=str(day)):
+        breakeven(sample_panel, make_config(QUICK))
+
+
+def test_a_refusal_of_the_twin_alone_is_found(sample_panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Twins.run
+
+    def picky(self: Twins, config: Any, **more: Any) -> Any:
+        if config["lev_max"] == 3.0:
+            raise InputError("not today", "come again")
+        return real(self, config, **more)
+
+    monkeypatch.setattr(Twins, "run", picky)
+    with pytest.raises(RiskOverlayError, match="not today"):
+        sweep(sample_panel, make_config(QUICK), [parse_dimension("lev_max=1.5,3.0")])
+
+
+def test_a_study_belongs_to_one_engine(sample_panel: Panel, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy", reason="the extra `sweep` is not installed")
+    storage = str(tmp_path / "s.db")
+    sweep(sample_panel, make_config(QUICK), GRID, storage=storage)
+    with pytest.raises(InputError, match=r"holds a sweep by the engine twin.*: give --engine twin"):
+        sweep(sample_panel, make_config(QUICK), GRID, storage=storage, engine="cerebro")
+    sweep(sample_panel, make_config(QUICK), GRID, storage=storage, engine="cerebro", study="other")
+    with pytest.raises(InputError, match="engine='warp' is unknown: give one of twin, cerebro"):
+        sweep(sample_panel, make_config(QUICK), GRID, engine="warp")
+
+
+def test_what_was_checked_is_not_checked_again(
+    sample_panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sqlalchemy", reason="the extra `sweep` is not installed")
+    storage = str(tmp_path / "s.db")
+    first = sweep(sample_panel, make_config(QUICK), GRID, storage=storage)
+    monkeypatch.setattr("riskoverlay.studies.sweep.run.simulate", None)
+    assert sweep(sample_panel, make_config(QUICK), GRID, storage=storage).checked == first.checked
+
+
+@pytest.mark.long
+def test_processes_and_blocks_do_not_matter(sample_panel: Panel) -> None:
+    grid = [parse_dimension("target_vol=0.01:0.30:0.001")]
+    one, two = (sweep(sample_panel, make_config(QUICK), grid, workers=workers) for workers in (1, 2))
+    assert np.array_equal(one.returns, two.returns)
+    assert one.checked == two.checked
+
+
+def test_breakeven_by_either_engine(sample_panel: Panel) -> None:
+    config = make_config({**QUICK, "lev_min": 1.2, "target_vol": 0.3})
+    by_twin, through = (breakeven(sample_panel, config, engine=engine) for engine in ENGINES)
+    assert by_twin.spreads == through.spreads
+    assert by_twin.tried.keys() == through.tried.keys()
+
+
+def test_check_twin_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["backtest", "--end", "2011-12-30", "--csv", "", "--json", "s.json"]
+    assert main(given) == 0
+    assert "twin" not in json.loads(Path("s.json").read_text()) and "twin" not in capsys.readouterr().out
+    assert main([*given, "--check-twin"]) == 0
+    found = json.loads(Path("s.json").read_text())["twin"]
+    assert found["dynamic"]["value"] < 1e-12 and found["base"].keys() == found["dynamic"].keys() >= {"value", "fills"}
+    assert re.search(r"twin − Cerebro at most +base +dynamic\n.*value +\d\.\de[+-]\d\d +\d", capsys.readouterr().out)
+
+
+def test_a_twin_that_differs_is_a_bug_and_not_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(*_: Any) -> Any:
+        raise TwinError(date(2011, 1, 3), "value", 1.0, 2.0)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("riskoverlay.studies.commands.backtest.check_twin", wrong)
+    assert main(["backtest", "--end", "2011-12-30", "--check-twin"]) == 70
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -15,8 +15,9 @@ from ..workbench.beside import parse_benchmark
 from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.portfolios import Backtest, backtest
-from ..workbench.runs import Run
+from ..workbench.runs import UNLEVERED, Run
 from ..workbench.summaries import backtest_summary, series_frame
+from ..workbench.twins import Twins, check_twin
 from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
 from .pages import add_spans, spans_of
 from .screen import Screen
@@ -45,6 +46,10 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--benchmark", action="append", default=[], metavar="SYMBOL|NAME=SYMBOL:WEIGHT,...",
         help="a portfolio to stand beside, rebalanced and charged alike; once for each",
+    )  # fmt: skip
+    command.add_argument(
+        "--check-twin", action="store_true",
+        help="run base and dynamic by the twin of the account, too, and say by how much each column differs",
     )  # fmt: skip
     add_breakeven(command)
     add_spans(command)
@@ -77,6 +82,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
             intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
         screen.table(*interval_rows(intervals))
         content["confidence"] = intervals_summary(intervals)
+    if options.check_twin:
+        content["twin"] = _check_twin(result, screen)
     spread = breakeven_of(options, panel, config, None, screen)
     if spread is not None:
         content["breakeven"] = breakeven_summary(spread)
@@ -95,6 +102,17 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
             "png": lambda path: write_picture(path, result),
         },
     )
+
+
+def _check_twin(result: Backtest, screen: Screen) -> dict[str, dict[str, float]]:
+    """Largest difference of each column, by portfolio."""
+    with screen.step("twin"):
+        twins = Twins(result.panel)
+        runs = {"base": {**result.config, **UNLEVERED}, "dynamic": result.config}
+        found = {name: dict(check_twin(twins, config, result.runs[name])) for name, config in runs.items()}
+    rows = [[column, *(f"{found[name][column]:.1e}" for name in found)] for column in found["base"]]
+    screen.table(["twin − Cerebro at most", *found], rows)
+    return found
 
 
 ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (

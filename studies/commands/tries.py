@@ -6,6 +6,7 @@ from typing import Any
 from riskoverlay.errors import require
 
 from ..sweep import CRITERIA, Dimension, parse_dimension
+from ..workbench.twins import ENGINES
 from .flags import add_workers
 
 __all__ = ["add_tries", "tries_of"]
@@ -24,6 +25,10 @@ def add_tries(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--sweep-seed", type=int, default=0, metavar="N", help="seed of --trials (default 0)")
     group.add_argument("--criterion", default="sharpe", choices=CRITERIA, help="what is best (default sharpe)")
+    group.add_argument(
+        "--engine", default="twin", choices=ENGINES,
+        help="twin: the account as one loop, checked through Cerebro; cerebro: every try through it (default twin)",
+    )  # fmt: skip
     group.add_argument("--study", default="sweep", metavar="NAME", help="name in the storage (default sweep)")
     add_workers(group)
     group.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that runs the tries")
@@ -52,5 +57,5 @@ def tries_of(options: argparse.Namespace) -> tuple[list[Dimension], dict[str, An
     dimensions = [parse_dimension(text) for text in options.grid]
     if options.storage is not None:
         require("sqlalchemy", "sweep", "a storage of tries")
-    names = ("trials", "criterion", "storage", "study", "workers", "dask")
+    names = ("trials", "criterion", "storage", "study", "engine", "workers", "dask")
     return dimensions, {"seed": options.sweep_seed, **{name: getattr(options, name) for name in names}}

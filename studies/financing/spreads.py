@@ -11,6 +11,7 @@ from riskoverlay.feeds import Panel
 from ..workbench.parameters import Config
 from ..workbench.rates import resolved_rates
 from ..workbench.runs import UNLEVERED, simulate
+from ..workbench.twins import Twins, check_engine, check_twin
 from ..workbench.workers import check_workers, open_workers
 
 __all__ = ["BREAKEVENS", "Breakeven", "breakeven", "breakeven_in_words", "breakeven_summary"]
@@ -45,7 +46,12 @@ class Breakeven:
 
 
 def breakeven(
-    panel: Panel, config: Config, *, workers: int | None = 1, advance: Callable[[int], None] | None = None
+    panel: Panel,
+    config: Config,
+    *,
+    engine: str = "twin",
+    workers: int | None = 1,
+    advance: Callable[[int], None] | None = None,
 ) -> Breakeven:
     """The first spread from −2 % to +15 % at which dynamic loses its lead over base, to 1 bp.
 
@@ -57,6 +63,9 @@ def breakeven(
     panel : Panel
     config : Config
         Everything else of the account.
+    engine : {"twin", "cerebro"}
+        The twin of the account runs here, and dynamic at the first of the spreads that are found through Cerebro, too;
+        Cerebro runs in the workers.
     workers : int, optional
         Processes, None: one a processor. Results do not depend on it.
     advance : callable, optional
@@ -70,11 +79,16 @@ def breakeven(
     ------
     InputError, ConvergenceError
         As `simulate`.
+    TwinError
+        Twin and Cerebro differ.
     """
     config = resolved_rates(config, panel.rates)
     over_bill = "irx" in panel.rates
     tried: dict[int, dict[str, float]] = {}
-    with open_workers(_lead, panel, check_workers(workers), fork=True) as pool:
+    check_engine(engine)
+    twins = Twins(panel) if engine == "twin" else None
+    count = 1 if twins else check_workers(workers)
+    with open_workers(_lead, twins or panel, count, fork=True) as pool:
 
         def run(spreads: list[int]) -> None:
             jobs = {spread: _with_spread(config, spread, over_bill) for spread in spreads if spread not in tried}
@@ -89,6 +103,10 @@ def breakeven(
         for name in BREAKEVENS:
             ahead = [tried[spread][name] > 0.0 for spread in coarse]
             found[name] = _first_change(name, coarse, ahead, tried, run)
+    if twins:  # what it says is held against Cerebro where it matters
+        spread = next((one for one in found.values() if isinstance(one, int)), 0)
+        there = _with_spread(config, spread, over_bill)
+        check_twin(twins, there, simulate(panel, there, remember=twins.remember))
     return Breakeven(over_bill, found, dict(sorted(tried.items())))
 
 
@@ -120,9 +138,11 @@ def _with_spread(config: Config, basis_points: int, over_bill: bool) -> Config:
     return {**config, "borrow_rate": f"irx{spread:+.4f}" if over_bill else spread}
 
 
-def _lead(panel: Panel, config: Config) -> dict[str, float]:
+def _lead(bars: Panel | Twins, config: Config) -> dict[str, float]:
     """What dynamic is ahead of base, by statistic."""
-    base, dynamic = (simulate(panel, one).statistics for one in ({**config, **UNLEVERED}, config))
+    both = ({**config, **UNLEVERED}, config)
+    runs = [bars.run(one) if isinstance(bars, Twins) else simulate(bars, one) for one in both]
+    base, dynamic = (run.statistics for run in runs)
     return {name: float(np.float64(dynamic[name]) - base[name]) for name in BREAKEVENS}
 
 

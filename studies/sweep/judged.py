@@ -13,6 +13,7 @@ from riskoverlay.conventions import PERIODS
 from ..judgement import Deflated, Interval, Overfitting, confidence, cscv, deflated_sharpe, session_sharpe
 from ..workbench.beside import constant_leverage
 from ..workbench.runs import UNLEVERED, simulate
+from ..workbench.twins import Twins
 from .rows import key_of, pack, unpack
 from .tries import Sweep, Try
 
@@ -115,10 +116,12 @@ def _measured(
     returns, config = result.returns[:, best], result.config_of(result.good[best])
 
     def measure() -> dict[str, Any]:
-        run = simulate(result.panel, {**config, **UNLEVERED})
+        twins = Twins(result.panel)
+        run = simulate(result.panel, {**config, **UNLEVERED}, remember=twins.remember)
         base = np.asarray(run.returns, dtype=np.float64)[-len(returns) :]
-        held = simulate(result.panel, config).mean_leverage
-        steady = np.asarray(constant_leverage(result.panel, config, held).returns, dtype=np.float64)[-len(returns) :]
+        held = twins.run(config).mean_leverage
+        constant = constant_leverage(result.panel, config, held, remember=twins.remember, twins=twins)
+        steady = np.asarray(constant.returns, dtype=np.float64)[-len(returns) :]
         intervals = confidence(returns, base, result.risk_free, draws=draws, level=level)
         ends = {leg: {name: asdict(one) for name, one in ones.items()} for leg, ones in intervals.items()}
         return {"base": pack(base), "constant": pack(steady), "intervals": ends}

@@ -1,20 +1,38 @@
-"""Many runs: tries of parameters, kept as they finish."""
+"""Many runs: tries of parameters, kept as they finish, and some of them run once more through Cerebro."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from typing import NamedTuple
 
-from riskoverlay.errors import InputError
+import numpy as np
+
+from riskoverlay.errors import ConvergenceError, InputError, TwinError
 from riskoverlay.feeds import Panel
 
 from ..judgement import check_criterion
 from ..workbench.parameters import Config
 from ..workbench.rates import resolved_rates
-from ..workbench.workers import check_workers, open_workers
+from ..workbench.runs import simulate
+from ..workbench.twins import Twins, check_engine, check_twin
+from ..workbench.workers import Workers, check_workers, open_workers
 from .rows import key_of
 from .space import Dimension, points_of
-from .tries import Sweep, Try, run_try
+from .tries import Outcome, Sweep, Try, run_try
 
 __all__ = ["number_of_tries", "sweep"]
+
+BLOCK = 64
+"""Tries by the twin that are one job."""
+FEW = 256
+"""Tries by the twin that this process runs sooner than others could begin."""
+
+
+class _Job(NamedTuple):
+    """Configurations to run, or to run by both engines and compare."""
+
+    configs: tuple[Config, ...]
+    check: bool = False
 
 
 def sweep(
@@ -27,6 +45,7 @@ def sweep(
     criterion: str = "sharpe",
     storage: str | None = None,
     study: str = "sweep",
+    engine: str = "twin",
     workers: int | None = 1,
     dask: str | None = None,
     advance: Callable[[int], None] | None = None,
@@ -56,6 +75,9 @@ def sweep(
         Path of an SQLite file, or a URL of SQLite or PostgreSQL (default: nothing is kept, and no database needed).
     study : str
         Name of the sweep in its storage.
+    engine : {"twin", "cerebro"}
+        The twin of the account, or Cerebro. Of tries by the twin the best 3 and 3 others (of fewer than 100 the best
+        and another) are run through Cerebro as well: daily equity has to be equal to 1e-9.
     workers : int, optional
         Processes on this machine, None: one a processor. With more than one, a script must call this under
         `if __name__ == "__main__":`, because each process reads the script again.
@@ -72,6 +94,8 @@ def sweep(
     ------
     InputError
         Bad arguments, a storage that holds a sweep of something else or fails, every try failed.
+    TwinError
+        A try by the twin differs from Cerebro's.
     MissingExtraError
         An extra is not installed.
     KeyboardInterrupt
@@ -79,6 +103,7 @@ def sweep(
     """
     points = points_of(dimensions, trials, seed)
     check_criterion(criterion)
+    check_engine(engine)
     config = resolved_rates(config, panel.rates)
     count = check_workers(workers)
     jobs = [{**config, **params} for params in points]
@@ -88,29 +113,84 @@ def sweep(
         from .storage import StudyStorage  # it needs the extra
 
         keys = [key_of(job) for job in jobs]
-        kept = StudyStorage(storage, study, panel, dict(zip(keys, points, strict=True)))
+        kept = StudyStorage(storage, study, panel, dict(zip(keys, points, strict=True)), engine)
         tries = {n: Try(n, points[n], *kept.found[key]) for n, key in enumerate(keys) if key in kept.found}
     if advance is not None:
         advance(len(tries))
-    todo = {number: job for number, job in enumerate(jobs) if number not in tries}
+    todo = [number for number in range(len(jobs)) if number not in tries]
+    bars = Twins(panel) if engine == "twin" else panel
+    if engine == "twin" and len(todo) < FEW:
+        count = 1
+
+    def found() -> Sweep:
+        drawn = None if trials is None else seed
+        of = tuple(tries[number] for number in sorted(tries))
+        return Sweep(config, panel, tuple(dimensions), drawn, criterion, of, kept, engine)
+
     try:
-        with kept or nullcontext(), open_workers(run_try, panel, count, dask=dask) as pool:
-            for number, outcome in pool.perform(todo):
-                if kept is not None:
-                    kept.add(jobs[number], outcome)
-                tries[number] = Try(number, points[number], outcome.returns, outcome.reason)
-                if advance is not None:
-                    advance(1)
+        with open_workers(_perform, bars, count, dask=dask) as pool:
+            with kept or nullcontext():
+                blocks = _blocks(todo, engine)
+                for block, outcomes in pool.perform({n: _Job(tuple(jobs[i] for i in of)) for n, of in blocks.items()}):
+                    for number, outcome in zip(blocks[block], outcomes, strict=True):
+                        if kept is not None:
+                            kept.add(jobs[number], outcome)
+                        tries[number] = Try(number, points[number], outcome.returns, outcome.reason)
+                        if advance is not None:
+                            advance(1)
+            result = found()
+            if not result.good:
+                raise InputError(f"all {len(result.tries)} tries failed, the first with", f"{result.tries[0].reason}")
+            return replace(result, checked=_check(result, pool)) if engine == "twin" else result
     except KeyboardInterrupt:
         there = len(tries) if kept is None else kept.count
         where = f"they are kept in {kept.name}, the same command goes on from there" if kept else "none is kept"
         raise KeyboardInterrupt(f"interrupted after {there} of {len(points)} tries: {where}") from None
-    drawn = None if trials is None else seed
-    of = tuple(tries[number] for number in sorted(tries))
-    result = Sweep(config, panel, tuple(dimensions), drawn, criterion, of, kept)
-    if not result.good:
-        raise InputError(f"all {len(result.tries)} tries failed, the first with", f"{result.tries[0].reason}")
-    return result
+
+
+def _perform(bars: Panel | Twins, job: _Job) -> list[Outcome] | list[float]:
+    """What a worker does: tries; or the largest difference of a try by both engines, TwinError if it is one."""
+    if not job.check:
+        return [run_try(bars, config) for config in job.configs]
+    twins = bars if isinstance(bars, Twins) else Twins(bars)
+    return [_difference(twins, config) for config in job.configs]
+
+
+def _difference(twins: Twins, config: Config) -> float:
+    try:
+        run = simulate(twins.panel, config, remember=twins.remember)
+    except (InputError, ConvergenceError) as error:
+        said = run_try(twins, config).reason
+        if said != str(error):
+            raise TwinError(twins.days[-1], "what is said of the try", str(error), said) from None
+        return 0.0
+    return check_twin(twins, config, run)["value"]
+
+
+def _blocks(todo: Sequence[int], engine: str) -> dict[int, Sequence[int]]:
+    """Numbers of the tries of each job."""
+    size = max(1, min(BLOCK, len(todo) // 32)) if engine == "twin" else 1
+    return {at: todo[at : at + size] for at in range(0, len(todo), size)}
+
+
+def _check(result: Sweep, pool: Workers) -> dict[int, float]:
+    """The largest difference of each try that is run by both engines; what is kept was checked before."""
+    few = len(result.tries) < 100
+    best = [
+        result.good[place].number for place in np.argsort(-np.asarray(result.worth), kind="stable")[: 1 if few else 3]
+    ]
+    others = [one.number for one in result.tries if one.number not in best]
+    drawn = np.random.default_rng(len(result.tries)).permutation(others)[: 1 if few else 3].tolist()
+    numbers = sorted([*best, *map(int, drawn)])
+    configs = {number: result.config_of(result.tries[number]) for number in numbers}
+
+    def compare() -> dict[str, float]:
+        jobs = {number: _Job((config,), check=True) for number, config in configs.items()}
+        return {str(number): off for number, (off,) in pool.perform(jobs)}
+
+    what = {"checked": [key_of(config) for config in configs.values()]}
+    found = compare() if result.kept is None else result.kept.recall(what, compare)
+    return {number: float(found[str(number)]) for number in numbers}
 
 
 def number_of_tries(dimensions: Sequence[Dimension], trials: int | None = None, seed: int = 0) -> int:

@@ -48,6 +48,8 @@ class StudyStorage:
         As `sweep`.
     wanted : mapping
         Key -> parameters of what is to be tried.
+    engine : str
+        As `sweep`: a study belongs to one.
 
     Attributes
     ----------
@@ -61,18 +63,18 @@ class StudyStorage:
     Raises
     ------
     InputError
-        A storage that cannot be opened, was made before or by a newer program, or holds a sweep of other prices; a try
-        that was altered.
+        A storage that cannot be opened, was made before or by a newer program, or holds a sweep of other prices or of
+        the other engine; a try that was altered.
     """
 
-    def __init__(self, storage: str, study: str, panel: Panel, wanted: Mapping[str, Params]) -> None:
+    def __init__(self, storage: str, study: str, panel: Panel, wanted: Mapping[str, Params], engine: str) -> None:
         self.name, self._engine = open_database(storage)
         self._study, self._wanted = study, wanted
         self._waiting: list[dict[str, Any]] = []
         self._written = -np.inf
         with self._failing("cannot be opened", "" if is_postgres(self._engine) else KIND):
             make_tables(self._engine, self.name)
-            number = self._claim(prices_hash(panel))
+            number = self._claim(prices_hash(panel), engine)
         with self._failing("cannot be read"):
             self.found: dict[str, Kept] = self._read(number)
         self.count = len(self.found)
@@ -84,10 +86,11 @@ class StudyStorage:
         except sa.exc.SQLAlchemyError as error:
             raise failure(error, self.name, problem, otherwise) from None
 
-    def _claim(self, prices: str) -> int:
-        """Make a new study that of these prices; refuse one of others. The study's format."""
-        mine = {"study": self._study, "prices": prices, "format": FORMAT, "versions": json.dumps(versions())}
-        asked = sa.select(STUDIES.c.prices, STUDIES.c.format).where(STUDIES.c.study == self._study)
+    def _claim(self, prices: str, engine: str) -> int:
+        """Make a new study that of these prices; refuse one of others, or of another engine. The study's format."""
+        mine = {"study": self._study, "prices": prices, "engine": engine, "format": FORMAT}
+        mine |= {"versions": json.dumps(versions())}
+        asked = sa.select(STUDIES.c.prices, STUDIES.c.engine, STUDIES.c.format).where(STUDIES.c.study == self._study)
         with self._engine.connect() as connection:
             known = connection.execute(asked).one_or_none()
         if known is None:
@@ -99,6 +102,11 @@ class StudyStorage:
             raise InputError(
                 f"{self.name} holds a sweep of other prices",
                 "give those it was begun with, another --storage, or another --study",
+            )
+        if known.engine != engine:
+            raise InputError(
+                f"{self.name} holds a sweep by the engine {known.engine}, which differs in the last digit",
+                f"give --engine {known.engine}, another --storage, or another --study",
             )
         return number
 

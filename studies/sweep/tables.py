@@ -20,6 +20,7 @@ STUDIES = sa.Table(
     TABLES,
     sa.Column("study", sa.Text, primary_key=True),
     sa.Column("prices", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
     sa.Column("format", sa.Integer, nullable=False),
     sa.Column("versions", sa.Text, nullable=False),
 )

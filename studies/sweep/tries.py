@@ -13,11 +13,13 @@ import pandas as pd
 from riskoverlay.analyzers import summary
 from riskoverlay.errors import ConvergenceError, InputError
 from riskoverlay.feeds import Panel
+from riskoverlay.strategies.weights import WeightMemory
 
 from ..judgement import SCORES
 from ..workbench.parameters import Config
 from ..workbench.rates import bill_returns
 from ..workbench.runs import simulate
+from ..workbench.twins import Twins
 from .space import Dimension, Params
 
 __all__ = ["CRITERIA", "Outcome", "Sweep", "Try", "run_try"]
@@ -48,12 +50,17 @@ class Outcome:
     seconds: float
 
 
-def run_try(panel: Panel, config: Config) -> Outcome:
+_remember = WeightMemory()
+"""Weights that the runs of this process share."""
+
+
+def run_try(bars: Panel | Twins, config: Config) -> Outcome:
     """One try: what is wrong with its parameters is its outcome; anything else that goes wrong is raised.
 
     Parameters
     ----------
-    panel : Panel
+    bars : Panel or Twins
+        A panel is run through Cerebro, its twins by the twin of the account.
     config : Config
 
     Returns
@@ -62,7 +69,7 @@ def run_try(panel: Panel, config: Config) -> Outcome:
     """
     began = time.monotonic()
     try:
-        run = simulate(panel, config)
+        run = bars.run(config) if isinstance(bars, Twins) else simulate(bars, config, remember=_remember)
     except (InputError, ConvergenceError) as error:
         return Outcome(np.empty(0), {}, str(error), time.monotonic() - began)
     if not np.isfinite(run.statistics["excess_sharpe"]):
@@ -129,6 +136,10 @@ class Sweep:
         In the order of their numbers.
     kept : Recalls or None
         Where it is kept.
+    engine : {"twin", "cerebro"}
+        What ran the tries.
+    checked : mapping
+        Number of a try that was run by both engines -> largest relative difference of its daily equity.
     """
 
     config: Config
@@ -138,6 +149,8 @@ class Sweep:
     criterion: str
     tries: tuple[Try, ...]
     kept: Recalls | None = field(default=None, compare=False, repr=False)
+    engine: str = "cerebro"
+    checked: Mapping[int, float] = field(default_factory=dict, compare=False)
 
     @cached_property
     def good(self) -> list[Try]:

@@ -41,6 +41,8 @@ def in_words(judged: Judged) -> list[str]:
         f"and at the best try's mean leverage, held constant, it {growth_in_words(constant['growth'])} "
         f"({constant['excess_sharpe']:.2f})."
     )
+    if judged.sweep.checked:
+        lines.append(_checked(judged.sweep))
     tries = judged.sweep.tries
     failed = [one for one in tries if one.reason is not None]
     if failed:
@@ -91,6 +93,16 @@ def _overfitting(judged: Judged) -> Iterator[str]:
             f"{100 * judged.overfitting.probability:.0f} % of the time (probability of backtest overfitting; "
             "50 % is what a blind choice does)."
         )
+
+
+def _checked(result: Sweep) -> str:
+    worst = max(result.checked.values())
+    numbers = ", ".join(map(str, result.checked))
+    return (
+        f"Run by the twin of the account; through Cerebro, too: tries {numbers}. Daily equity differs by "
+        f"{worst:.0e} at most." if worst else
+        f"Run by the twin of the account; through Cerebro, too: tries {numbers}. Daily equity is the same to the bit."
+    )  # fmt: skip
 
 
 def _with_ends(interval: Interval, scale: float = 1.0) -> str:
@@ -176,6 +188,8 @@ def sweep_summary(judged: Judged) -> dict[str, Any]:
         **judged.beside,
         "sweep_seed": result.seed,
         "criterion": result.criterion,
+        "engine": result.engine,
+        "checked": {str(number): off for number, off in result.checked.items()},
         "grid": [str(dimension) for dimension in result.dimensions],
         "tries": [
             {"try": one.number, "params": one.params, **found.get(one.number, {}), "reason": one.reason}

@@ -26,6 +26,7 @@ from riskoverlay.strategies.weights import WeightMemory
 
 from .parameters import Config, values_of
 from .runs import UNLEVERED, Run, load_panel, simulate
+from .twins import Twins
 
 __all__ = [
     "Benchmark",
@@ -186,6 +187,7 @@ def constant_leverage(
     *,
     advance: Callable[[int], None] | None = None,
     remember: WeightMemory | None = None,
+    twins: Twins | None = None,
 ) -> Run:
     """The base portfolio at one leverage throughout, such that it holds what the dynamic portfolio holds on average.
 
@@ -201,6 +203,8 @@ def constant_leverage(
         Hears of the first attempt.
     remember : WeightMemory, optional
         As `simulate`.
+    twins : Twins, optional
+        Of the panel: the leverage is found by them, and Cerebro runs once.
 
     Returns
     -------
@@ -218,6 +222,9 @@ def constant_leverage(
         bounds = {"lev_min": leverage, "lev_max": leverage}
         return simulate(panel, {**config, **bounds}, advance=told.pop() if told else None, remember=remember)
 
+    if twins is not None:
+        near = held_on_average(lambda one: twins.run({**config, "lev_min": one, "lev_max": one}), wanted)
+        return run(float(near.account.daily["target_leverage"][-1]))
     return held_on_average(run, wanted)
 
 

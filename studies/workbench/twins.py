@@ -4,31 +4,35 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from riskoverlay.analyzers import simple_returns, summary
-from riskoverlay.errors import InputError, RiskOverlayError
+from riskoverlay.errors import InputError, TwinError
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import AccountTerms, ExecutionTerms, LeverageRules, TradingRules, WeightRules
 from riskoverlay.strategies.decisions import Decisions, decide, nightly, volatilities
-from riskoverlay.strategies.twin import TwinResult, twin
-from riskoverlay.strategies.twin_sessions import FILL
 from riskoverlay.strategies.weights import WeightMemory
 
 from .parameters import Config, values_of
 from .rates import bill_returns, with_dated_rates
 from .runs import Run, check_counts, check_size_of_account
 
-__all__ = ["TwinRun", "Twins", "check_twin"]
+if TYPE_CHECKING:
+    from riskoverlay.strategies.twin import TwinResult
+
+__all__ = ["ENGINES", "TwinRun", "Twins", "check_engine", "check_twin"]
 
 Floats = npt.NDArray[np.float64]
 
 FUND_START = 100.0
 """backtrader's value of a fund share before the first session."""
+
+ENGINES = ("twin", "cerebro")
+"""What runs a try."""
 
 EQUAL = 1e-9
 """Relative: what twin and Cerebro may differ by in daily equity, and absolute in fractions."""
@@ -37,24 +41,10 @@ KEPT = 256
 """Settings of weights, volatility and rates whose arrays a panel's twins keep."""
 
 
-class TwinError(RiskOverlayError):
-    """Twin and Cerebro differ, which is a bug of the twin: `--engine cerebro` does without it.
-
-    Parameters
-    ----------
-    day : date
-        The first session that shows the largest difference.
-    column : str
-        Of what.
-    cerebro, twin : object
-        What each has.
-    """
-
-    def __init__(self, day: date, column: str, cerebro: object, twin: object) -> None:
-        super().__init__(
-            f"{day}: {column} is {cerebro} through Cerebro and {twin} by the twin of the account: "
-            "use --engine cerebro, and report it"
-        )
+def check_engine(engine: str) -> None:
+    """InputError for what is none of `ENGINES`."""
+    if engine not in ENGINES:
+        raise InputError("is unknown", f"give one of {', '.join(ENGINES)}", "engine", engine)
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,7 @@ class TwinRun:
     decided: list[date]
     returns: Floats
     risk_free: Floats
-    account: TwinResult
+    account: "TwinResult"
 
     @cached_property
     def statistics(self) -> dict[str, float]:
@@ -126,7 +116,7 @@ class Twins:
         return Twins, (self.panel,)
 
     def _decide(self, rules: WeightRules) -> Decisions:
-        return decide(self.days, self.closes, rules, self.remember)
+        return decide(self.days, self.closes, rules, self.remember, self.panel.symbols)
 
     def _measure(self, rules: WeightRules, vol_lookback: int) -> Floats:
         return volatilities(self._decisions(rules), self.closes, vol_lookback)
@@ -162,6 +152,8 @@ class Twins:
         InputError, ConvergenceError
             As `simulate`.
         """
+        from riskoverlay.strategies.twin import twin  # numba takes half a second, which a backtest does not need
+
         rules = WeightRules(**values_of(config, WeightRules))
         decisions = self._decisions(rules)
         decided = [self.days[t] for t in decisions.sessions]
@@ -190,12 +182,12 @@ class Twins:
         )
 
 
-def check_twin(panel: Panel, config: Config, run: Run) -> Mapping[str, float]:
+def check_twin(bars: Panel | Twins, config: Config, run: Run) -> Mapping[str, float]:
     """Compare a run through Cerebro with the twin's.
 
     Parameters
     ----------
-    panel, config
+    bars, config
         Of the run.
     run : Run
         As `simulate` gave it.
@@ -213,7 +205,8 @@ def check_twin(panel: Panel, config: Config, run: Run) -> Mapping[str, float]:
     TwinError
         They differ by more than 1e-9: the day, the column and both values.
     """
-    other = Twins(panel).run(config, record=True)
+    twins = bars if isinstance(bars, Twins) else Twins(bars)
+    other = twins.run(config, record=True)
     daily, value = other.account.daily, run.value.to_numpy()
     paid = run.costs["sessions"]
     seen: dict[str, Floats] = {
@@ -232,7 +225,7 @@ def check_twin(panel: Panel, config: Config, run: Run) -> Mapping[str, float]:
         if not off[worst] <= EQUAL:
             raise TwinError(other.sessions[worst].date(), name, float(column[worst]), float(daily[name][worst]))
         found[name] = float(off[worst])
-    found["fills"] = _compare_fills(run, other, panel)
+    found["fills"] = _compare_fills(run, other, twins.panel)
     return found
 
 
@@ -243,7 +236,7 @@ def _compare_fills(run: Run, other: TwinRun, panel: Panel) -> float:
         (names[fill["symbol"]], fill["size"], fill["price"], fill["reference"], fill["commission"], fill["margin_call"])
         for fill in run.fills
     ]
-    through, by_twin = np.array(rows, dtype=np.float64).reshape(-1, len(FILL) - 1), other.account.fills
+    through, by_twin = np.array(rows, dtype=np.float64).reshape(-1, 6), other.account.fills
     for i, (one, two) in enumerate(zip(through, by_twin[:, 1:], strict=False)):
         if not np.allclose(one, two, rtol=EQUAL, atol=EQUAL):
             raise TwinError(run.fills[i]["date"], f"fill {i}", str(one.tolist()), str(two.tolist()))
