@@ -13,11 +13,16 @@ import backtrader as bt
 import pandas as pd
 
 from riskoverlay.errors import InputError, MissingFileError, StrategyError
+from riskoverlay.strategies.weights import WeightMemory
 
-from ..workbench.assembly import Part, set_up
+from ..workbench.assembly import Part, our_sizer, our_strategy, set_up
 from ..workbench.parameters import Config
 
 __all__ = ["FromFile", "Ours", "Theirs", "parse_reference"]
+
+
+_remember = WeightMemory()
+"""Weights that the runs of this process share: they depend on the window that is weighed, whatever comes after it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Ours:
     files: tuple[str, ...] = ()
 
     def __call__(self, cerebro: bt.Cerebro) -> None:
-        set_up(cerebro, self.config, self.rates)
+        pair = our_strategy(self.config, _remember), our_sizer(self.config)
+        set_up(cerebro, self.config, self.rates, pairs=[pair])
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class Auditor:
         """
         runs = 0
         for change in self.changes:
-            if change == "nan" and at % RARELY:
+            if self._left_out(change, at):
                 continue
             compared, found = self.compare(at, change)
             runs += compared
@@ -128,6 +128,13 @@ class Auditor:
                 if inside is not None:
                     return Cut(self.session(at), runs, self.dependence("same bar", change, inside, at))
         return Cut(self.session(at), runs, None)
+
+    def _left_out(self, change: str, at: int) -> bool:
+        """Whether a change is not made after this session: of prices ten times as high, or a tenth, one is enough."""
+        if change == "nan":
+            return at % RARELY != 0
+        both = {"times ten", "tenth"} <= set(self.changes)
+        return both and change == ("tenth" if at % 2 else "times ten")
 
     def compare(self, at: int, change: str) -> tuple[bool, Difference | None]:
         """Compare with a run whose bars after session number `at` are changed.

@@ -12,11 +12,13 @@ from riskoverlay.analyzers import summary
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import LeverageRules, WeightRules
 from riskoverlay.strategies.paper import paper_backtest
+from riskoverlay.strategies.weights import WeightMemory
 
 from ..workbench.beside import constant_leverage
 from ..workbench.parameters import Config
 from ..workbench.rates import bill_returns, resolved_rates
 from ..workbench.runs import UNLEVERED, Run, simulate
+from ..workbench.twins import Twins
 from ..workbench.workers import check_workers, open_workers
 from .rungs import REAL, RUNGS, Rung, changes_something, rung_settings
 
@@ -98,6 +100,10 @@ class Ladder:
         return [float("nan"), *(b - a for a, b in pairwise(sharpes))]
 
 
+_remember = WeightMemory()
+"""Weights that the rungs of this process share."""
+
+
 def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: tuple[str, ...] = LEGS) -> list[Leg]:
     """The portfolios asked for, on one rung.
 
@@ -122,7 +128,8 @@ def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: t
     """
     if broker:
         config = {name: value for name, value in settings.items() if name not in REAL}
-        runs = [simulate(panel, config | UNLEVERED if leg == "base" else config) for leg in legs]
+        asked = [config | UNLEVERED if leg == "base" else config for leg in legs]
+        runs = [simulate(panel, one, remember=_remember) for one in asked]
         return [_leg(run) for run in runs]
     paper = paper_backtest(
         panel.closes, WeightRules.of(settings), LeverageRules.of(settings), **{name: settings[name] for name in REAL}
@@ -194,7 +201,8 @@ def ladder(
     for rung in RUNGS:
         found = done.get(rung.id) or {"base": steps[-1].base, "dynamic": steps[-1].dynamic}
         steps.append(Step(rung, rung in changing, found["base"], found["dynamic"]))
-    constant = constant_leverage(panel, config, steps[-1].dynamic.mean_leverage)
+    wanted, twins = steps[-1].dynamic.mean_leverage, Twins(panel)
+    constant = constant_leverage(panel, config, wanted, remember=twins.remember, twins=twins)
     return Ladder(config, panel, tuple(steps), _leg(constant))
 
 
