@@ -8,7 +8,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import PriceSelection
@@ -189,6 +188,8 @@ def draw(dimensions: Sequence[Dimension], trials: int, seed: int = 0) -> list[Pa
         raise InputError(f"is more than the {count:.0f} points", "give fewer, or no --trials for all", "trials", trials)
     if trials > MOST:
         raise InputError(f"is more than {MOST}", "give fewer", "trials", trials)
+    from scipy.stats import qmc  # half a second, which every command would wait for
+
     sequence = qmc.Sobol(len(dimensions), scramble=True, rng=np.random.default_rng(seed))
     found: dict[str, Params] = {}
     while len(found) < trials:
