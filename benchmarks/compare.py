@@ -4,7 +4,8 @@ Needs the extra `bench` (bt, vectorbt). backtrader-next cannot live beside backt
 gets an environment of its own, made once in a temporary folder, or given with --next-python.
 
 Jobs, on the sample market (8 assets × 4006 sessions unless said): a monthly base, b default dynamic, c daily
-re-weighting, d 64 assets, e 40,060 sessions. Contenders start, read their prices and run once unmeasured; then they run
+re-weighting, d 64 assets, e 40,060 sessions, s a sweep of 1,000 tries in one process. `twin` is a try of a sweep: its
+weights are known. Contenders start, read their prices and run once unmeasured; then they run
 in turns, so that the machine's moods fall on all alike. Before anything is timed, results that should agree are
 compared. --write puts the table into benchmarks/RESULTS.md.
 """
@@ -34,12 +35,14 @@ from riskoverlay import feeds
 from riskoverlay.studies.workbench.parameters import make_config
 from riskoverlay.studies.workbench.runs import simulate
 
+TWINS = ("twin", "twin without numba")
 CONTENDERS = {
-    "a": ("ours", "stock feed", "bt", "backtrader-next", "vectorbt"),
-    "b": ("ours", "stock feed", "paper", "backtrader-next", "vectorbt"),
-    "c": ("ours", "stock feed", "backtrader-next", "vectorbt"),
-    "d": ("ours", "stock feed"),
-    "e": ("ours",),
+    "a": ("ours", *TWINS, "stock feed", "bt", "backtrader-next", "vectorbt"),
+    "b": ("ours", *TWINS, "stock feed", "paper", "backtrader-next", "vectorbt"),
+    "c": ("ours", *TWINS, "stock feed", "backtrader-next", "vectorbt"),
+    "d": ("ours", *TWINS, "stock feed"),
+    "e": ("ours", *TWINS),
+    "s": ("ours",),
 }
 LAST = "2025-12-04"  # 4006 sessions from 2010-01-04
 FAR = "2169-07-21"  # 40,060
@@ -49,6 +52,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "c": {"drift": "daily", "lev_band": 0.0},
     "d": {},
     "e": {},
+    "s": {},
 }
 
 
@@ -86,7 +90,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **one},
+            env={**os.environ, **one, "RISKOVERLAY_COMPILED": "0" if contender.endswith("without numba") else "1"},
         )
         self.value = self._answer()["value"]
 
@@ -115,8 +119,9 @@ class Worker:
 def agree(job: str, workers: list[Worker]) -> None:
     """Results that should be the same are; those of other rules (bt's weights, the notebook's) only stand beside."""
     values = {worker.contender: worker.value for worker in workers}
-    if values.get("stock feed", values["ours"]) != values["ours"]:
-        raise RuntimeError(f"job {job}: ours {values['ours']} is not bit-identical on the stock feed: {values}")
+    for name in ("stock feed", *TWINS):
+        if values.get(name, values["ours"]) != values["ours"]:
+            raise RuntimeError(f"job {job}: ours {values['ours']} is not bit-identical to {name}: {values}")
     if job == "a":  # without a loan the same trades give the same money
         for name in ("backtrader-next", "vectorbt"):
             if name in values and abs(values[name] / values["ours"] - 1) > 1e-3:
@@ -152,8 +157,8 @@ def compare(job: str, path: Path, cells: int, runs: int, python_next: str, skip:
         wall, least, most = worker.spread("wall")
         ratios = [run["wall"] / base["wall"] for run, base in zip(worker.runs, workers[0].runs, strict=True)]
         rows.append(
-            f"| {job} | {worker.contender} | {wall:.3f} ({least:.3f} to {most:.3f}) | "
-            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {cells / wall:,.0f} | "
+            f"| {job} | {worker.contender} | {wall:.4f} ({least:.4f} to {most:.4f}) | "
+            f"{statistics.median(ratios):.4f} ({min(ratios):.4f} to {max(ratios):.4f}) | {cells / wall:,.0f} | "
             f"{worker.spread('memory')[2]:.0f} | {worker.value:,.2f} |"
         )
     assert ours > 0
@@ -176,7 +181,7 @@ def versions(python_next: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--jobs", default="a,b,c,d,e", help="which jobs (default a,b,c,d,e)")
+    parser.add_argument("--jobs", default="a,b,c,d,e,s", help="which jobs (default a,b,c,d,e,s)")
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each contender (default 5)")
     parser.add_argument("--skip", default="", help="contenders to leave out, separated by commas")
     parser.add_argument("--next-python", help="interpreter that has backtrader-next (default: make one)")

@@ -33,7 +33,10 @@ JOBS: dict[str, dict[str, Any]] = {
     "c": {"strategy": {"drift": "daily", "lev_band": 0.0}},
     "d": {},
     "e": {},
+    "s": {},
 }
+
+TRIES = 1_000
 
 Run = Callable[[], float]
 
@@ -67,6 +70,39 @@ def ours(frames: dict[str, pd.DataFrame], job: str, feed: str = "PanelFeed", tra
         return value
 
     return run
+
+
+def panel_of(frames: dict[str, pd.DataFrame]) -> Any:
+    """The bars as a panel."""
+    from riskoverlay.feeds import align
+
+    return align(frames)
+
+
+def config_of(job: str) -> dict[str, Any]:
+    """What `ours` runs, as a configuration."""
+    from riskoverlay.studies.workbench.parameters import make_config
+
+    of = JOBS[job]
+    return make_config({"borrow_rate": 0.05, "cash_rate": 0.0, "risk_free": 0.0, "cash": CASH,
+                        **of.get("strategy", {}), **of.get("sizer", {})})  # fmt: skip
+
+
+def twin(frames: dict[str, pd.DataFrame], job: str) -> Run:
+    """The twin of the account as a sweep runs it: weights and volatilities are known from the try before."""
+    from riskoverlay.studies.workbench.twins import Twins
+
+    twins, config = Twins(panel_of(frames)), config_of(job)
+    return lambda: float(twins.run(config).account.daily["value"][-1])
+
+
+def sweep(frames: dict[str, pd.DataFrame], job: str) -> Run:
+    """A sweep of 1,000 tries in one process, its checks through Cerebro included; gives the best growth."""
+    from riskoverlay.studies.sweep import parse_dimension, sweep
+
+    panel, config = panel_of(frames), config_of(job)
+    grid = [parse_dimension(f"{name}=0.02:0.10:0.001") for name in ("target_vol", "dd_threshold1")]
+    return lambda: float(max(sweep(panel, config, grid, trials=TRIES, criterion="growth").worth))
 
 
 def paper(frames: dict[str, pd.DataFrame], job: str) -> Run:
@@ -169,8 +205,10 @@ def main(contender: str, job: str, path: str) -> None:
     frames = frames_of(path)
     if contender in ("backtrader-next", "vectorbt"):
         run = {"backtrader-next": backtrader_next, "vectorbt": vectorbt}[contender](frames, job, path)
-    elif contender in ("paper", "bt"):
-        run = {"paper": paper, "bt": bt_library}[contender](frames, job)
+    elif job == "s":
+        run = sweep(frames, job)
+    elif contender in ("paper", "bt", "twin", "twin without numba"):
+        run = {"paper": paper, "bt": bt_library}.get(contender, twin)(frames, job)
     else:
         run = ours(frames, job, feed={"ours": "PanelFeed", "stock feed": "PandasData"}[contender])
     value = run()  # compiled code, caches and calendars are not what is measured
