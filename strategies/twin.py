@@ -21,9 +21,22 @@ from .decisions import Decisions, nightly
 from .margin import DatedRate
 from .rebalancing import DUST
 from .rules import AccountTerms, ExecutionTerms, LeverageRules, TradingRules
-from .twin_sessions import CASH, COLUMNS, EQUITY, FILL, FILLED, MARK, MONEY, PLACE, TRIMS, UNFILLED, Terms, run_sessions
+from .twin_sessions import (
+    ACCOUNT,
+    CASH,
+    COLUMNS,
+    EQUITY,
+    FILL,
+    FILLED,
+    MARK,
+    MONEY,
+    TRIMS,
+    UNFILLED,
+    Terms,
+    run_sessions,
+)
 
-__all__ = ["TwinResult", "twin"]
+__all__ = ["TwinResult", "as_read", "twin"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,8 +69,8 @@ class TwinResult:
 
 def twin(
     days: Sequence[date],
-    opens: Floats,
-    closes: Floats,
+    opens: Any,
+    closes: Any,
     decisions: Decisions,
     sigma: Floats,
     *,
@@ -76,7 +89,7 @@ def twin(
     days : sequence of date, n
         Sessions.
     opens, closes : ndarray of shape (n, k)
-        Adjusted, finite and positive.
+        Adjusted, finite and positive; or `as_read` of it, which many runs may share.
     decisions : Decisions
         As `decide` gives them.
     sigma : ndarray of shape (n,)
@@ -120,23 +133,35 @@ def twin(
     )
 
 
+def as_read(values: Any) -> Any:
+    """Numbers as the loop reads them best: an array where it is compiled, else a list.
+
+    Parameters
+    ----------
+    values : ndarray, or what this has given
+
+    Returns
+    -------
+    ndarray or list
+    """
+    return values if COMPILED or isinstance(values, list) else values.tolist()
+
+
 def _run(terms: Terms, prices: Sequence[Any], most: int) -> tuple[Floats, Floats, Floats, Floats]:
     """One run that lists at most so many fills: daily rows, state of the account, fund values, fills."""
-    n, k = prices[1].shape
-    state = np.zeros(10)
+    n, k = len(prices[1]), prices[6].shape[1]
+    state = np.zeros(ACCOUNT)
     state[MONEY] = state[EQUITY] = terms.cash
     feeds = np.zeros((k, 5))
-    feeds[:, MARK], feeds[:, PLACE:] = np.nan, -1.0
+    feeds[:, MARK] = np.nan
     made = [np.zeros((n, len(COLUMNS))), np.zeros(n), np.zeros((most, len(FILL))), feeds, state]
-    room = [np.zeros((2 * k, 2)), np.zeros(k, dtype=np.int64), np.zeros(k), np.zeros(k)]
+    room = [np.zeros((2 * k, 2)), np.zeros((2, k), dtype=np.int64), np.zeros(k), np.zeros(k)]
     if COMPILED:
         run_sessions(terms, *prices, *made, *room)
     else:  # lists are read several times as fast, one by one
-        lists = [array.tolist() for array in made]
-        run_sessions(terms, *[array.tolist() for array in prices], *lists, *[array.tolist() for array in room])
-        made = [
-            np.array(values, dtype=np.float64).reshape(array.shape) for values, array in zip(lists, made, strict=True)
-        ]
+        lists = [as_read(array) for array in made]
+        run_sessions(terms, *map(as_read, prices), *lists, *map(as_read, room))
+        made = [np.array(values).reshape(array.shape) for values, array in zip(lists, made, strict=True)]
     return made[0], made[4], made[1], made[2]
 
 

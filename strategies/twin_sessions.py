@@ -20,9 +20,10 @@ FILL = ("session", "feed", "size", "price", "reference", "commission", "margin_c
 
 (VALUE, CASH, LEVERAGE, TARGET, VOLATILITY, BRAKE, COMMISSION, SLIPPAGE, INTEREST, TRADED, CALLS) = range(11)
 # What the account knows beside its positions.
-(MONEY, EQUITY, TO_OPEN, TO_KEEP, BOOKED, BOOK_EQUITY, BOOK_NEEDED, FILLED, UNFILLED, TRIMS) = range(10)
-# What it knows of each feed: held, average cost, mark; places in the order of positions and of what is owned.
-(HELD, COST, MARK, PLACE, OWNED) = range(5)
+(MONEY, EQUITY, TO_OPEN, TO_KEEP, BOOKED, BOOK_EQUITY, BOOK_NEEDED, FILLED, UNFILLED, TRIMS, LISTED) = range(11)
+ACCOUNT = LISTED + 2  # two lists of feeds, see `_enter`
+# What it knows of each feed: held, average cost, mark; whether it is among the positions, and what is owned.
+(HELD, COST, MARK, POSITION, OWNED) = range(5)
 
 ROUNDING = 1.0 + 1e-9
 
@@ -56,25 +57,13 @@ class Terms(NamedTuple):
 
 
 @compiled
-def _open_place(feeds: Any, column: int, i: int) -> None:
-    """Remember that feed i is the next to be looked at: sums of floats depend on their order."""
-    if feeds[i][column] < 0.0:
-        following = 0.0
-        for other in feeds:
-            following = max(following, other[column] + 1.0)
-        feeds[i][column] = following
-
-
-@compiled
-def _order(feeds: Any, column: int, order: Any) -> int:
-    """Feeds in the order of a column of places, into `order`; how many have one."""
-    count = 0
-    for i in range(len(feeds)):
-        place = int(feeds[i][column])
-        if place >= 0:
-            order[place] = i
-            count += 1
-    return count
+def _enter(account: Any, feeds: Any, order: Any, kind: int, i: int) -> None:
+    """Feed i is the next among the positions, or of what is owned: sums of floats depend on their order."""
+    if feeds[i][kind] == 0.0:
+        feeds[i][kind] = 1.0
+        which = kind - POSITION
+        order[which][int(account[LISTED + which])] = i
+        account[LISTED + which] += 1.0
 
 
 @compiled
@@ -88,8 +77,8 @@ def _can_hold(account: Any, feeds: Any, order: Any, i: int, size: float, price: 
     """Whether a purchase leaves the account at maintenance margin: `MarginBroker._can_hold`."""
     if account[BOOKED] == 0.0:
         worth = needed = 0.0
-        for j in range(_order(feeds, PLACE, order)):
-            other = feeds[order[j]]
+        for j in range(int(account[LISTED])):
+            other = feeds[order[0][j]]
             if other[HELD] != 0.0:
                 worth += other[HELD] * _mark(other)
                 needed += abs(other[HELD]) * (_mark(other) * keep)
@@ -129,7 +118,7 @@ def _fill(
         feed[HELD] = held + size
         feed[COST] = price if held == 0.0 else (feed[COST] * held + size * price) / feed[HELD]
     account[MONEY] -= fee
-    _open_place(feeds, OWNED, i)
+    _enter(account, feeds, order, OWNED, i)
     row[COMMISSION] += fee
     row[SLIPPAGE] += size * (price - reference)
     row[TRADED] += abs(size) * price
@@ -144,12 +133,12 @@ def _fill(
 
 
 @compiled
-def _accept(terms: Any, account: Any, feeds: Any, sent: Any, count: int, decided: Any) -> int:
+def _accept(terms: Any, account: Any, feeds: Any, order: Any, sent: Any, count: int, decided: Any) -> int:
     """Take orders at the closes that decided them, as `MarginBroker.check_submitted`; how many are refused."""
     needed, refused = account[TO_OPEN], 0
     for j in range(count):
         i, size = int(sent[j][0]), sent[j][1]
-        _open_place(feeds, PLACE, i)
+        _enter(account, feeds, order, POSITION, i)
         held, price = feeds[i][HELD], decided[i]
         after = needed + abs(held + size) * (price * terms.initial_margin) - abs(held) * (price * terms.initial_margin)
         if after > needed and after > account[EQUITY] * ROUNDING:
@@ -178,8 +167,8 @@ def _cut(
     """Meet a margin call pro rata, as `MarginBroker._cut_to_maintenance`."""
     needed = excess = 0.0
     equity = account[MONEY]
-    for j in range(_order(feeds, PLACE, order)):
-        i = order[j]
+    for j in range(int(account[LISTED])):
+        i = order[0][j]
         held = feeds[i][HELD]
         prices[i] = _mark(feeds[i]) if terms.at_close else opens[i]
         if held != 0.0:
@@ -192,8 +181,8 @@ def _cut(
     if needed <= equity * ROUNDING:
         return
     part = 1.0 if equity <= 0.0 or excess <= 0.0 else min(1.0, (needed - equity) / excess)
-    for j in range(_order(feeds, OWNED, order)):
-        i = order[j]
+    for j in range(int(account[LISTED + 1])):
+        i = order[1][j]
         held = feeds[i][HELD]
         if held != 0.0:
             cut = abs(held) * part
@@ -207,14 +196,14 @@ def _revalue(terms: Any, account: Any, feeds: Any, order: Any, closes: Any) -> f
     """Equity at the close, and what the margins ask; the value of what is held."""
     longs = 0.0
     account[BOOKED] = 0.0
-    count = _order(feeds, PLACE, order)
-    for feed in feeds:
-        feed[MARK] = math.nan
-    for j in range(count):
-        i = order[j]
-        if feeds[i][HELD] != 0.0:
-            feeds[i][MARK] = closes[i]
-            longs += feeds[i][HELD] * closes[i]
+    for j in range(int(account[LISTED])):
+        i = order[0][j]
+        feed = feeds[i]
+        if feed[HELD] != 0.0:
+            feed[MARK] = closes[i]
+            longs += feed[HELD] * closes[i]
+        else:
+            feed[MARK] = math.nan
     account[TO_OPEN], account[TO_KEEP] = longs * terms.initial_margin, longs * terms.maintenance_margin
     account[EQUITY] = account[MONEY] + longs
     return longs
@@ -320,16 +309,16 @@ def run_sessions(
         Filled with values of a fund share.
     fills : array of shape (m, 7)
         Filled by `FILL` as far as there is room.
-    feeds, account : array of shape (k, 5), (10,)
+    feeds, account : array of shape (k, 5), (12,)
         State at the start, and then at the end.
-    sent, order, plan, prices : array of shape (2k, 2), (k,), (k,), (k,)
+    sent, order, plan, prices : array of shape (2k, 2), (2, k), (k,), (k,)
         Room to work in.
     """
     shares, peak, count, row_of = terms.cash / 100.0, 0.0, 0, -1
     called = again = False
     for t in range(len(closes)):
         row, close = out[t], closes[t]
-        refused = _accept(terms, account, feeds, sent, count, closes[t - 1]) if count else 0
+        refused = _accept(terms, account, feeds, order, sent, count, closes[t - 1]) if count else 0
         if t and not terms.at_close and not _charge(terms, account, row, borrow[t], idle[t]):
             return
         for j in range(count):

@@ -112,6 +112,12 @@ class Twins:
         self._nights: Callable[[str, Any], Floats] = lru_cache(KEPT)(self._charge)
         self._bills: Callable[[Any, int], Floats] = lru_cache(KEPT)(self._pay)
 
+    @cached_property
+    def _prices(self) -> tuple[Any, Any]:
+        from riskoverlay.strategies.twin import as_read
+
+        return as_read(self.opens), as_read(self.closes)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Twins, (self.panel,)
 
@@ -161,7 +167,7 @@ class Twins:
         terms = AccountTerms(**with_dated_rates(values_of(config, AccountTerms), self.panel.rates))
         borrow, idle = (self._by_night(name, config[name]) for name in ("borrow_rate", "cash_rate"))
         result = twin(
-            self.days, self.opens, self.closes, decisions, self._volatilities(rules, config["vol_lookback"]),
+            self.days, *self._prices, decisions, self._volatilities(rules, config["vol_lookback"]),
             trading=TradingRules(**values_of(config, TradingRules)),
             leverage=LeverageRules(**values_of(config, LeverageRules)),
             whole_shares=config["whole_shares"],
