@@ -216,11 +216,15 @@ class Chooser:
         return [test for *_, test in sorted(ranked)]
 
     def choose(self, mutant: Mutant, budget: float) -> list[str]:
-        """Tests by distance from the mutant, up to a budget in seconds; at least one."""
+        """Tests by distance from the mutant, those of the file of its name first, up to a budget in seconds; at least
+        one."""
         runs = self.runs[mutant.file]
         stem = mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         naming = {name for name, text in self.texts.items() if f"riskoverlay.{stem.rpartition('.')[0]}" in text}
+        own = f"tests/test_{Path(mutant.file).stem}.py"
         rings = (
+            # What is run at import is run by every test: those of its own file are about it.
+            (test for test in self.seconds if test.startswith(own) and mutant.around[0] <= 1),
             (test for test, lines in runs.items() if lines & set(range(mutant.first, mutant.last + 1))),
             (test for test, lines in runs.items() if lines & set(range(mutant.around[0], mutant.around[1] + 1))),
             iter(runs),

@@ -21,6 +21,7 @@ from riskoverlay.analyzers import (
     StrategyProfit,
     TradingCosts,
 )
+from riskoverlay.analyzers.profit import _cut_or_continued
 
 DAYS = [date(2019, 12, 27), date(2019, 12, 30), date(2019, 12, 31), date(2020, 1, 2), date(2020, 1, 3)]
 
@@ -546,3 +547,10 @@ def test_no_session_at_all() -> None:
     assert results.maxdrawdown.get_analysis()["depth"] == 0.0
     assert results.tradingcosts.get_analysis()["end"] == 10_000.0
     assert all(item.empty for item in results.portfolioreturns.get_pf_items())
+
+
+def test_a_ledger_that_ends_a_session_early_holds_what_it_held() -> None:
+    rows = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert _cut_or_continued(rows, 1).tolist() == [[1.0, 2.0]]
+    assert _cut_or_continued(rows, 2).tolist() == rows.tolist()
+    assert _cut_or_continued(rows, 4).tolist() == [[1.0, 2.0], [3.0, 4.0], [3.0, 4.0], [3.0, 4.0]]

@@ -11,7 +11,7 @@ from markets import frame
 
 from riskoverlay import analyzers
 from riskoverlay.analyzers import DailySeries, Exposure, Fills, MaxDrawdown, TradingCosts
-from riskoverlay.analyzers.ledger import LedgerReader
+from riskoverlay.analyzers.ledger import SHORT, LedgerReader, _few_words
 from riskoverlay.feeds import PanelFeed
 
 OURS = [one for one in vars(analyzers).values() if isinstance(one, type) and issubclass(one, LedgerReader)]
@@ -78,3 +78,9 @@ def test_optimisation_still_hands_strategies_over() -> None:
     results = engine.run(maxcpus=2, optreturn=False)
     assert [runs[0].p.size for runs in results] == [5, 10]
     assert all(runs[0].analyzers.TradingCosts.get_analysis()["traded"] > 0 for runs in results)
+
+
+def test_ten_values_are_printed_one_by_one_and_eleven_are_not() -> None:
+    assert _few_words(list(range(SHORT))) == list(range(SHORT))
+    assert _few_words(list(range(SHORT + 1))) == f"{SHORT + 1} values, 0 ... {SHORT}"
+    assert SHORT == 10

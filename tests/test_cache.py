@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from yahoo_server import Yahoo, bars, in_place_of_yahoo, with_dividend, with_split
 
-from riskoverlay.feeds import Cache, load
+from riskoverlay.feeds import Cache, cache, load
 from riskoverlay.feeds.cache import Cached, file_name
 from riskoverlay.studies.cli import main
 
@@ -455,3 +455,19 @@ def test_two_processes_at_once_twenty_times(yahoo: Yahoo, tmp_path: Path) -> Non
     for process in pair:
         process.join(60)
     assert [process.exitcode for process in pair] == [0, 0]
+
+
+def test_what_a_writer_begins_is_known_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the midst of it, it leaves a file that a later writer sweeps up."""
+    begun: list[str] = []
+    real = cache._text
+
+    def text(cached: Any) -> bytes:
+        begun.extend(path.name for path in tmp_path.rglob("*") if path.is_file())
+        return real(cached)
+
+    monkeypatch.setattr(cache, "_text", text)
+    (fetched, table), *_ = versions(1).items()
+    Cache(tmp_path).write(Cached("SPY", table, fetched))
+    assert len(begun) == 1
+    assert begun[0].startswith(cache._WRITING)

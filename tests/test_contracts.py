@@ -15,6 +15,7 @@ from markets import frame
 from riskoverlay.analyzers import DailySeries, Exposure, TradingCosts
 from riskoverlay.feeds import Panel, PanelFeed, load
 from riskoverlay.strategies import MarginAccount, RiskParityBlend, VolTargetDrawdownSizer, debit_balance, open_account
+from riskoverlay.strategies.fixed import FixedWeights
 from riskoverlay.strategies.terms import margin_rate, point_value
 
 BROKERS = ("margin", "stock")
@@ -280,3 +281,17 @@ def test_targets_are_trimmed_to_the_margin_of_the_contracts(market: Panel) -> No
     (strategy,) = cerebro.run()
     assert strategy.getsizer().trims > 0
     assert 1.45 < max(gross / equity for gross, equity, _ in strategy.seen) <= 1.5
+
+
+def test_a_contract_that_is_not_wanted_is_not_too_large(market: Panel, caplog: pytest.LogCaptureFixture) -> None:
+    """Its weight is 0: that none is held says nothing of the account."""
+    short = market.between(end="2010-06-30")
+    cerebro = bt.Cerebro(stdstats=False)
+    for feed in short.feeds():
+        cerebro.adddata(feed)
+    account = open_account(cerebro, cash=20_000.0)
+    account.setcommission(margin=100.0, mult=1_000.0, name=short.symbols[1])
+    cerebro.addstrategy(FixedWeights, weights={short.symbols[0]: 1.0})
+    with caplog.at_level(logging.WARNING, "riskoverlay"):
+        cerebro.run()
+    assert not [record for record in caplog.records if "contracts of" in record.getMessage()]

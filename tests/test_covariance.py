@@ -118,3 +118,10 @@ def test_a_price_that_grows_at_one_rate_counts_as_constant() -> None:
         sample_covariance(X)
     X[7, 0] *= 1.01
     assert sample_covariance(X)[0, 0] > 0.0
+
+
+def test_ledoit_and_wolf_leave_a_single_asset_as_it_is() -> None:
+    returns = np.array([[0.01], [-0.02], [0.015], [0.0]])
+    cov, shrinkage = ledoit_wolf(returns)
+    assert cov.tolist() == [[pytest.approx(np.var(returns), rel=1e-15)]]
+    assert shrinkage == 0.0

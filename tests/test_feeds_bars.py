@@ -11,6 +11,7 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
+from backtrader.linebuffer import LineBuffer
 
 from riskoverlay.feeds import PanelFeed, sample_market
 from riskoverlay.feeds.bars import day_numbers
@@ -309,3 +310,14 @@ def test_a_strategy_may_read_the_tick_of_a_whole_bar(
     cerebro.run()
     assert len(read) == len(frames["SPY"])
     assert all(map(all, read[:-1]))
+
+
+def test_a_line_that_others_follow_or_that_forgets_is_filled_one_by_one() -> None:
+    def feed() -> PanelFeed:
+        return PanelFeed(dataname=sample_market(["SPY"], end="2010-03-31").frames["SPY"], name="A")  # type: ignore[call-arg]
+
+    assert not feed()._one_by_one()
+    followed, forgets = feed(), feed()
+    followed.lines.lines[1].addbinding(LineBuffer())
+    forgets.lines.lines[1].qbuffer()
+    assert followed._one_by_one() and forgets._one_by_one()

@@ -291,3 +291,14 @@ def test_flat_series_has_no_sharpe_interval_but_the_other_leg_has(arch: None) ->
     assert math.isnan(found["base"]["excess_sharpe"].low)
     assert found["base"]["max_drawdown"].low == 0.0
     assert math.isfinite(found["dynamic"]["excess_sharpe"].low)
+
+
+def test_moments_that_leave_no_variance_have_no_probability() -> None:
+    """1 − γ₃·SR + (γ₄ − 1)/4·SR² is 0 at SR = 1, skewness 1, kurtosis 1."""
+    assert math.isnan(probabilistic_sharpe(1.0, 0.0, 10, skewness=1.0, kurtosis=1.0))
+    assert 0.5 < probabilistic_sharpe(1.0, 0.0, 10, skewness=0.9, kurtosis=1.0) <= 1.0
+
+
+def test_what_is_lost_on_one_session_stays_lost() -> None:
+    """Two losses of 200 % multiply to 1: nothing is left all the same."""
+    assert growths(np.array([[-2.0, 0.0], [-2.0, 0.0], [0.5, 0.0]])).tolist() == [-1.0, 0.0]

@@ -436,3 +436,25 @@ def test_the_room_is_by_the_margins_of_what_is_to_be_held(weights: tuple[float, 
     cerebro.addsizer(VolTargetDrawdownSizer, lev_min=2.5, lev_max=2.5)
     last = cerebro.run()[0].seen[-1]
     assert [last["held0"], last["held1"]] == pytest.approx([1e4 * w * leverage for w in weights], abs=1.0)
+
+
+def test_nothing_is_lost_before_the_first_bar() -> None:
+    class Looks(Scripted):
+        def start(self) -> None:
+            sizer = self.getsizer()
+            self.seen.append({"drawdown": sizer.drawdown, "leverage": sizer.leverage, "brake": sizer.brake_part})
+
+    assert run({}, [100.0, 101.0], strategy=Looks)[0] == {"drawdown": 0.0, "leverage": 1.0, "brake": 1.0}
+
+
+def test_a_change_of_parameters_acts_on_the_same_bar() -> None:
+    class Changes(Scripted):
+        def next(self) -> None:
+            sizer = self.getsizer()
+            before = sizer.leverage
+            if len(self) == 3:
+                sizer.reconfigure(lev_min=1.5, lev_max=1.5)
+            self.seen.append({"before": before, "after": sizer.leverage})
+
+    seen = run({}, [100.0] * 5, strategy=Changes, **ONE)
+    assert [(one["before"], one["after"]) for one in seen] == [(1, 1), (1, 1), (1, 1.5), (1.5, 1.5), (1.5, 1.5)]

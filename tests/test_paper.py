@@ -433,3 +433,10 @@ def test_enough_returns_but_no_rebalance_session_after_them() -> None:
 def test_bad_parameters_are_refused_in_one_line(bad: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         paper(market(), **(SMALL | HONEST | bad))
+
+
+def test_of_several_bad_closes_the_first_is_named() -> None:
+    closes = broken("nan")
+    closes.iloc[40, 0] = -1.0
+    with pytest.raises(ValueError, match=r"^close of A1 on 2016-01-13 is nan"):
+        paper(closes, **SMALL, **HONEST)

@@ -408,3 +408,9 @@ def test_load_raw_gives_what_the_file_says(tmp_path: Path) -> None:
     np.testing.assert_array_equal(raw["AAA"].bars, clean()[list(raw["AAA"].bars.columns)])
     assert list(raw["AAA"].bars.index) == list(clean().index)
     assert raw["AAA"].name == str(folder / "AAA.csv")
+
+
+def test_two_bars_are_looked_at_as_a_whole_is() -> None:
+    two = bars().iloc[:2].copy()
+    two.iloc[1, two.columns.get_loc("high")] = 1.0
+    assert "range" in {finding.check for finding in check_bars(two, "A", calendar=None)}

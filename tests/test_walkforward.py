@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from riskoverlay.analyzers import summary
 from riskoverlay.feeds import Panel, load
-from riskoverlay.studies.cli import main
+from riskoverlay.studies.cli import main, make_parser
 from riskoverlay.studies.sweep.space import draw, parse_dimension
 from riskoverlay.studies.walkforward import (
     Walk,
@@ -261,3 +262,10 @@ def test_the_command_shows_writes_and_draws(
     assert f'data-key="walk_forward.growth">{100 * written["walk_forward"]["growth"]:.2f}' in page.replace("−", "-")
     assert main(["walkforward", *flags, "--train", "600"]) == 2
     assert capsys.readouterr().err.startswith("error: train=600 months leave nothing to trade")
+
+
+def test_windows_are_three_years_and_one_unless_given() -> None:
+    """In Python as on the command line."""
+    options = make_parser().parse_args(["walkforward", "--grid", "lev_max=1,2"])
+    defaults = {name: one.default for name, one in inspect.signature(walkforward).parameters.items()}
+    assert (options.train, options.test) == (defaults["train"], defaults["test"]) == (36, 12)
