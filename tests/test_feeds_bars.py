@@ -314,10 +314,12 @@ def test_a_strategy_may_read_the_tick_of_a_whole_bar(
 
 def test_a_line_that_others_follow_or_that_forgets_is_filled_one_by_one() -> None:
     def feed() -> PanelFeed:
-        return PanelFeed(dataname=sample_market(["SPY"], end="2010-03-31").frames["SPY"], name="A")  # type: ignore[call-arg]
+        made = PanelFeed(dataname=sample_market(["SPY"], end="2010-03-31").frames["SPY"], name="A")  # type: ignore[call-arg]
+        made._tzinput = None  # as Cerebro leaves it
+        return made
 
     assert not feed()._one_by_one()
     followed, forgets = feed(), feed()
-    followed.lines.lines[1].addbinding(LineBuffer())
+    followed.lines.lines[1].bindings.append(LineBuffer())
     forgets.lines.lines[1].qbuffer()
     assert followed._one_by_one() and forgets._one_by_one()
