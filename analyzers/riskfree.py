@@ -53,7 +53,7 @@ def check_risk_free(rate: Rate) -> None:
     if np.abs(values).max() > 1.0:
         if values.size > 1:
             raise InputError("risk_free holds a rate above 1", "per cent? divide by 100")
-        cure = per_cent(abs(float(values[0]))) or "give an annual fraction such as 0.02"
+        cure = per_cent(abs(values.item())) or "give an annual fraction such as 0.02"
         raise InputError("is above 1", cure, "risk_free", rate)
 
 

@@ -84,3 +84,13 @@ def test_ten_values_are_printed_one_by_one_and_eleven_are_not() -> None:
     assert _few_words(list(range(SHORT))) == list(range(SHORT))
     assert _few_words(list(range(SHORT + 1))) == f"{SHORT + 1} values, 0 ... {SHORT}"
     assert SHORT == 10
+
+
+def test_a_series_that_begins_later_has_lists_of_one_length() -> None:
+    engine = cerebro()
+    engine.addanalyzer(DailySeries, _name="series", first="2021-01-04")
+    engine.addstrategy(Buys)
+    (strategy,) = engine.run()
+    found = {name: len(one) for name, one in strategy.analyzers.series.get_analysis().items() if isinstance(one, list)}
+    assert set(found.values()) == {found["dates"]}
+    assert 0 < found["dates"] < 1_000

@@ -20,6 +20,7 @@ from riskoverlay.analyzers.statistics import (
     annualized_volatility,
     drawdown_series,
     excess_sharpe,
+    growth,
     max_drawdown,
     monthly_returns,
     sharpe_ratio,
@@ -208,3 +209,15 @@ def test_first() -> None:
 def test_returns_too_small_to_deviate() -> None:
     """Their squares are 0 in a float: no ratio, and no warning."""
     assert np.isnan(excess_sharpe([0.0, 4.4e-212]))
+
+
+def test_a_summary_counts_periods_throughout() -> None:
+    r = np.random.default_rng(4).normal(0.001, 0.01, 120)
+    weekly = summary(r, periods=52)
+    assert weekly["sharpe"] == sharpe_ratio(r, periods=52) != summary(r)["sharpe"]
+    assert weekly["ann_vol"] == pytest.approx(r.std(ddof=1) * np.sqrt(52), rel=0.01)
+
+
+def test_two_losses_of_more_than_all_are_not_a_gain() -> None:
+    assert growth([-1.5, -1.5]) == -1.0
+    assert growth([-0.5, -0.5]) > -1.0

@@ -765,3 +765,10 @@ def test_a_feed_may_repeat_the_rate_of_the_account() -> None:
         open_account(cerebro, borrow_rate=0.07).addcommissioninfo(MarginAccount(borrow_rate=rate), name="A")  # type: ignore[call-arg]
         cerebro.addstrategy(Script)
         cerebro.run()
+
+
+def test_before_any_feed_has_begun_there_is_no_session() -> None:
+    broker = MarginBroker()
+    broker.init()
+    broker._waiting = [[]]
+    assert broker._latest() == 0.0

@@ -302,3 +302,8 @@ def test_moments_that_leave_no_variance_have_no_probability() -> None:
 def test_what_is_lost_on_one_session_stays_lost() -> None:
     """Two losses of 200 % multiply to 1: nothing is left all the same."""
     assert growths(np.array([[-2.0, 0.0], [-2.0, 0.0], [0.5, 0.0]])).tolist() == [-1.0, 0.0]
+
+
+def test_columns_that_stand_still_have_no_sharpe_ratio_each_by_itself() -> None:
+    """The mean of three times 0.1 is not 0.1: their deviation is not 0 by its bits."""
+    assert np.isnan(session_sharpe(np.tile([0.1, 0.3, -0.7], (3, 1)))).all()

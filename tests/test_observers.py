@@ -131,3 +131,8 @@ def test_plot_in_a_fresh_process_without_a_screen(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.png").stat().st_size > 5_000
+
+
+@pytest.mark.parametrize("kind", [Leverage, DrawdownBrake])
+def test_they_are_drawn_below_the_prices_unless_told_otherwise(kind: Any) -> None:
+    assert kind.plotinfo.plot and kind.plotinfo.subplot

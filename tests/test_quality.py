@@ -414,3 +414,9 @@ def test_two_bars_are_looked_at_as_a_whole_is() -> None:
     two = bars().iloc[:2].copy()
     two.iloc[1, two.columns.get_loc("high")] = 1.0
     assert "range" in {finding.check for finding in check_bars(two, "A", calendar=None)}
+
+
+def test_a_word_among_the_prices_is_found_and_not_raised() -> None:
+    table = bars().astype(object)
+    table.iloc[3, table.columns.get_loc("close")] = "n.a."
+    assert any(finding.severity == "error" for finding in check_bars(table, "X"))

@@ -232,3 +232,10 @@ def test_a_band_of_leverage_is_two_at_most() -> None:
     assert TradingRules(lev_band=2.0).lev_band == 2.0
     with pytest.raises(ValueError, match=r"^lev_band=2\.01"):
         TradingRules(lev_band=2.01)
+
+
+def test_a_cost_below_nothing_is_said_to_be_none() -> None:
+    for name in ("commission_bps", "commission_per_share", "commission_min"):
+        with pytest.raises(InputError, match=f"^{name}=-1.0 is not a cost"):
+            AccountTerms(**{name: -1.0})
+    assert AccountTerms().commission_bps == 1.0
