@@ -90,8 +90,6 @@ def ledoit_wolf(returns: ArrayLike) -> tuple[Array, float]:
     X = X - X.mean(axis=0)
     n, p = X.shape
     S = X.T @ X / n
-    if p == 1:
-        return S, 0.0
     mu = np.trace(S) / p
     delta = np.sum((S - mu * np.eye(p)) ** 2) / p  # distance of S from its target
     beta = (np.sum(np.sum(X**2, axis=1) ** 2) / n - np.sum(S**2)) / (n * p)  # error of S itself

@@ -219,5 +219,5 @@ def test_a_summary_counts_periods_throughout() -> None:
 
 
 def test_two_losses_of_more_than_all_are_not_a_gain() -> None:
-    assert growth([-1.5, -1.5]) == -1.0
-    assert growth([-0.5, -0.5]) > -1.0
+    assert growth([-1.5, -1.5, *[0.0] * 250]) == -1.0
+    assert growth([-0.5, -0.5, *[0.0] * 250]) == -0.75
