@@ -344,6 +344,7 @@ def test_arguments_are_checked(short: Panel, arguments: dict[str, Any], message:
         audit(using(cheats.Momentum), short.between(None, short.sessions[4]))
 
 
+@pytest.mark.long
 def test_processes_find_the_same(short: Panel) -> None:
     setup = Ours(quick_config())
     assert audit_summary(audit(setup, short, cuts=6, workers=2, changes=FEW)) == audit_summary(

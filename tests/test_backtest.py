@@ -55,6 +55,7 @@ def test_accounting_identities_with_the_defaults(sample: Panel) -> None:
     assert fills["commission"].to_numpy() == pytest.approx((fills["size"].abs() * fills["price"]).to_numpy() * 1e-4)
 
 
+@pytest.mark.long
 def test_identities_on_real_prices(market: Path) -> None:
     config = make_config({"source": "csv", "data_dir": str(market), "end": "2025-12-04"})
     panel = load("csv", data_dir=market, end="2025-12-04")

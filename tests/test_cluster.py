@@ -163,6 +163,7 @@ def test_a_worker_without_the_program_is_named(
     assert re.fullmatch(rf"dask worker tcp://127\.0\.0\.1:\d+ has no riskoverlay: {re.escape(SAME)}", said), said
 
 
+@pytest.mark.long
 def test_a_worker_of_another_version_is_named_with_both(
     cluster: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

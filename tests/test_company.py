@@ -135,6 +135,7 @@ def gapping_market(seed: int, daily_vol: float, size: float = 0.08) -> Panel:
     return align(frames)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(1, 51))
 def test_gaps_reject_nothing_and_calls_are_met(seed: int) -> None:
     # Odd seeds relever every session; even ones only at month ends, in a wilder market, so that calls happen.

@@ -36,6 +36,7 @@ def cerebro_of(*feeds: Any, cash: float = 1e6, execution: str = "next_open", **p
     return cerebro
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_optstrategy_in_two_processes(sample: Panel, method: str) -> None:
     panel = sample.between(None, "2010-12-31").select(["SPY", "TLT"])

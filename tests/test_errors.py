@@ -76,7 +76,7 @@ BUGS = {
         "riskoverlay.studies.walkforward.account.assemble",
         ["--grid", "target_vol=0.1,0.2", "--workers", "1", "--train", "3", "--test", "2"],
     ),
-    "audit": ("riskoverlay.strategies.blend.blended_weights", ["--workers", "1"]),
+    "audit": ("riskoverlay.strategies.weights.WeightMemory.__call__", ["--workers", "1"]),
     "check": ("riskoverlay.studies.commands.check.quality", []),
 }  # fmt: skip
 

@@ -33,6 +33,7 @@ def test_overlay_levers_somebody_elses_strategy() -> None:
     assert results["unlevered"]["max_leverage"] < 1.1 < results["overlay"]["max_leverage"] < 2.2
 
 
+@pytest.mark.long
 def test_optimise_as_a_program() -> None:
     done = subprocess.run([sys.executable, EXAMPLES / "optimise.py"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

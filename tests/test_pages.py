@@ -117,6 +117,7 @@ def test_a_losing_account_is_not_said_to_have_won(losing: Backtest) -> None:
         assert not re.search(r"\b(made|earned|gain|gained|grew|grows|won)\b", sentence), sentence
 
 
+@pytest.mark.long
 def test_the_ladder_of_a_losing_account_says_so(losing: Backtest) -> None:
     climbed = ladder(losing.panel, losing.config, workers=1)
     page = report_html(losing, ladder=climbed)
@@ -325,8 +326,7 @@ def pages(
 KINDS = ("backtest", "losing", "ladder", "sweep", "walk")
 LOOKS = [
     (390, "dark"),
-    (1280, "light"),
-    *(pytest.param(*look, marks=pytest.mark.long) for look in ((390, "light"), (1280, "dark"))),
+    *(pytest.param(*look, marks=pytest.mark.long) for look in ((1280, "light"), (390, "light"), (1280, "dark"))),
 ]
 
 WORDS_ON_BARS = """() => {

@@ -266,8 +266,8 @@ def report(result: Backtest, climbed: Ladder, intervals: Any, tmp_path_factory: 
 
 
 @pytest.mark.parametrize(("width", "scheme"), [
-    (390, "light"), (1280, "dark"),
-    *(pytest.param(*look, marks=pytest.mark.long) for look in ((390, "dark"), (1280, "light"))),
+    (390, "light"),
+    *(pytest.param(*look, marks=pytest.mark.long) for look in ((1280, "dark"), (390, "dark"), (1280, "light"))),
 ])  # fmt: skip
 def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
     browser: Any, report: Path, width: int, scheme: str
@@ -293,6 +293,7 @@ def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
         assert visit.said == []
 
 
+@pytest.mark.long
 def test_figures_are_those_of_the_summary(
     browser: Any, report: Path, result: Backtest, climbed: Ladder, intervals: Any, tmp_path: Path
 ) -> None:
@@ -326,6 +327,7 @@ def test_figures_are_those_of_the_summary(
         assert float(shown[0]) == pytest.approx(scale * wanted, abs=0.5000001 * 10**-digits), key
 
 
+@pytest.mark.long
 def test_time_axes_are_linked(browser: Any, report: Path) -> None:
     ranges = """() => [...document.querySelectorAll(".chart")].filter((b) => b.layout.xaxis.type === "date")
         .map((b) => b.layout.xaxis.range
@@ -357,6 +359,7 @@ def test_time_axes_are_linked(browser: Any, report: Path) -> None:
         assert visit.said == []
 
 
+@pytest.mark.long
 def test_legend_hides_a_line_and_theme_and_paper_redraw(browser: Any, report: Path) -> None:
     line = "getComputedStyle(document.querySelector('#chart-equity .trace path.js-line')).stroke"
     hidden = [False, None, None, None, None]
@@ -375,6 +378,7 @@ def test_legend_hides_a_line_and_theme_and_paper_redraw(browser: Any, report: Pa
         assert visit.said == []
 
 
+@pytest.mark.long
 def test_all_trades_are_there(browser: Any, report: Path, result: Backtest) -> None:
     row = "() => [...document.querySelectorAll('#trade-table tbody tr:{}-child td')].map((cell) => cell.textContent)"
     fills = result.dynamic.fills

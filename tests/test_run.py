@@ -180,6 +180,7 @@ def test_bad_files_are_named_with_place_and_cure(folder: Path, capsys: pytest.Ca
     assert not Path(SUMMARY).exists()
 
 
+@pytest.mark.long
 def test_as_a_program_in_a_pipe(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "run.py"), *QUICK], capture_output=True, text=True, cwd=folder, check=False

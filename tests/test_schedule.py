@@ -189,6 +189,7 @@ def test_a_calendar_that_ends() -> None:
         schedule.due(end + one, end)
 
 
+@pytest.mark.long
 def test_a_period_that_ends_with_the_calendar_is_complete() -> None:
     end = exchange_calendars.get_calendar("XKRX").bound_max()
     assert (end.month, end.day) == (12, 31)

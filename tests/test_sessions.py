@@ -848,6 +848,7 @@ def test_trade_from_is_a_session(sample: Panel) -> None:
     assert min(fill["date"] for fill in fills if fill["symbol"] == "SPY") == dt.date(2010, 3, 17)
 
 
+@pytest.mark.long
 def test_real_prices_two_and_two(market: Path, tmp_path: Path) -> None:
     panel = load("csv", data_dir=market, symbols="SPY,TLT,GLD,EEM", end="2017-12-29")
     midnight = run(*panel.feeds())

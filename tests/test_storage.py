@@ -346,6 +346,7 @@ def test_rows_are_written_by_number_by_time_and_by_what_would_be_lost(
     assert told == expected
 
 
+@pytest.mark.long
 def test_two_processes_on_one_study_keep_every_try_once(folder: Path, server: Server) -> None:
     for name in ("sweep.db", server.url):
         command = [sys.executable, str(ROOT / "run.py"), *HERE, "--storage", name, "--study", "two"]
@@ -425,6 +426,7 @@ def test_a_server_that_is_killed_meanwhile_costs_one_line(
     assert len(fault.ran) == 3
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_ends_a_sweep_of_several_processes_too(mortal: Server, folder: Path) -> None:
     process = begin(folder, "--storage", mortal.url, "--grid", "vol_lookback=10:29")
     while not count_of(mortal, "sweep") and process.poll() is None:

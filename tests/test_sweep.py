@@ -176,6 +176,7 @@ def test_a_try_is_the_run_with_its_parameters(panel: Panel, config: Config, dime
     assert len({one.returns.tobytes() for one in result.tries}) == 6
 
 
+@pytest.mark.long
 def test_one_process_two_and_a_cluster_agree(panel: Panel, config: Config, dimensions: list[Dimension]) -> None:
     distributed = pytest.importorskip("distributed", reason="the extra `sweep` is not installed")
     one = content(sweep(panel, config, dimensions))

@@ -284,6 +284,7 @@ def test_sample_market_as_a_whole() -> None:
         assert set(found) >= {"value", "leverage", "commission", "slippage", "interest", "traded", "fills"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes", [{}, {"execution": "close"}, {"drift": "daily"}, {"initial_margin": 0.3, "lev_max": 3}]
 )

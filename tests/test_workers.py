@@ -84,6 +84,7 @@ def test_a_killed_worker_is_replaced_and_its_job_done_again(tmp_path: Path) -> N
     assert (tmp_path / "killed").exists()
 
 
+@pytest.mark.long
 def test_workers_that_die_again_and_again_are_given_up() -> None:
     with (
         pytest.raises(InputError, match=r"workers=2: processes die again and again .*: give fewer"),
@@ -137,7 +138,9 @@ def wait_for(what: Callable[[], Any], seconds: float) -> Any:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to look for processes in")
-@pytest.mark.parametrize("command", ["ladder", "audit", "sweep"])
+@pytest.mark.parametrize(
+    "command", ["ladder", *(pytest.param(name, marks=pytest.mark.long) for name in ("audit", "sweep"))]
+)
 def test_no_child_outlives_a_killed_parent(command: str, tmp_path: Path) -> None:
     more = {
         "sweep": ["--grid", "target_vol=0.05:0.30:0.01", "--engine", "cerebro"],
