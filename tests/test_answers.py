@@ -166,6 +166,7 @@ def bomb(megabytes: int) -> Iterator[bytes]:
         yield piece
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units")
 def test_an_answer_that_unfolds_is_given_up(yahoo: Yahoo, tmp_path: Path) -> None:
     """4 GB in 4 MB: no more of it is unfolded than an answer may have."""

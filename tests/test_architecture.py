@@ -55,6 +55,7 @@ def test_nothing_is_imported_by_a_bare_name() -> None:
             assert not {name.split(".")[0] for name in found} & set(ROOMS), path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("room", ROOMS)
 def test_the_bare_name_makes_no_second_copy(room: str) -> None:
     script = f"import riskoverlay.{room}\ntry:\n    import {room}\nexcept ImportError as error:\n    print(error)"

@@ -199,6 +199,7 @@ def files(folder: Path, panel: Panel, kind: str) -> None:
         panel.closes.to_csv(folder / "wide.csv")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["csv", "parquet", "wide", "pandas"])
 def test_every_feed_delivers_a_bar_only_when_it_is_over(short: Panel, tmp_path: Path, kind: str) -> None:
     if kind == "parquet":

@@ -146,6 +146,7 @@ def another(folder: Path, room: str = "riskoverlay", version: str = __version__)
     return os.pathsep.join((str(folder / "copy"), str(ROOT / "tests")))
 
 
+@pytest.mark.long
 def test_a_scheduler_without_the_program_is_named(
     cluster: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_scheduler_without_the_program_is_named(
     assert refusal(cluster, capfd) == f"dask scheduler {cluster.address} has no riskoverlay: {SAME}"
 
 
+@pytest.mark.long
 def test_a_worker_without_the_program_is_named(
     cluster: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,7 @@ def btrun_line() -> str:
     return found[1]
 
 
+@pytest.mark.long
 def test_the_btrun_line_of_the_pages(sample: Panel, tmp_path: Path) -> None:
     folder = tmp_path / "prices"
     folder.mkdir()

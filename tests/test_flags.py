@@ -54,6 +54,7 @@ def test_every_command_has_its_version(command: str, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == f"riskoverlay {__version__}\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", RUNS)
 def test_quiet_prints_nothing(command: str, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert main([command, *RUNS[command], "--quiet"]) == 0
@@ -243,6 +244,7 @@ LABELS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", RUNS)
 def test_every_long_step_has_a_line(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if command == "sweep":

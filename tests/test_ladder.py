@@ -70,6 +70,7 @@ def legs(panel: Panel, settings: dict[str, Any], broker: bool) -> tuple[Leg, Leg
 # The top
 
 
+@pytest.mark.long
 def test_the_notebook_on_real_prices(market: Path) -> None:
     panel = load("csv", data_dir=market, end="2025-12-04")
     rung = RUNGS[0]

@@ -104,6 +104,7 @@ def test_growth_as_a_verb(growth: float, said: str) -> None:
     assert growth_in_words(growth) == said
 
 
+@pytest.mark.long
 def test_a_losing_account_is_not_said_to_have_won(losing: Backtest) -> None:
     for run in losing.runs.values():
         assert run.statistics["growth"] < -0.1

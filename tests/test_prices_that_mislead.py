@@ -303,6 +303,7 @@ def test_dates_of_python_and_of_iso_are_the_same_day() -> None:
 WINDOW = ["--symbols", "SPY,TLT,GLD", "--start", "2010-02-06", "--end", "2010-11-28"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_window_in_force_is_printed(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

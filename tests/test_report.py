@@ -402,6 +402,7 @@ def test_all_trades_are_there(browser: Any, report: Path, result: Backtest) -> N
         assert len(Path(download.value.path()).read_text().splitlines()) == count + 1
 
 
+@pytest.mark.long
 def test_hostile_names_do_nothing(browser: Any, hostile: Backtest, tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", hostile)
     with Visit(browser, tmp_path / "report.html") as visit:

@@ -168,6 +168,7 @@ def copy_of_the_checkout(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_parameter_is_added_in_one_line_of_one_file(tmp_path: Path) -> None:
     checkout = copy_of_the_checkout(tmp_path / "checkout")
     rules = checkout / "strategies" / "rules.py"

@@ -408,6 +408,7 @@ def test_a_server_holds_what_a_file_holds(server: Server, folder: Path, panel: P
     assert server.execute(f"select {COLUMNS} from sweep_tries where study = 'same' order by key") == lite
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_meanwhile_costs_one_line(
     mortal: Server, folder: Path, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -450,6 +451,7 @@ def test_a_server_that_is_started_again_between_two_tries_is_not_noticed(
     assert main([*HERE, "--storage", mortal.url]) == 0
 
 
+@pytest.mark.long
 def test_a_table_of_a_server_that_is_held_too_long_costs_one_line(
     server: Server, folder: Path, fault: Fault, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

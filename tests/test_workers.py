@@ -78,6 +78,7 @@ def test_a_number_of_processes_is_checked() -> None:
         check_workers(0)
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced_and_its_job_done_again(tmp_path: Path) -> None:
     with open_workers(killed_once, str(tmp_path), 2) as pool:
         assert dict(pool.perform({number: number for number in range(6)})) == {n: n * n for n in range(6)}
