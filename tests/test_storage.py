@@ -479,7 +479,10 @@ def test_a_try_of_a_server_that_was_altered_is_refused(
 # -- killed ------------------------------------------------------------------------------------------------------------
 
 MOMENTS = 20
-WIDER = ["--grid", "lev_max=1.5,2.0", "--workers", "2", "--csv", "s.csv", "--json", "s.json"]
+WIDER = [
+    "--grid", "lev_max=1.5,2.0", "--workers", "2", "--csv", "s.csv", "--json", "s.json",
+    "--engine", "cerebro",  # tries that take a while
+]  # fmt: skip
 
 
 class Whole(NamedTuple):

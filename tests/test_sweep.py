@@ -451,7 +451,9 @@ def test_a_draw_does_not_depend_on_where_it_was_stopped(
 
 @pytest.fixture(scope="module")
 def undisturbed() -> list[Any]:
-    return content(sweep(panel_of_flags(), make_config(QUICK), [parse_dimension(text) for text in GRID]))
+    return content(
+        sweep(panel_of_flags(), make_config(QUICK), [parse_dimension(text) for text in GRID], engine="cerebro")
+    )
 
 
 def panel_of_flags() -> Panel:
@@ -460,7 +462,8 @@ def panel_of_flags() -> Panel:
 
 
 def begin(folder: Path, workers: int, *more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(ROOT / "run.py"), "sweep", *FLAGS, "--workers", str(workers), *more]
+    slow = ["--engine", "cerebro", "--workers", str(workers)]  # tries that take a while, in processes
+    command = [sys.executable, str(ROOT / "run.py"), "sweep", *FLAGS, *slow, *more]
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -492,7 +495,7 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[Any]:
 def check_whole(folder: Path, undisturbed: list[Any]) -> None:
     """Gone on with: each try once, none lost, results as if nothing had happened."""
     values = [parse_dimension(text) for text in GRID]
-    kept = sweep(panel_of_flags(), make_config(QUICK), values, storage=str(folder / "sweep.db"))
+    kept = sweep(panel_of_flags(), make_config(QUICK), values, storage=str(folder / "sweep.db"), engine="cerebro")
     assert content(kept) == undisturbed
     assert stored(folder / "sweep.db") == [(k, "kept") for k in range(6)]
 
