@@ -152,8 +152,9 @@ def honest(name: str, futures: tuple[str, ...]) -> None:
     result = audit(setup, panel, cuts=200, changes=futures)
     assert result.clean, result.findings[0].sentence()
     assert len(result.cuts) == 200
-    everywhere = len([future for future in futures if future != "nan"])
-    assert {cut.runs for cut in result.cuts} == {everywhere, len(futures)}
+    one_of_two = {"times ten", "tenth"} <= set(futures)  # prices ten times as high, or a tenth, after every other cut
+    everywhere = len([future for future in futures if future != "nan"]) - one_of_two
+    assert {cut.runs for cut in result.cuts} == {everywhere, everywhere + ("nan" in futures)}
     assert result.orders >= orders
 
 
