@@ -180,7 +180,7 @@ def _cut(
             excess += required - value * terms.slip - fee
     if needed <= equity * ROUNDING:
         return
-    part = 1.0 if equity <= 0.0 or excess <= 0.0 else min(1.0, (needed - equity) / excess)
+    part = 1.0 if excess <= 0.0 else min(1.0, (needed - equity) / excess)
     for j in range(int(account[LISTED + 1])):
         i = order[1][j]
         held = feeds[i][HELD]

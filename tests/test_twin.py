@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -183,8 +184,10 @@ def changed(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
     """What the twin's modules export, with a line of one changed and nothing compiled."""
     found: dict[str, Any] = {}
     done = 0
-    for name in ("decisions", "twin_sessions", "twin"):
-        original = sys.modules[f"riskoverlay.strategies.{name}"]
+    names = ("decisions", "twin_sessions", "twin")
+    # All of them first: a run imports them late, and must not find one that is changed.
+    originals = {name: importlib.import_module(f"riskoverlay.strategies.{name}") for name in names}
+    for name, original in originals.items():
         source = Path(str(original.__file__)).read_text(encoding="utf-8")
         done += source.count(old)
         made = types.ModuleType(original.__name__)
@@ -468,6 +471,19 @@ def test_what_was_checked_is_not_checked_again(
     first = sweep(sample_panel, make_config(QUICK), GRID, storage=storage)
     monkeypatch.setattr("riskoverlay.studies.sweep.run.simulate", None)
     assert sweep(sample_panel, make_config(QUICK), GRID, storage=storage).checked == first.checked
+
+
+def test_what_was_checked_is_known_in_a_grid_that_numbers_it_otherwise(sample_panel: Panel, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy", reason="the extra `sweep` is not installed")
+    storage, config = str(tmp_path / "s.db"), make_config(QUICK)
+    few = sweep(sample_panel, config, [parse_dimension("target_vol=0.05,0.20")], storage=storage)
+    # With another one in front of them, the two have other numbers.
+    found = [
+        sweep(sample_panel, config, [parse_dimension(f"target_vol={values}")], storage=storage)
+        for values in ("0.05,0.20", "0.10,0.05,0.20", "0.15,0.05,0.20")
+    ]
+    assert found[0].checked == few.checked
+    assert all(len(one.checked) == 2 and max(one.checked.values()) < 1e-12 for one in found)
 
 
 @pytest.mark.long

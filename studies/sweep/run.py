@@ -175,22 +175,20 @@ def _blocks(todo: Sequence[int], engine: str) -> dict[int, Sequence[int]]:
 
 def _check(result: Sweep, pool: Workers) -> dict[int, float]:
     """The largest difference of each try that is run by both engines; what is kept was checked before."""
-    few = len(result.tries) < 100
-    best = [
-        result.good[place].number for place in np.argsort(-np.asarray(result.worth), kind="stable")[: 1 if few else 3]
-    ]
+    most = 1 if len(result.tries) < 100 else 3
+    best = [result.good[place].number for place in np.argsort(-np.asarray(result.worth), kind="stable")[:most]]
     others = [one.number for one in result.tries if one.number not in best]
-    drawn = np.random.default_rng(len(result.tries)).permutation(others)[: 1 if few else 3].tolist()
-    numbers = sorted([*best, *map(int, drawn)])
-    configs = {number: result.config_of(result.tries[number]) for number in numbers}
+    drawn = np.random.default_rng(len(result.tries)).permutation(others)[:most].tolist()
+    configs = {number: result.config_of(result.tries[number]) for number in sorted([*best, *map(int, drawn)])}
+    keys = {number: key_of(config) for number, config in configs.items()}  # another grid has other numbers for them
 
     def compare() -> dict[str, float]:
         jobs = {number: _Job((config,), check=True) for number, config in configs.items()}
-        return {str(number): off for number, (off,) in pool.perform(jobs)}
+        return {keys[number]: off for number, (off,) in pool.perform(jobs)}
 
-    what = {"checked": [key_of(config) for config in configs.values()]}
+    what = {"checked": list(keys.values())}
     found = compare() if result.kept is None else result.kept.recall(what, compare)
-    return {number: float(found[str(number)]) for number in numbers}
+    return {number: float(found[key]) for number, key in keys.items()}
 
 
 def number_of_tries(dimensions: Sequence[Dimension], trials: int | None = None, seed: int = 0) -> int:
