@@ -39,11 +39,16 @@ def nobody() -> str | None:
     return next((name for name in ("postgres", "nobody") if name in names), None)
 
 
-def _alive(number: int) -> bool:
+def _status(number: int) -> list[str]:
+    """State, parent and so on of a process; nothing of one that is gone."""
     try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2][0] != "Z"
+        return Path(f"/proc/{number}/stat").read_text().rpartition(") ")[2].split()
     except OSError:
-        return False
+        return []
+
+
+def _alive(number: int) -> bool:
+    return _status(number)[:1] not in ([], ["Z"])
 
 
 class Server:
@@ -77,13 +82,11 @@ class Server:
     def kill(self) -> None:
         """Kill the server and whatever serves for it."""
         parent = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
-        children = [
-            int(path.parent.name)
-            for path in Path("/proc").glob("[0-9]*/stat")
-            if path.exists() and path.read_text().rpartition(") ")[2].split()[1] == str(parent)
-        ]
+        everyone = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        children = [number for number in everyone if _status(number)[1:2] == [str(parent)]]
         for number in (parent, *children):
-            os.kill(number, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # whoever saw the parent's death, or its client's, went by itself
+                os.kill(number, signal.SIGKILL)
         for number in (parent, *children):
             while _alive(number):
                 time.sleep(0.01)
