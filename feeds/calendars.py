@@ -1,12 +1,9 @@
 """The exchange calendar of a symbol: which days are sessions, and which of them are over."""
 
-from functools import lru_cache
-from typing import Any
-
-import exchange_calendars
 import pandas as pd
 
 from riskoverlay.errors import InputError
+from riskoverlay.exchange import CALENDARS, exchange_calendar
 
 __all__ = ["calendar_of", "check_calendar", "exchange_sessions", "finished_session"]
 
@@ -18,7 +15,6 @@ _SUFFIXES = {
     "SA": "BVMF", "SI": "XSES", "SN": "XSGO", "SS": "XSHG", "ST": "XSTO", "SW": "XSWX", "SZ": "XSHG", "T": "XTKS",
     "TA": "XTAE", "TO": "XTSE", "TW": "XTAI", "V": "XTSX", "VI": "XWBO", "WA": "XWAR",
 }  # fmt: skip
-_KNOWN = frozenset(exchange_calendars.get_calendar_names())
 _LONGEST = 20  # days: no exchange has been closed for so long in a century
 _DAY = pd.Timedelta(days=1)
 
@@ -54,7 +50,7 @@ def check_calendar(calendar: str) -> None:
     ------
     InputError
     """
-    if calendar not in _KNOWN:
+    if calendar not in CALENDARS:
         raise InputError("is unknown", "give a name of exchange_calendars, as XNYS, XLON or 24/7", "calendar", calendar)
 
 
@@ -76,7 +72,8 @@ def exchange_sessions(first: pd.Timestamp, last: pd.Timestamp, calendar: str = "
     InputError
         An unknown calendar.
     """
-    sessions = _calendar(calendar, first.year, last.year).sessions
+    check_calendar(calendar)
+    sessions = exchange_calendar(calendar, first.year, last.year).sessions
     return pd.DatetimeIndex(sessions[(sessions >= first) & (sessions <= last)])
 
 
@@ -99,18 +96,7 @@ def finished_session(now: pd.Timestamp, calendar: str = "XNYS", end: pd.Timestam
     today = now.tz_convert("UTC").tz_localize(None).normalize()
     # A session's label is its exchange's date, which may be one ahead of UTC's.
     last = today + _DAY if end is None else min(end, today + _DAY)
-    closes = _calendar(calendar, (last - _LONGEST * _DAY).year, last.year).closes
+    check_calendar(calendar)
+    closes = exchange_calendar(calendar, (last - _LONGEST * _DAY).year, last.year).closes
     over = closes.index[(closes.index <= last) & (closes <= now).to_numpy()]
     return pd.Timestamp(over[-1]) if len(over) else None
-
-
-@lru_cache(maxsize=16)
-def _calendar(name: str, first: int, last: int) -> Any:
-    """The calendar of the years `first` to `last` and a few around them, as far as it is defined."""
-    check_calendar(name)
-    known = exchange_calendars.get_calendar(name)  # its last 20 years
-    low, high = known.bound_min(), known.bound_max()
-    start, end = pd.Timestamp(first - 1, 1, 1), pd.Timestamp(last + 2, 12, 31)
-    start = start if low is None else max(start, low)
-    end = end if high is None else min(end, high)
-    return exchange_calendars.get_calendar(name, start=start, end=end)

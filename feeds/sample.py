@@ -19,7 +19,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import exchange_calendars
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -28,6 +27,7 @@ from scipy.special import ndtri
 from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 
+from .calendars import exchange_sessions
 from .panel import Panel, align
 from .symbols import check_symbols
 from .window import check_window
@@ -190,11 +190,7 @@ def _sessions(start: object, end: object) -> pd.DatetimeIndex:
         raise InputError(
             f"start={start!r}, end={end!r}", f"the sample market needs both, as {SAMPLE_START}, {SAMPLE_END}"
         )
-    # The calendar wants some room; without sessions in it, it raises an error of its own.
-    margin = pd.Timedelta(days=30)
-    calendar = exchange_calendars.get_calendar("XNYS", start=first - margin, end=last + margin)
-    sessions = pd.DatetimeIndex(calendar.sessions)
-    sessions = sessions[(sessions >= first) & (sessions <= last)]
+    sessions = exchange_sessions(first, last)
     if sessions.empty:
         raise InputError(f"no XNYS session from {first:%Y-%m-%d} to {last:%Y-%m-%d}", "give a longer window")
     return pd.DatetimeIndex(sessions.to_numpy(), name="date")

@@ -4,14 +4,14 @@ import datetime as dt
 import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
-import exchange_calendars
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
 from riskoverlay.dates import SECOND
 from riskoverlay.errors import InputError
+from riskoverlay.exchange import CALENDARS, exchange_calendar, reach
 
 __all__ = [
     "STALE_DAYS",
@@ -30,8 +30,6 @@ OLD_ALIASES = {"M": "ME", "BM": "BME", "Q": "QE", "BQ": "BQE", "A": "YE", "Y": "
 FIRST_DAY = pd.Timestamp("1800-01-01")
 LAST_DAY = pd.Timestamp("2200-12-31")
 HORIZON_YEARS = 20
-
-_KNOWN = frozenset(exchange_calendars.get_calendar_names())
 
 STALE_DAYS = 10
 """Calendar days without a bar after which a feed counts as ended; the NYSE has not closed for so long since 1914."""
@@ -81,7 +79,7 @@ def check_calendar(calendar: str | None) -> None:
     ------
     InputError
     """
-    if calendar is not None and calendar not in _KNOWN:
+    if calendar is not None and calendar not in CALENDARS:
         raise _unknown(calendar)
 
 
@@ -190,12 +188,10 @@ def _marks_between(rebalance_freq: str, calendar: str | None, start: pd.Timestam
         days = pd.Series(pd.date_range(start, end), index=pd.date_range(start, end))
         firsts = days.resample(check_frequency(rebalance_freq)).first().dropna()
         return [day.toordinal() for day in firsts[1:]]
-    # Calendars are read from the start of a year, so that runs which start on different days share them.
-    lower, _ = _bounds(calendar)
-    sessions = _sessions(calendar, max(pd.Timestamp(start.year, 1, 1), lower), end)
+    sessions = pd.DatetimeIndex(exchange_calendar(calendar, start.year, end.year).sessions)
     # The day after the last known one stands for all that follow: it ends up in the last period, which
     # is the only one that may still grow and is dropped.
-    known = pd.DatetimeIndex([*sessions[sessions >= start], end + pd.Timedelta(days=1)])
+    known = pd.DatetimeIndex([*sessions[(sessions >= start) & (sessions <= end)], end + pd.Timedelta(days=1)])
     return [day.toordinal() for day in rebalance_sessions(known, rebalance_freq)[:-1]]
 
 
@@ -281,10 +277,11 @@ def session_closes(calendar: str, year: int) -> SessionCloses:
         raise _outside(pd.Timestamp(year, 1, 1), calendar, lower, upper)
     start = max(pd.Timestamp(max(year - 1, FIRST_DAY.year), 1, 1), lower)
     end = min(pd.Timestamp(min(year + HORIZON_YEARS, LAST_DAY.year), 12, 31), upper)
-    known = exchange_calendars.get_calendar(calendar, start=start, end=end)
-    closes = pd.DatetimeIndex(known.closes.array)
+    known = exchange_calendar(calendar, start.year, end.year)
+    of = known.closes[start:end]
+    closes = pd.DatetimeIndex(of.array)
     return SessionCloses(
-        [day.toordinal() for day in known.closes.index],
+        [day.toordinal() for day in of.index],
         _day_numbers(closes.tz_convert(None)),
         _day_numbers(closes.tz_convert(known.tz).tz_localize(None)),
     )
@@ -306,19 +303,7 @@ def _unknown(calendar: str) -> InputError:
     return InputError("is unknown", "give a name of exchange_calendars such as XNYS, or None", "calendar", calendar)
 
 
-@cache
 def _bounds(calendar: str) -> tuple[pd.Timestamp, pd.Timestamp]:
-    try:
-        known = exchange_calendars.get_calendar(calendar)
-    except exchange_calendars.errors.InvalidCalendarName:
-        raise InputError(
-            "is unknown", "give a name of exchange_calendars such as XNYS, or None", "calendar", calendar
-        ) from None
-    lower, upper = known.bound_min(), known.bound_max()
+    check_calendar(calendar)
+    lower, upper = reach(calendar)
     return max(lower or FIRST_DAY, FIRST_DAY), min(upper or LAST_DAY, LAST_DAY)
-
-
-@cache
-def _sessions(calendar: str, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
-    """Sessions from start to end. Cached: a calendar takes tenths of a second to build."""
-    return pd.DatetimeIndex(exchange_calendars.get_calendar(calendar, start=start, end=end).sessions)

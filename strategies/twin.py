@@ -6,6 +6,7 @@ brake, commission) are the same functions; with numba they and the loop are comp
 it stands.
 """
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -122,10 +123,10 @@ def twin(
     if record:
         found = _run(terms, prices, int(found[1][FILLED]))
     daily, state, fund, fills = found
-    if np.isnan(daily[:, CASH]).any():
+    if np.isnan(daily[CASH]).any():
         _refuse_rates(daily, account, days)
     return TwinResult(
-        daily=dict(zip(COLUMNS, daily.T, strict=True)),
+        daily=dict(zip(COLUMNS, daily, strict=True)),
         fund=fund,
         fills=fills,
         unfilled=int(state[UNFILLED]),
@@ -148,20 +149,21 @@ def as_read(values: Any) -> Any:
 
 
 def _run(terms: Terms, prices: Sequence[Any], most: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """One run that lists at most so many fills: daily rows, state of the account, fund values, fills."""
+    """One run that lists at most so many fills: daily columns, state of the account, fund values, fills."""
     n, k = len(prices[1]), prices[6].shape[1]
     state = np.zeros(ACCOUNT)
     state[MONEY] = state[EQUITY] = terms.cash
     feeds = np.zeros((k, 5))
     feeds[:, MARK] = np.nan
-    made = [np.zeros((n, len(COLUMNS))), np.zeros(n), np.zeros((most, len(FILL))), feeds, state]
+    made = [np.zeros((len(COLUMNS), n)), np.zeros(n), np.zeros((most, len(FILL))), feeds, state]
     room = [np.zeros((2 * k, 2)), np.zeros((2, k), dtype=np.int64), np.zeros(k), np.zeros(k)]
     if COMPILED:
         run_sessions(terms, *prices, *made, *room)
     else:  # lists are read several times as fast, one by one
-        lists = [as_read(array) for array in made]
+        daily = [array("d", column.tobytes()) for column in made[0]]  # written only: arrays of Python's come back whole
+        lists = [daily, array("d", made[1].tobytes()), *map(as_read, made[2:])]
         run_sessions(terms, *map(as_read, prices), *lists, *map(as_read, room))
-        made = [np.array(values).reshape(array.shape) for values, array in zip(lists, made, strict=True)]
+        made = [np.array(values).reshape(one.shape) for values, one in zip(lists, made, strict=True)]
     return made[0], made[4], made[1], made[2]
 
 
@@ -184,6 +186,6 @@ def _terms(
 
 def _refuse_rates(daily: Floats, account: AccountTerms, days: Sequence[date]) -> None:
     """InputError of the dated rate that was not known when money was lent, or left idle."""
-    t = int(np.flatnonzero(np.isnan(daily[:, CASH]))[0])
+    t = int(np.flatnonzero(np.isnan(daily[CASH]))[0])
     for name in ("borrow_rate", "cash_rate"):
         DatedRate(getattr(account, name), name).between(days[t - 1].toordinal(), days[t].toordinal())

@@ -91,7 +91,7 @@ def _can_hold(account: Any, feeds: Any, order: Any, i: int, size: float, price: 
 
 @compiled
 def _fill(
-    terms: Any, account: Any, feeds: Any, order: Any, row: Any, fills: Any, t: int, i: int, size: float,
+    terms: Any, account: Any, feeds: Any, order: Any, out: Any, fills: Any, t: int, i: int, size: float,
     reference: float, call: bool,
 ) -> bool:  # fmt: skip
     """Execute an order after slippage, as `MarginBroker._execute`; False if the account cannot hold it."""
@@ -119,10 +119,10 @@ def _fill(
         feed[COST] = price if held == 0.0 else (feed[COST] * held + size * price) / feed[HELD]
     account[MONEY] -= fee
     _enter(account, feeds, order, OWNED, i)
-    row[COMMISSION] += fee
-    row[SLIPPAGE] += size * (price - reference)
-    row[TRADED] += abs(size) * price
-    row[CALLS] += 1.0 if call else 0.0
+    out[COMMISSION][t] += fee
+    out[SLIPPAGE][t] += size * (price - reference)
+    out[TRADED][t] += abs(size) * price
+    out[CALLS][t] += 1.0 if call else 0.0
     at = int(account[FILLED])
     if at < len(fills):
         fill = fills[at]
@@ -150,19 +150,19 @@ def _accept(terms: Any, account: Any, feeds: Any, order: Any, sent: Any, count: 
 
 
 @compiled
-def _charge(terms: Any, account: Any, row: Any, borrow: float, idle: float) -> bool:
+def _charge(terms: Any, account: Any, out: Any, t: int, borrow: float, idle: float) -> bool:
     """Interest of the nights since the last session, on the debit or on idle cash; whether its rate is known."""
     debit = -account[MONEY]
     if debit != 0.0:
         interest = debit * (borrow if debit > 0.0 else idle) * terms.day_factor
         account[MONEY] -= interest
-        row[INTEREST], row[CASH] = interest, account[MONEY]
+        out[INTEREST][t], out[CASH][t] = interest, account[MONEY]
     return not math.isnan(account[MONEY])
 
 
 @compiled
 def _cut(
-    terms: Any, account: Any, feeds: Any, order: Any, row: Any, fills: Any, t: int, opens: Any, prices: Any
+    terms: Any, account: Any, feeds: Any, order: Any, out: Any, fills: Any, t: int, opens: Any, prices: Any
 ) -> None:
     """Meet a margin call pro rata, as `MarginBroker._cut_to_maintenance`."""
     needed = excess = 0.0
@@ -188,7 +188,7 @@ def _cut(
             cut = abs(held) * part
             if held == math.floor(held):
                 cut = min(abs(held), math.ceil(cut) * 1.0)
-            _fill(terms, account, feeds, order, row, fills, t, i, -min(abs(held), cut), prices[i], True)
+            _fill(terms, account, feeds, order, out, fills, t, i, -min(abs(held), cut), prices[i], True)
 
 
 @compiled
@@ -196,12 +196,14 @@ def _revalue(terms: Any, account: Any, feeds: Any, order: Any, closes: Any) -> f
     """Equity at the close, and what the margins ask; the value of what is held."""
     longs = 0.0
     account[BOOKED] = 0.0
+    listed = order[0]
     for j in range(int(account[LISTED])):
-        i = order[0][j]
-        feed = feeds[i]
-        if feed[HELD] != 0.0:
-            feed[MARK] = closes[i]
-            longs += feed[HELD] * closes[i]
+        i = listed[j]
+        feed, price = feeds[i], closes[i]
+        held = feed[HELD]
+        if held != 0.0:
+            feed[MARK] = price
+            longs += held * price
         else:
             feed[MARK] = math.nan
     account[TO_OPEN], account[TO_KEEP] = longs * terms.initial_margin, longs * terms.maintenance_margin
@@ -223,8 +225,7 @@ def _held_leverage(account: Any, feeds: Any, closes: Any, invested: float) -> fl
     """Value held over equity, per unit of what is invested."""
     gross = 0.0
     for i in range(len(feeds)):
-        if feeds[i][HELD] != 0.0:
-            gross += feeds[i][HELD] * closes[i]
+        gross += feeds[i][HELD] * closes[i]
     return gross / account[EQUITY] / invested if account[EQUITY] > 0.0 else math.inf
 
 
@@ -303,7 +304,7 @@ def run_sessions(
         What they decide.
     invested : array of shape (d,)
         What each of them sums to.
-    out : array of shape (n, 11)
+    out : array of shape (11, n)
         Filled by `COLUMNS`.
     fund : array of shape (n,)
         Filled with values of a fund share.
@@ -316,36 +317,40 @@ def run_sessions(
     """
     shares, peak, count, row_of = terms.cash / 100.0, 0.0, 0, -1
     called = again = False
+    values, money, held, wanted = out[VALUE], out[CASH], out[LEVERAGE], out[TARGET]
+    lifts, brakes = out[VOLATILITY], out[BRAKE]
     for t in range(len(closes)):
-        row, close = out[t], closes[t]
+        close = closes[t]
         refused = _accept(terms, account, feeds, order, sent, count, closes[t - 1]) if count else 0
-        if t and not terms.at_close and not _charge(terms, account, row, borrow[t], idle[t]):
+        if t and not terms.at_close and not _charge(terms, account, out, t, borrow[t], idle[t]):
             return
         for j in range(count):
             i, size = int(sent[j][0]), sent[j][1]
             if size != 0.0:
                 reference = closes[t - 1][i] if terms.at_close else opens[t][i]
-                if not _fill(terms, account, feeds, order, row, fills, t, i, size, reference, False):
+                if not _fill(terms, account, feeds, order, out, fills, t, i, size, reference, False):
                     refused += 1
         if called:
-            _cut(terms, account, feeds, order, row, fills, t, opens[t], prices)
-        if t and terms.at_close and not _charge(terms, account, row, borrow[t], idle[t]):
+            _cut(terms, account, feeds, order, out, fills, t, opens[t], prices)
+        if t and terms.at_close and not _charge(terms, account, out, t, borrow[t], idle[t]):
             return
         longs = _revalue(terms, account, feeds, order, close)
         equity = account[EQUITY]
-        called = account[TO_KEEP] > 0.0 and account[TO_KEEP] > equity * ROUNDING
+        called = 0.0 < account[TO_KEEP] > equity * ROUNDING
         account[UNFILLED] += refused
         again = again or refused > 0
         # The sizer, before the strategy.
-        fund[t] = equity / shares
-        peak = max(peak, fund[t])
-        loss = 1.0 - fund[t] / peak if fund[t] < peak else 0.0
-        known = not math.isnan(sigma[t])
-        lift = _volatility_target(sigma[t], terms.target_vol, terms.lev_min, terms.lev_max) if known else 1.0
+        share, risk = equity / shares, sigma[t]
+        fund[t] = share
+        peak = max(peak, share)
+        loss = 1.0 - share / peak if share < peak else 0.0
+        lift = 1.0
+        if not math.isnan(risk):
+            lift = _volatility_target(risk, terms.target_vol, terms.lev_min, terms.lev_max)
         brake = _drawdown_brake(loss, terms.dd_threshold1, terms.dd_threshold2, terms.dd_min_scale)
         leverage = min(max(lift * brake, terms.lev_min), terms.lev_max)
-        row[VALUE], row[CASH], row[TARGET], row[VOLATILITY], row[BRAKE] = equity, account[MONEY], leverage, lift, brake
-        row[LEVERAGE] = longs / equity if equity > 0.0 else math.nan
+        values[t], money[t], held[t] = equity, account[MONEY], longs / equity if equity > 0.0 else math.nan
+        wanted[t], lifts[t], brakes[t] = leverage, lift, brake
         # The strategy.
         count = 0
         trades = trimmed = False

@@ -144,7 +144,7 @@ BUGS = {
     "called too late": (", longs * terms.maintenance_margin", ", 0.8 * longs * terms.maintenance_margin"),
     "filled at its own close": ("closes[t - 1][i] if terms.at_close", "closes[t][i] if terms.at_close"),
     "filled at the close": ("else opens[t][i]", "else closes[t][i]"),
-    "no peak": ("peak = max(peak, fund[t])", "peak = fund[t]"),
+    "no peak": ("peak = max(peak, share)", "peak = share"),
     "shares rounded": ("math.trunc(units) * 1.0", "math.floor(units + 0.5)"),
     "refused and forgotten": ("again = again or refused > 0", "again = again"),
     "no margin call": ("if called:", "if False:"),
