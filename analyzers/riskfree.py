@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from riskoverlay.conventions import DAYS_PER_YEAR
+from riskoverlay.dates import ordinals
 from riskoverlay.errors import InputError
 from riskoverlay.rules import Rules, parameter, per_cent
 
@@ -89,7 +90,7 @@ def risk_free_returns(rate: Rate, dates: Sequence[date], before: date | None = N
     if isinstance(rate, (int, float)):
         return np.asarray(float(rate) * spans)
     series = _series(rate)
-    known = np.array([day.toordinal() for day in pd.DatetimeIndex(series.index)], dtype=np.int64)
+    known = np.array(ordinals(pd.DatetimeIndex(series.index)), dtype=np.int64)
     at = np.searchsorted(known, starts, side="right") - 1
     if at[0] < 0:
         raise InputError(

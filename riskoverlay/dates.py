@@ -2,7 +2,9 @@
 
 import datetime as dt
 
-__all__ = ["SECOND", "day_of"]
+import pandas as pd
+
+__all__ = ["SECOND", "day_of", "ordinals"]
 
 SECOND = 1.0 / 86_400.0
 """A second in days, the unit of backtrader's numbers."""
@@ -38,3 +40,21 @@ def day_of(number: float, zone: dt.tzinfo | None = None, *, daily: bool = False)
         return day
     moment = dt.datetime.fromordinal(day) + dt.timedelta(microseconds=int((number - day) * _MICROSECONDS + _ROUNDING))
     return moment.replace(tzinfo=dt.UTC).astimezone(zone).toordinal()
+
+
+def ordinals(days: pd.Index) -> list[int]:
+    """Ordinals of dates, as `date.toordinal` counts them; of a moment with a zone the date that it has there.
+
+    Parameters
+    ----------
+    days : Index of shape (n,)
+        Of dates, or of what pandas reads as such.
+
+    Returns
+    -------
+    list of int
+    """
+    if not isinstance(days, pd.DatetimeIndex) or days.hasnans:
+        return [pd.Timestamp(day).toordinal() for day in days]
+    whole = days.tz_localize(None).as_unit("s").asi8 // 86_400
+    return (whole + dt.date(1970, 1, 1).toordinal()).tolist()

@@ -1,4 +1,4 @@
-"""Sessions and closes of the world's exchanges: whoever asks exchange_calendars asks here, so a calendar is built once."""
+"""Sessions and closes of exchanges: exchange_calendars is asked here alone, so that a calendar is built once."""
 
 from functools import lru_cache
 from typing import Any

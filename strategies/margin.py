@@ -10,6 +10,7 @@ import backtrader as bt
 import pandas as pd
 
 from riskoverlay.conventions import DAYS_PER_YEAR
+from riskoverlay.dates import ordinals
 from riskoverlay.errors import InputError
 from riskoverlay.rules import per_cent
 
@@ -47,7 +48,7 @@ class DatedRate:
             return
         self.constant = None
         series = rate if isinstance(rate, pd.Series) else pd.Series(dict(rate), dtype=float)
-        days = [pd.Timestamp(day).toordinal() for day in series.index]
+        days = ordinals(series.index)
         values = [float(value) for value in series]
         if not days:
             raise InputError(f"{name} is an empty series", "give at least one dated annual rate")

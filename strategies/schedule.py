@@ -9,7 +9,7 @@ from functools import lru_cache
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-from riskoverlay.dates import SECOND
+from riskoverlay.dates import SECOND, ordinals
 from riskoverlay.errors import InputError
 from riskoverlay.exchange import CALENDARS, exchange_calendar, reach
 
@@ -187,12 +187,12 @@ def _marks_between(rebalance_freq: str, calendar: str | None, start: pd.Timestam
     if calendar is None:
         days = pd.Series(pd.date_range(start, end), index=pd.date_range(start, end))
         firsts = days.resample(check_frequency(rebalance_freq)).first().dropna()
-        return [day.toordinal() for day in firsts[1:]]
+        return ordinals(pd.DatetimeIndex(firsts.array))[1:]
     sessions = pd.DatetimeIndex(exchange_calendar(calendar, start.year, end.year).sessions)
     # The day after the last known one stands for all that follow: it ends up in the last period, which
     # is the only one that may still grow and is dropped.
     known = pd.DatetimeIndex([*sessions[(sessions >= start) & (sessions <= end)], end + pd.Timedelta(days=1)])
-    return [day.toordinal() for day in rebalance_sessions(known, rebalance_freq)[:-1]]
+    return ordinals(rebalance_sessions(known, rebalance_freq))[:-1]
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ def session_closes(calendar: str, year: int) -> SessionCloses:
     of = known.closes[start:end]
     closes = pd.DatetimeIndex(of.array)
     return SessionCloses(
-        [day.toordinal() for day in of.index],
+        ordinals(of.index),
         _day_numbers(closes.tz_convert(None)),
         _day_numbers(closes.tz_convert(known.tz).tz_localize(None)),
     )

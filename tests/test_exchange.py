@@ -5,6 +5,7 @@ from __future__ import annotations
 import exchange_calendars
 import pandas as pd
 import pytest
+
 from riskoverlay.errors import InputError
 from riskoverlay.exchange import CALENDARS, USUAL, exchange_calendar, reach
 

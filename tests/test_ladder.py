@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from riskoverlay.errors import TwinError
 from riskoverlay.feeds import Panel, load
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.ladder import (
@@ -22,9 +23,11 @@ from riskoverlay.studies.ladder import (
     Leg,
     changes_something,
     conclusion,
+    engine_in_words,
     ladder,
     ladder_frame,
     ladder_summary,
+    run,
     run_rung,
     rung_settings,
     signed,
@@ -33,6 +36,7 @@ from riskoverlay.studies.pictures.waterfall import draw_waterfall
 from riskoverlay.studies.workbench import costs_in_words, read_config, risk_free_in_words
 from riskoverlay.studies.workbench.parameters import Config, make_config
 from riskoverlay.studies.workbench.portfolios import backtest
+from riskoverlay.studies.workbench.twins import TwinRun, Twins
 
 SMALL: dict[str, Any] = {
     "cov_lookback": 60,
@@ -216,13 +220,76 @@ def test_an_error_in_a_process_is_the_users() -> None:
         ladder(sample_market(), config(), workers=0)
 
 
+# Engines
+
+
+def same_bits(one: Ladder, two: Ladder) -> None:
+    for a, b in zip(one.steps, two.steps, strict=True):
+        for leg in LEGS:
+            first, second = getattr(a, leg), getattr(b, leg)
+            pd.testing.assert_series_equal(first.returns, second.returns, check_exact=True, check_freq=False)
+            assert first.statistics == second.statistics
+            assert first.mean_leverage == pytest.approx(second.mean_leverage, rel=1e-14, nan_ok=True)
+    pd.testing.assert_series_equal(one.constant.returns, two.constant.returns, check_exact=True, check_freq=False)
+
+
+def test_engines_give_the_same_bits(climbed: Ladder, monkeypatch: pytest.MonkeyPatch) -> None:
+    through: list[Config] = []
+    real = run.simulate
+
+    def counted(panel: Panel, config: Config, **more: Any) -> Any:
+        through.append(config)
+        return real(panel, config, **more)
+
+    monkeypatch.setattr(run, "simulate", counted)
+    same_bits(climbed, ladder(sample_market(), config(), workers=1))
+    assert len(through) == 5  # first and last rung of the account, twice, and the constant one
+    monkeypatch.setattr(run, "Twins", NoTwin)
+    other = ladder(sample_market(), config(), workers=1, engine="cerebro")
+    same_bits(climbed, other)
+    assert len(through) == 5 + 2 * len([rung for rung in RUNGS if rung.broker])
+    assert (climbed.engine, other.engine) == ("twin", "cerebro")
+    assert engine_in_words(other) is None
+    assert (engine_in_words(climbed) or "").startswith("hold_between_rebalances to slippage: by the twin")
+
+
+class NoTwin(Twins):
+    """Shares weights, and runs nothing."""
+
+    run = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("leg", LEGS)
+@pytest.mark.parametrize("id_", ["event_driven", "loan_interest"])
+def test_a_twin_that_differs_ends_a_ladder(id_: str, leg: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = {"event_driven": ("drift", "daily"), "loan_interest": ("initial_margin", 0.5)}
+    name, value = alone[id_]
+
+    class Off(Twins):
+        def run(self, config: Config, *, record: bool = False) -> TwinRun:
+            found = super().run(config, record=record)
+            if config[name] == value and (config["lev_max"] == 1.0) == (leg == "base"):
+                found.returns[20] += 1e-8
+            return found
+
+    monkeypatch.setattr(run, "Twins", Off)
+    day = ladder(sample_market(), config(), workers=1, engine="cerebro").steps[-1].dynamic.returns.index[20].date()
+    with pytest.raises(TwinError, match=f"{day}: {id_}, {leg}: return of the session is .* through Cerebro"):
+        ladder(sample_market(), config(), workers=1)
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(ValueError, match="engine='quick' is unknown: give one of twin, cerebro"):
+        ladder(sample_market(), config(), engine="quick")
+
+
 # What is told
 
 
 def test_summary_and_frame(climbed: Ladder) -> None:
     content, frame = ladder_summary(climbed), ladder_frame(climbed)
     assert [rung["id"] for rung in content["rungs"]] == list(frame.index) == [rung.id for rung in RUNGS]
-    assert set(content) == {"format", "rungs", "constant", "conclusion", "config", "data", "versions"}
+    assert set(content) == {"format", "rungs", "constant", "conclusion", "config", "data", "engine", "versions"}
     assert content["data"]["synthetic"] is True
     assert content["data"]["statistics_from"] == climbed.steps[-1].base.returns.index[0]
     assert content["data"]["first_weights"].date() == backtest(sample_market(), config()).base.decided[0]

@@ -26,7 +26,7 @@ from riskoverlay.analyzers import (
     TradingCosts,
 )
 from riskoverlay.analyzers.ledger import Ledger
-from riskoverlay.dates import day_of
+from riskoverlay.dates import day_of, ordinals
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel, load
 from riskoverlay.strategies import OwnPosition, RiskParityBlend, VolTargetDrawdownSizer, open_account
@@ -857,3 +857,18 @@ def test_real_prices_two_and_two(market: Path, tmp_path: Path) -> None:
     assert len(mixed) == 2 * len(midnight) == 2 * len(panel.sessions)
     assert analysis(mixed, AnnualizedSharpe)["sessions"] == len(panel.sessions)
     check_same(midnight, mixed)
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        pd.DatetimeIndex(["1899-12-31", "1970-01-01", "2024-02-29 23:59:59.999999", "2200-12-31"]),
+        pd.DatetimeIndex(["2024-03-09 20:00", "2024-03-10 23:30"], tz="America/New_York"),  # UTC has the next day
+        pd.DatetimeIndex(["2024-03-10 00:30"], tz="Asia/Tokyo"),  # and the day before
+        pd.Index(["2024-01-02", dt.date(2024, 1, 3), dt.datetime(2024, 1, 4, 23, 59)], dtype=object),
+        pd.DatetimeIndex([]),
+    ],
+)
+def test_ordinals_are_those_of_each_date(days: pd.Index) -> None:
+    assert ordinals(days) == [pd.Timestamp(day).toordinal() for day in days]
+    assert all(type(number) is int for number in ordinals(days))

@@ -10,7 +10,13 @@ from .findings import Dependence
 from .recorder import record
 from .tape import Difference, Tape
 
-__all__ = ["crash", "modes", "repeat", "warm_up"]
+__all__ = ["MODES", "crash", "mode", "repeat", "warm_up"]
+
+MODES: dict[str, dict[str, bool]] = {
+    "runonce=False": {"runonce": False},
+    "preload=False": {"runonce": False, "preload": False},
+}
+"""Parameters of Cerebro that must not matter."""
 
 FORGOTTEN = 1e-6
 """What a value may still depend on bars a third of the run before it, as a fraction of itself."""
@@ -31,31 +37,25 @@ def repeat(auditor: Auditor) -> list[Dependence]:
     return [] if found is None else [auditor.dependence("repeat", "a second run", found)]
 
 
-def modes(auditor: Auditor) -> list[Dependence]:
-    """Whether Cerebro's modes do the same."""
-    for name, mode in (("runonce=False", {"runonce": False}), ("preload=False", {"runonce": False, "preload": False})):
-        found = difference(
-            auditor.base, record(auditor.setup, auditor.panel, auditor.feeds, **mode), tolerance=TOLERANCE
-        )
-        if found is not None:
-            return [auditor.dependence("mode", name, found)]
-    return []
+def mode(auditor: Auditor, name: str) -> list[Dependence]:
+    """Whether one of Cerebro's `MODES` does the same."""
+    tape = record(auditor.setup, auditor.panel, auditor.feeds, **MODES[name])
+    found = difference(auditor.base, tape, tolerance=TOLERANCE)
+    return [] if found is None else [auditor.dependence("mode", name, found)]
 
 
-def warm_up(auditor: Auditor) -> list[Dependence]:
-    """Whether the last third of the run depends on where the bars start."""
-    n = len(auditor.days)
-    tail = n // 3
-    for start in (1, n // 3):
-        late = record(auditor.setup, auditor.panel.between(auditor.panel.sessions[start], None), auditor.feeds)
-        if late.error is not None or auditor.base.error is not None:
-            continue
-        found = _indicators(auditor, late, tail) or _weights(auditor, late, tail)
-        if not auditor.base.indicators and not any(event.kind == "weights" for event in auditor.base.events):
-            found = _sides(auditor, late, tail)
-        if found is not None:
-            return [auditor.dependence("warm-up", f"the panel starts {auditor.session(start)}", found)]
-    return []
+def warm_up(auditor: Auditor, start: int) -> list[Dependence]:
+    """Whether the last third of the run depends on whether bars start with the first session or with another."""
+    tail = len(auditor.days) // 3
+    late = record(auditor.setup, auditor.panel.between(auditor.panel.sessions[start], None), auditor.feeds)
+    if late.error is not None or auditor.base.error is not None:
+        return []
+    found = _indicators(auditor, late, tail) or _weights(auditor, late, tail)
+    if not auditor.base.indicators and not any(event.kind == "weights" for event in auditor.base.events):
+        found = _sides(auditor, late, tail)
+    if found is None:
+        return []
+    return [auditor.dependence("warm-up", f"the panel starts {auditor.session(start)}", found)]
 
 
 def _indicators(auditor: Auditor, late: Tape, tail: int) -> Difference | None:

@@ -4,13 +4,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import riskoverlay
 from riskoverlay.errors import InputError, RiskOverlayError, StrategyError
 from riskoverlay.feeds import Panel
 
 from ..workbench.workers import check_workers, open_workers
-from .beside import crash, modes, repeat, warm_up
+from .beside import MODES, crash, mode, repeat, warm_up
 from .changes import AFTER
 from .cuts import Auditor
 from .findings import AuditResult, Cut, Dependence
@@ -18,6 +19,9 @@ from .recorder import Feeds, Setup, record
 from .tape import Tape
 
 __all__ = ["audit"]
+
+Check = Callable[[Auditor, Any], Any]
+"""Of an auditor and what to check: a `Cut`, or findings."""
 
 
 def audit(
@@ -99,15 +103,20 @@ def audit(
     again = repeat(auditor)
     if again:
         return result([], [*findings, *again])
-    findings += warm_up(auditor) + modes(auditor)
-    done = []
     # The long runs first, so that no process ends on one.
-    numbers = sorted(auditor.choose(cuts), reverse=True)
-    with open_workers(Auditor.cut, auditor, min(count, len(numbers))) as pool:
-        for _, cut in pool.perform({number: number for number in numbers}):
-            done.append(cut)
-            if advance is not None:
-                advance(1)
+    jobs = [*_beside(auditor), *((Auditor.cut, number) for number in sorted(auditor.choose(cuts), reverse=True))]
+    done: list[Cut] = []
+    beside: dict[int, list[Dependence]] = {}
+    with open_workers(_perform, auditor, min(count, len(jobs))) as pool:
+        for at, found in pool.perform(dict(enumerate(jobs))):
+            if isinstance(found, Cut):
+                done.append(found)
+                if advance is not None:
+                    advance(1)
+            else:
+                beside[at] = found
+    for what in (warm_up, mode):  # of each the first is enough
+        findings += next((beside[at] for at in sorted(beside) if jobs[at][0] is what and beside[at]), [])
     done.sort(key=lambda cut: cut.date)
     ahead = [cut.finding for cut in done if cut.finding is not None]
     if ahead:
@@ -116,6 +125,16 @@ def audit(
     for finding in sorted(ahead, key=lambda finding: finding.date):
         seen.setdefault((finding.kind, finding.date), finding)
     return result(done, [*seen.values(), *findings])
+
+
+def _beside(auditor: Auditor) -> list[tuple[Check, Any]]:
+    """What is run beside the cuts, the slowest first."""
+    return [*((mode, name) for name in MODES), *((warm_up, start) for start in (1, len(auditor.days) // 3))]
+
+
+def _perform(auditor: Auditor, job: tuple[Check, Any]) -> Any:
+    check, of = job
+    return check(auditor, of)
 
 
 def _raise_what_no_audit_is_about(base: Tape, files: tuple[str, ...] | None) -> None:

@@ -16,6 +16,7 @@ from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, pars
 from ..workbench.rates import AUTO_RATES
 from ..workbench.runs import load_panel
 from ..workbench.summaries import read_config
+from ..workbench.twins import ENGINES
 from .inputs import inputs_of
 from .screen import Screen
 
@@ -23,6 +24,7 @@ __all__ = [
     "Output",
     "add_breakeven",
     "add_cache",
+    "add_engine",
     "add_outputs",
     "add_parameters",
     "add_screen",
@@ -147,6 +149,20 @@ def add_workers(command: Any, what: str = "processes") -> None:
         What the number is of.
     """
     command.add_argument("--workers", type=int, metavar="N", help=f"{what} (default: one a processor)")
+
+
+def add_engine(command: Any, twin: str, cerebro: str) -> None:
+    """The flag of what runs the account.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser or group
+    twin, cerebro : str
+        What each choice means.
+    """
+    command.add_argument(
+        "--engine", default="twin", choices=ENGINES, help=f"twin: {twin}; cerebro: {cerebro} (default twin)"
+    )
 
 
 def add_breakeven(command: argparse.ArgumentParser) -> None:

@@ -3,13 +3,33 @@
 import argparse
 
 from ..financing import breakeven_summary
-from ..ladder import RUNGS, Ladder, conclusion, ladder, ladder_frame, ladder_summary, signed, universe_in_words
+from ..ladder import (
+    RUNGS,
+    Ladder,
+    conclusion,
+    engine_in_words,
+    ladder,
+    ladder_frame,
+    ladder_summary,
+    signed,
+    universe_in_words,
+)
 from ..pictures import check_picture, draw_waterfall
 from ..report import check_report, check_spans, write_report
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.portfolios import backtest
-from .flags import Output, add_breakeven, add_parameters, add_workers, breakeven_of, config_of, panel_of, write_outputs
+from .flags import (
+    Output,
+    add_breakeven,
+    add_engine,
+    add_parameters,
+    add_workers,
+    breakeven_of,
+    config_of,
+    panel_of,
+    write_outputs,
+)
 from .pages import add_spans, spans_of
 from .screen import Screen
 
@@ -26,6 +46,7 @@ OUTPUTS = (
 def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_parameters(command, OUTPUTS)
+    add_engine(command, "rungs between the account's first and last by its twin", "every rung of it through Cerebro")
     add_workers(command)
     add_breakeven(command)
     add_spans(command)
@@ -44,7 +65,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     panel = panel_of(options, config, screen)
     check_spans(spans, panel.sessions)
     with screen.progress("ladder", len(RUNGS)) as advance:
-        result = ladder(panel, config, workers=options.workers, advance=advance)
+        result = ladder(panel, config, engine=options.engine, workers=options.workers, advance=advance)
     _show(screen, result)
     content, frame = ladder_summary(result), ladder_frame(result)
     spread = breakeven_of(options, panel, config, options.workers, screen)
@@ -83,3 +104,5 @@ def _show(screen: Screen, result: Ladder) -> None:
         f"{risk_free_in_words(result.config)}; paper: the notebook's ratio, {NOTEBOOK_RATIO}."
     )
     screen.line(conclusion(result))
+    if (said := engine_in_words(result)) is not None:
+        screen.line(said)

@@ -6,8 +6,7 @@ from typing import Any
 from riskoverlay.errors import require
 
 from ..sweep import CRITERIA, Dimension, parse_dimension
-from ..workbench.twins import ENGINES
-from .flags import add_workers
+from .flags import add_engine, add_workers
 
 __all__ = ["add_tries", "tries_of"]
 
@@ -25,10 +24,7 @@ def add_tries(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--sweep-seed", type=int, default=0, metavar="N", help="seed of --trials (default 0)")
     group.add_argument("--criterion", default="sharpe", choices=CRITERIA, help="what is best (default sharpe)")
-    group.add_argument(
-        "--engine", default="twin", choices=ENGINES,
-        help="twin: the account as one loop, checked through Cerebro; cerebro: every try through it (default twin)",
-    )  # fmt: skip
+    add_engine(group, "the account as one loop, checked through Cerebro", "every try through it")
     group.add_argument("--study", default="sweep", metavar="NAME", help="name in the storage (default sweep)")
     add_workers(group)
     group.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that runs the tries")

@@ -1,30 +1,37 @@
 """The reality ladder: from the notebook's paper result to the broker's account, one difference at a time."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from riskoverlay.analyzers import summary
+from riskoverlay.errors import TwinError
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import LeverageRules, WeightRules
 from riskoverlay.strategies.paper import paper_backtest
 from riskoverlay.strategies.weights import WeightMemory
 
-from ..workbench.beside import constant_leverage
+from ..workbench.beside import constant_leverage, constant_target
 from ..workbench.parameters import Config
 from ..workbench.rates import bill_returns, resolved_rates
 from ..workbench.runs import UNLEVERED, Run, simulate
-from ..workbench.twins import Twins
+from ..workbench.twins import EQUAL, TwinRun, Twins, check_engine
 from ..workbench.workers import check_workers, open_workers
 from .rungs import REAL, RUNGS, Rung, changes_something, rung_settings
 
 __all__ = ["LEGS", "Ladder", "Leg", "Step", "ladder", "run_rung"]
 
 LEGS = ("base", "dynamic")
+
+FIRST = "event_driven"
+"""The first rung of the account."""
+CONSTANT = "constant"
+"""What stands below the last rung."""
 
 Job = tuple[str, dict[str, Any], bool, tuple[str, ...]]
 """Rung, settings, whether through the broker, legs."""
@@ -83,12 +90,15 @@ class Ladder:
     steps : tuple of Step
     constant : Leg
         In the account of the last rung, base at the constant leverage that dynamic holds there on average.
+    engine : {"twin", "cerebro"}
+        What ran the rungs between the account's first and its last.
     """
 
     config: Config
     panel: Panel
     steps: tuple[Step, ...]
     constant: Leg
+    engine: str = "cerebro"
 
     def sharpes(self, leg: str) -> list[float]:
         """Sharpe ratio of "base" or "dynamic", rung by rung."""
@@ -100,11 +110,14 @@ class Ladder:
         return [float("nan"), *(b - a for a, b in pairwise(sharpes))]
 
 
-_remember = WeightMemory()
-"""Weights that the rungs of this process share."""
-
-
-def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: tuple[str, ...] = LEGS) -> list[Leg]:
+def run_rung(
+    panel: Panel,
+    settings: Mapping[str, Any],
+    *,
+    broker: bool,
+    legs: tuple[str, ...] = LEGS,
+    remember: WeightMemory | None = None,
+) -> list[Leg]:
     """The portfolios asked for, on one rung.
 
     Parameters
@@ -116,6 +129,8 @@ def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: t
         Through Cerebro (`simulate`), or as arrays (`paper_backtest`).
     legs : tuple of str
         Some of `LEGS`.
+    remember : WeightMemory, optional
+        As `simulate`.
 
     Returns
     -------
@@ -127,9 +142,7 @@ def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: t
         As these two.
     """
     if broker:
-        config = {name: value for name, value in settings.items() if name not in REAL}
-        asked = [config | UNLEVERED if leg == "base" else config for leg in legs]
-        runs = [simulate(panel, one, remember=_remember) for one in asked]
+        runs = [simulate(panel, _account(settings, leg), remember=remember) for leg in legs]
         return [_leg(run) for run in runs]
     paper = paper_backtest(
         panel.closes, WeightRules.of(settings), LeverageRules.of(settings), **{name: settings[name] for name in REAL}
@@ -141,13 +154,23 @@ def run_rung(panel: Panel, settings: Mapping[str, Any], *, broker: bool, legs: t
     return [Leg(pd.Series(returns[leg], paper.sessions), summary(returns[leg], bill)) for leg in legs]
 
 
-def _climb(panel: Panel, job: Job) -> list[Leg]:
+def _account(settings: Mapping[str, Any], leg: str) -> Config:
+    config = {name: value for name, value in settings.items() if name not in REAL}
+    return config | UNLEVERED if leg == "base" else config
+
+
+def _climb(twins: Twins, job: Job) -> list[Leg]:
     _, settings, broker, legs = job
-    return run_rung(panel, settings, broker=broker, legs=legs)
+    return run_rung(twins.panel, settings, broker=broker, legs=legs, remember=twins.remember)
 
 
 def ladder(
-    panel: Panel, config: Config, *, workers: int | None = None, advance: Callable[[int], None] | None = None
+    panel: Panel,
+    config: Config,
+    *,
+    engine: str = "twin",
+    workers: int | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> Ladder:
     """Climb down from paper to account.
 
@@ -157,6 +180,9 @@ def ladder(
         Bars of the universe.
     config : Config
         Every parameter; the last rung is `backtest(panel, config)`, to the last digit.
+    engine : {"twin", "cerebro"}
+        What runs the account. Its first and its last rung, and the constant portfolio, go through Cerebro in any case;
+        "twin": those between are run by the twin of the account, which has to agree with Cerebro on these two to 1e-9.
     workers : int, optional
         Processes, None: one a processor. Results do not depend on it. With more than one, a script must call this under
         `if __name__ == "__main__":`, because each process may read the script again.
@@ -170,41 +196,82 @@ def ladder(
     Raises
     ------
     InputError
-        `workers` below 1; otherwise as `simulate` and `paper_backtest`.
+        `workers` below 1, an unknown engine; otherwise as `simulate` and `paper_backtest`.
     ConvergenceError
         Weights that cannot be solved for.
+    TwinError
+        The twin differs from Cerebro.
     """
     count = check_workers(workers)
+    check_engine(engine)
     config = resolved_rates(config, panel.rates)
-    real = {**config, **REAL}
-    changing = [rung for rung in RUNGS if changes_something(real, rung)]
-    jobs: list[Job] = []
-    for rung in changing:
-        settings = rung_settings(config, rung)
-        jobs += (
-            [(rung.id, settings, True, (leg,)) for leg in LEGS] if rung.broker else [(rung.id, settings, False, LEGS)]
-        )
+    changing = [rung for rung in RUNGS if changes_something({**config, **REAL}, rung)]
+    twins, bottom = Twins(panel), changing[-1].id
+    done = _by_twin(twins, config, changing) if engine == "twin" else {}
+    jobs = _jobs(config, changing, through=(FIRST, bottom) if done else None)
+    if done:
+        steady = constant_target(twins, config, done[bottom]["dynamic"].mean_leverage)
+        jobs.append((CONSTANT, {**config, "lev_min": steady, "lev_max": steady}, True, LEGS[1:]))
     # The account as the user wants it first, so that a wrong value is found at once; then what trades every session.
-    jobs.sort(key=lambda job: (job[0] != changing[-1].id, not job[2]))
+    jobs.sort(key=lambda job: (job[0] != bottom, not job[2]))
 
-    done: dict[str, dict[str, Leg]] = {rung.id: {} for rung in changing}
+    found: dict[str, dict[str, Leg]] = {id_: {} for id_, *_ in jobs}
     if advance is not None:
-        advance(len(RUNGS) - len(changing))
-    with open_workers(_climb, panel, min(count, len(jobs)), fork=True) as pool:
+        advance(len(RUNGS) - len(found.keys() - {CONSTANT}))
+    with open_workers(_climb, twins, min(count, len(jobs)), fork=True) as pool:
         for number, result in pool.perform(dict(enumerate(jobs))):
             id_, _, _, legs = jobs[number]
-            done[id_] |= zip(legs, result, strict=True)
-            if advance is not None and len(done[id_]) == len(LEGS):
+            found[id_] |= zip(legs, result, strict=True)
+            if advance is not None and len(found[id_]) == len(LEGS):
                 advance(1)
+    for id_ in [id_ for id_ in found if id_ in done]:
+        for leg in LEGS:
+            _compare(found[id_][leg], done[id_][leg], f"{id_}, {leg}: return of the session")
+    done |= found
 
     steps: list[Step] = []
     for rung in RUNGS:
-        found = done.get(rung.id) or {"base": steps[-1].base, "dynamic": steps[-1].dynamic}
-        steps.append(Step(rung, rung in changing, found["base"], found["dynamic"]))
-    wanted, twins = steps[-1].dynamic.mean_leverage, Twins(panel)
-    constant = constant_leverage(panel, config, wanted, remember=twins.remember, twins=twins)
-    return Ladder(config, panel, tuple(steps), _leg(constant))
+        here = done.get(rung.id) or {"base": steps[-1].base, "dynamic": steps[-1].dynamic}
+        steps.append(Step(rung, rung in changing, here["base"], here["dynamic"]))
+    if CONSTANT in done:
+        constant = done[CONSTANT]["dynamic"]
+    else:
+        constant = _leg(constant_leverage(panel, config, steps[-1].dynamic.mean_leverage, remember=twins.remember))
+    return Ladder(config, panel, tuple(steps), constant, engine)
 
 
-def _leg(run: Run) -> Leg:
-    return Leg(run.returns, run.statistics, run.mean_leverage)
+def _jobs(config: Config, changing: Sequence[Rung], through: tuple[str, ...] | None) -> list[Job]:
+    """What is run on arrays, and through Cerebro: the rungs named, or all."""
+    jobs: list[Job] = []
+    for rung in changing:
+        settings = rung_settings(config, rung)
+        if not rung.broker:
+            jobs.append((rung.id, settings, False, LEGS))
+        elif through is None or rung.id in through:
+            jobs += [(rung.id, settings, True, (leg,)) for leg in LEGS]
+    return jobs
+
+
+def _by_twin(twins: Twins, config: Config, changing: Sequence[Rung]) -> dict[str, dict[str, Leg]]:
+    """Every rung of the account by its twin, the last one first: a wrong value is found at once."""
+    found: dict[str, dict[str, Leg]] = {}
+    for rung in reversed([rung for rung in changing if rung.broker]):
+        settings = rung_settings(config, rung)
+        found[rung.id] = {leg: _leg(twins.run(_account(settings, leg))) for leg in LEGS}
+    return found
+
+
+def _compare(through: Leg, by_twin: Leg, what: str) -> None:
+    """TwinError for a session on which they differ."""
+    off = np.abs(through.returns.to_numpy() - by_twin.returns.to_numpy())
+    worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
+    if not off[worst] <= EQUAL:
+        values = float(through.returns.iloc[worst]), float(by_twin.returns.iloc[worst])
+        raise TwinError(through.returns.index[worst].date(), what, *values)
+
+
+def _leg(run: Run | TwinRun) -> Leg:
+    returns = run.returns
+    if not isinstance(run, Run):
+        returns = pd.Series(returns, pd.DatetimeIndex(run.sessions[-len(returns) :].date, name="date"))
+    return Leg(returns, run.statistics, run.mean_leverage)

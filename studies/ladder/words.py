@@ -12,7 +12,15 @@ from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .run import LEGS, Ladder
 
-__all__ = ["conclusion", "ladder_frame", "ladder_summary", "signed", "universe_in_words", "waterfall_bars"]
+__all__ = [
+    "conclusion",
+    "engine_in_words",
+    "ladder_frame",
+    "ladder_summary",
+    "signed",
+    "universe_in_words",
+    "waterfall_bars",
+]
 
 STATISTICS = ("growth", "excess_sharpe", "ann_ret", "ann_vol", "sharpe", "max_drawdown")
 
@@ -82,6 +90,28 @@ def conclusion(result: Ladder) -> str:
     return ". ".join(parts) + "."
 
 
+def engine_in_words(result: Ladder) -> str | None:
+    """Which rungs the twin of the account ran, in a sentence.
+
+    Parameters
+    ----------
+    result : Ladder
+
+    Returns
+    -------
+    str or None
+        None where all of the account went through Cerebro.
+    """
+    account = [step.rung.id for step in result.steps if step.rung.broker and step.changes]
+    if result.engine == "cerebro" or len(account) < 3:
+        return None
+    first, *between, last = account
+    said = between[0] if len(between) == 1 else f"{between[0]} to {between[-1]}"
+    return (
+        f"{said}: by the twin of the account, which agrees with Cerebro on {first} and {last} (--engine cerebro: all)."
+    )
+
+
 def ladder_summary(result: Ladder) -> dict[str, Any]:
     """Everything that describes a ladder, statistics as fractions; `config` runs it again.
 
@@ -110,6 +140,7 @@ def ladder_summary(result: Ladder) -> dict[str, Any]:
         ],
         "constant": {**result.constant.statistics, "mean_leverage": result.constant.mean_leverage},
         "conclusion": conclusion(result),
+        "engine": result.engine,
         "config": result.config,
         "data": data_summary(result.panel, result.panel.sessions[before], first),
         "versions": versions(),

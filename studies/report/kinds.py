@@ -11,7 +11,7 @@ from riskoverlay.feeds import Panel
 
 from ..financing import Breakeven, breakeven_in_words
 from ..judgement import Interval
-from ..ladder import LEGS, Ladder
+from ..ladder import LEGS, Ladder, engine_in_words
 from ..sweep import Judged, in_words, params_in_words
 from ..walkforward import Walk, walk_in_words
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, pending_in_words, risk_free_in_words
@@ -259,13 +259,15 @@ def _scope(panel: Panel, one: Portfolio) -> str:
 
 
 def _ladder(ladder: Ladder, found: Sequence[Chart]) -> Section:
-    note = (
+    notes = [
         "Each rung is a full run that keeps all above it; the last is the account of this page. Change is of the "
         f"Sharpe ratio, from the rung above. {risk_free_in_words(ladder.config)}; the notebook ratio is "
         f"{NOTEBOOK_RATIO}."
-    )
+    ]
+    if (said := engine_in_words(ladder)) is not None:
+        notes.append(said)
     charts = f'<div class="pair">{drawn(found)}</div>'
-    return Section("ladder", "The ladder", charts + rungs_table(ladder) + paragraphs([note], "soft"))
+    return Section("ladder", "The ladder", charts + rungs_table(ladder) + paragraphs(notes, "soft"))
 
 
 def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:

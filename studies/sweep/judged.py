@@ -11,9 +11,11 @@ from riskoverlay.analyzers import summary
 from riskoverlay.conventions import PERIODS
 
 from ..judgement import Deflated, Interval, Overfitting, confidence, cscv, deflated_sharpe, session_sharpe
-from ..workbench.beside import constant_leverage
+from ..workbench.beside import constant_target
+from ..workbench.parameters import Config
 from ..workbench.runs import UNLEVERED, simulate
 from ..workbench.twins import Twins
+from ..workbench.workers import can_fork, open_workers
 from .rows import key_of, pack, unpack
 from .tries import Sweep, Try
 
@@ -109,6 +111,11 @@ def judge(result: Sweep, *, draws: int = 1000, level: float = 0.95) -> Judged:
     )
 
 
+def _returns(twins: Twins, config: Config) -> npt.NDArray[np.float64]:
+    run = simulate(twins.panel, config, remember=twins.remember)
+    return np.asarray(run.returns, dtype=np.float64)
+
+
 def _measured(
     result: Sweep, best: int, draws: int, level: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], dict[str, dict[str, Interval]]]:
@@ -117,11 +124,11 @@ def _measured(
 
     def measure() -> dict[str, Any]:
         twins = Twins(result.panel)
-        run = simulate(result.panel, {**config, **UNLEVERED}, remember=twins.remember)
-        base = np.asarray(run.returns, dtype=np.float64)[-len(returns) :]
-        held = twins.run(config).mean_leverage
-        constant = constant_leverage(result.panel, config, held, remember=twins.remember, twins=twins)
-        steady = np.asarray(constant.returns, dtype=np.float64)[-len(returns) :]
+        target = constant_target(twins, config, twins.run(config).mean_leverage)
+        accounts = {0: {**config, **UNLEVERED}, 1: {**config, "lev_min": target, "lev_max": target}}
+        with open_workers(_returns, twins, 2 if can_fork() else 1, fork=True) as pool:
+            legs = dict(pool.perform(accounts))
+        base, steady = (legs[leg][-len(returns) :] for leg in accounts)
         intervals = confidence(returns, base, result.risk_free, draws=draws, level=level)
         ends = {leg: {name: asdict(one) for name, one in ones.items()} for leg, ones in intervals.items()}
         return {"base": pack(base), "constant": pack(steady), "intervals": ends}

@@ -15,7 +15,7 @@ from ..workbench.parameters import Config
 from ..workbench.rates import resolved_rates
 from ..workbench.runs import simulate
 from ..workbench.twins import Twins, check_engine, check_twin
-from ..workbench.workers import Workers, check_workers, open_workers
+from ..workbench.workers import Workers, can_fork, check_workers, open_workers
 from .rows import key_of
 from .space import Dimension, points_of
 from .tries import Outcome, Sweep, Try, run_try
@@ -119,8 +119,7 @@ def sweep(
         advance(len(tries))
     todo = [number for number in range(len(jobs)) if number not in tries]
     bars = Twins(panel) if engine == "twin" else panel
-    if engine == "twin" and len(todo) < FEW:
-        count = 1
+    few = engine == "twin" and len(todo) < FEW and dask is None
 
     def found() -> Sweep:
         drawn = None if trials is None else seed
@@ -128,7 +127,7 @@ def sweep(
         return Sweep(config, panel, tuple(dimensions), drawn, criterion, of, kept, engine)
 
     try:
-        with open_workers(_perform, bars, count, dask=dask) as pool:
+        with open_workers(_perform, bars, 1 if few else count, dask=dask) as pool:
             with kept or nullcontext():
                 blocks = _blocks(todo, engine)
                 for block, outcomes in pool.perform({n: _Job(tuple(jobs[i] for i in of)) for n, of in blocks.items()}):
@@ -141,7 +140,12 @@ def sweep(
             result = found()
             if not result.good:
                 raise InputError(f"all {len(result.tries)} tries failed, the first with", f"{result.tries[0].reason}")
-            return replace(result, checked=_check(result, pool)) if engine == "twin" else result
+            if engine != "twin":
+                return result
+            if not few or not can_fork():
+                return replace(result, checked=_check(result, pool))
+        with open_workers(_perform, bars, min(count, 2), fork=True) as pool:
+            return replace(result, checked=_check(result, pool))
     except KeyboardInterrupt:
         there = len(tries) if kept is None else kept.count
         where = f"they are kept in {kept.name}, the same command goes on from there" if kept else "none is kept"

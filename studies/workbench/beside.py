@@ -34,6 +34,7 @@ __all__ = [
     "benchmark_panel",
     "benchmark_run",
     "constant_leverage",
+    "constant_target",
     "held_on_average",
     "on_sessions_of",
     "parse_benchmark",
@@ -222,10 +223,24 @@ def constant_leverage(
         bounds = {"lev_min": leverage, "lev_max": leverage}
         return simulate(panel, {**config, **bounds}, advance=told.pop() if told else None, remember=remember)
 
-    if twins is not None:
-        near = held_on_average(lambda one: twins.run({**config, "lev_min": one, "lev_max": one}), wanted)
-        return run(float(near.account.daily["target_leverage"][-1]))
-    return held_on_average(run, wanted)
+    return held_on_average(run, wanted) if twins is None else run(constant_target(twins, config, wanted))
+
+
+def constant_target(twins: Twins, config: Config, wanted: float) -> float:
+    """The target leverage of `constant_leverage`, found by the twin of the account.
+
+    Parameters
+    ----------
+    twins : Twins
+    config, wanted
+        As `constant_leverage`.
+
+    Returns
+    -------
+    float
+    """
+    near = held_on_average(lambda one: twins.run({**config, "lev_min": one, "lev_max": one}), wanted)
+    return float(near.account.daily["target_leverage"][-1])
 
 
 def held_on_average(run: Callable[[float], Held], wanted: float) -> Held:

@@ -24,7 +24,7 @@ from .runs import Run, check_counts, check_size_of_account
 if TYPE_CHECKING:
     from riskoverlay.strategies.twin import TwinResult
 
-__all__ = ["ENGINES", "TwinRun", "Twins", "check_engine", "check_twin"]
+__all__ = ["ENGINES", "EQUAL", "TwinRun", "Twins", "check_engine", "check_twin"]
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, Protocol
 
 from riskoverlay.errors import InputError
 from riskoverlay.notes import silenced
 
-__all__ = ["Work", "Workers", "check_workers", "open_workers"]
+__all__ = ["Work", "Workers", "can_fork", "check_workers", "open_workers"]
 
 MOST_WORKERS = 1024
 """Processes; each has a Python of its own, with pandas in it."""
@@ -69,6 +70,11 @@ def check_workers(workers: int | None) -> int:
     return workers
 
 
+def can_fork() -> bool:
+    """Whether copies of this process are safe: on Linux, without threads. They begin at once, others take a second."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
 @contextmanager
 def open_workers(
     work: Work, shared: Any, workers: int | None = 1, *, dask: str | None = None, fork: bool = False
@@ -89,8 +95,8 @@ def open_workers(
     dask : str, optional
         Address of a scheduler: jobs are run there, and `workers` means nothing.
     fork : bool
-        Whether processes may be copies of this one, where that is safe (Linux, no threads): they need not import
-        everything again, which is a tenth of a ladder.
+        Whether processes may be copies of this one, where they can be: they need not import everything again, which
+        is a tenth of a ladder.
 
     Yields
     ------
@@ -112,8 +118,7 @@ def open_workers(
     elif count == 1:
         yield _Here(work, shared)
     else:
-        forked = fork and sys.platform == "linux" and threading.active_count() == 1
-        pool = _Processes(work, shared, count, "fork" if forked else "spawn")
+        pool = _Processes(work, shared, count, "fork" if fork and can_fork() else "spawn")
         try:
             yield pool
         except BaseException:
@@ -214,6 +219,7 @@ def _interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # the first process of all starts it, which lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
