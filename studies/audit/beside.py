@@ -38,14 +38,37 @@ def repeat(auditor: Auditor) -> list[Dependence]:
 
 
 def mode(auditor: Auditor, name: str) -> list[Dependence]:
-    """Whether one of Cerebro's `MODES` does the same."""
+    """Whether one of Cerebro's `MODES` does the same.
+
+    Parameters
+    ----------
+    auditor : Auditor
+    name : str
+
+    Returns
+    -------
+    list of Dependence
+        One, or none.
+    """
     tape = record(auditor.setup, auditor.panel, auditor.feeds, **MODES[name])
     found = difference(auditor.base, tape, tolerance=TOLERANCE)
     return [] if found is None else [auditor.dependence("mode", name, found)]
 
 
 def warm_up(auditor: Auditor, start: int) -> list[Dependence]:
-    """Whether the last third of the run depends on whether bars start with the first session or with another."""
+    """Whether the last third of the run depends on where bars start.
+
+    Parameters
+    ----------
+    auditor : Auditor
+    start : int
+        Number of the session that they start with instead of the first.
+
+    Returns
+    -------
+    list of Dependence
+        One, or none.
+    """
     tail = len(auditor.days) // 3
     late = record(auditor.setup, auditor.panel.between(auditor.panel.sessions[start], None), auditor.feeds)
     if late.error is not None or auditor.base.error is not None:

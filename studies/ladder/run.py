@@ -271,7 +271,7 @@ def _compare(through: Leg, by_twin: Leg, what: str) -> None:
 
 
 def _leg(run: Run | TwinRun) -> Leg:
-    returns = run.returns
-    if not isinstance(run, Run):
-        returns = pd.Series(returns, pd.DatetimeIndex(run.sessions[-len(returns) :].date, name="date"))
-    return Leg(returns, run.statistics, run.mean_leverage)
+    if isinstance(run, Run):
+        return Leg(run.returns, run.statistics, run.mean_leverage)
+    days = pd.DatetimeIndex(run.sessions[-len(run.returns) :].date, name="date")
+    return Leg(pd.Series(run.returns, days), run.statistics, run.mean_leverage)
