@@ -6,6 +6,7 @@ if __name__ != "riskoverlay.strategies":
     raise ImportError(f"{__name__} is riskoverlay.strategies: import it by that name")
 
 from .account import *
+from .allocation import *
 from .blend import *
 from .broker import *
 from .clock import *
@@ -15,3 +16,4 @@ from .margin import *
 from .overlay import *
 from .rebalancing import *
 from .rules import *
+from .weighting import *

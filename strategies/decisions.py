@@ -15,9 +15,10 @@ from riskoverlay.errors import InputError, RiskOverlayError
 
 from .leverage import RollingVolatility, base_return
 from .margin import DatedRate
-from .rebalancing import DUST, about_weights
+from .rebalancing import DUST
 from .rules import SizingRules, WeightRules
 from .schedule import RebalanceSchedule
+from .weighting import about_weights
 from .weights import blended_weights
 
 __all__ = ["Decisions", "decide", "nightly", "volatilities"]

@@ -1,7 +1,5 @@
 """Fixed weights: benchmarks, and portfolios that somebody else has decided."""
 
-import math
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,40 +8,9 @@ from riskoverlay.errors import InputError
 from riskoverlay.notes import name_of
 
 from .rebalancing import Rebalancing
+from .weighting import check_weights
 
-__all__ = ["FixedWeights", "check_weights"]
-
-SUM = 1.0 + 1e-9
-"""The most that weights may sum to: beyond it, leverage is the sizer's to give."""
-
-
-def check_weights(weights: Mapping[str, float] | Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Weights by name, checked.
-
-    Parameters
-    ----------
-    weights : mapping, or pairs, of name to weight
-        Fractions.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    InputError
-        None; one that is negative or no number; a sum above 1.
-    """
-    found = dict(weights)
-    if not found:
-        raise InputError("weights are empty", "give at least one, as {'SPY': 0.6, 'TLT': 0.4}")
-    for name, weight in found.items():
-        if not (math.isfinite(weight) and weight >= 0.0):
-            raise InputError(f"weight of {name}: {weight!r} is not a fraction >= 0", "give one such as 0.6")
-    total = sum(found.values())
-    if total > SUM:
-        raise InputError(f"weights sum to {total:g}", "give at most 1: the rest is cash, and leverage is the sizer's")
-    return found
+__all__ = ["FixedWeights"]
 
 
 class FixedWeights(Rebalancing):

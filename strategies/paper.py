@@ -11,8 +11,9 @@ from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 
 from .leverage import drawdown, target_leverage
-from .rules import NOTEBOOK, LeverageRules, WeightRules
+from .rules import NOTEBOOK, AllocationRules, LeverageRules, WeightRules
 from .schedule import RebalanceSchedule, check_frequency
+from .weighting import WeightRule, decisions_of
 from .weights import blended_weights
 
 __all__ = ["PORTFOLIO_RETURNS", "PaperResult", "paper_backtest"]
@@ -76,9 +77,10 @@ class PaperResult:
 
 def paper_backtest(
     closes: pd.DataFrame,
-    weights: WeightRules = NOTEBOOK,
+    weights: WeightRules | AllocationRules = NOTEBOOK,
     leverage: LeverageRules | None = None,
     *,
+    rule: WeightRule | None = None,
     budgets: ArrayLike | None = None,
     portfolio_returns: str = "log",
     look_ahead: bool = True,
@@ -92,10 +94,12 @@ def paper_backtest(
     ----------
     closes : DataFrame of shape (n_sessions, n_assets)
         Adjusted, by date, columns are symbols.
-    weights : WeightRules
+    weights : WeightRules, or AllocationRules
         The notebook's by default. `calendar` is not used by the look-ahead form.
     leverage : LeverageRules, optional
         Default: the defaults, which are the notebook's.
+    rule : WeightRule, optional
+        Whose weights, with `AllocationRules` (default: the blend).
     budgets : array-like of shape (n_assets,), optional
         Risk budgets of risk parity (default: equal).
     portfolio_returns : {"log", "simple"}
@@ -129,14 +133,18 @@ def paper_backtest(
         raise InputError(
             "is unknown", f"give one of {', '.join(PORTFOLIO_RETURNS)}", "portfolio_returns", portfolio_returns
         )
-    P = _check_closes(closes, weights.min_hist)
+    least = weights.min_hist if rule is None or rule.least is None else rule.least
+    P = _check_closes(closes, least)
     index = pd.DatetimeIndex(closes.index)
     log_returns = np.diff(np.log(P), axis=0)  # row t - 1 is the return of session t
-    in_force = _weights_in_force(log_returns, index, weights, budgets, look_ahead)
+    if isinstance(weights, WeightRules):
+        in_force = _weights_in_force(log_returns, index, weights, budgets, look_ahead)
+    else:
+        in_force = _weights_of(closes, weights, rule, look_ahead)
     held = ~np.isnan(in_force[:, 0])
     if not held.any():
         raise InputError(
-            f"no rebalance session with min_hist={weights.min_hist} returns before the last of {len(P)} sessions",
+            f"no rebalance session with min_hist={least} returns before the last of {len(P)} sessions",
             "give a longer history or a smaller min_hist",
         )
     asset_returns = log_returns if portfolio_returns == "log" else P[1:] / P[:-1] - 1.0
@@ -160,6 +168,23 @@ def _weights_in_force(
         if known >= rules.min_hist and start < len(index):
             window = log_returns[max(known - rules.cov_lookback, 0) : known]
             weights[start:] = blended_weights(window, rules, budgets=budgets)
+    return weights
+
+
+def _weights_of(closes: pd.DataFrame, rules: AllocationRules, rule: WeightRule | None, look_ahead: bool) -> Array:
+    """Weights of a rule in force during each session, shape (n_sessions, n_assets); nan before the first."""
+    if rule is None:
+        raise InputError("rule is missing", "give one with AllocationRules, see as_rule")
+    index, P, names = pd.DatetimeIndex(closes.index), closes.to_numpy(dtype=float), list(map(str, closes.columns))
+    asked = None
+    if look_ahead and rule.dates is None:
+        labels = _labels(index, rules.rebalance_freq)
+        asked, starts = [known for known, _ in labels], dict(labels)
+    sessions, decided = decisions_of(list(index.date), P, rules, rule, names, asked)
+    weights = np.full(P.shape, np.nan)
+    for t, w in zip(sessions, decided, strict=True):
+        start = t + 1 if not look_ahead else t if asked is None else starts[t]
+        weights[start:] = w
     return weights
 
 

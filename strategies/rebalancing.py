@@ -3,7 +3,6 @@
 import datetime as dt
 import math
 from array import array
-from collections.abc import Sequence
 from typing import Any
 
 import backtrader as bt
@@ -17,8 +16,9 @@ from .clock import SessionClock, ended
 from .ledger import OwnPosition
 from .overlay import VolTargetDrawdownSizer
 from .rules import ScheduleRules, TradingRules
-from .schedule import RebalanceSchedule
+from .schedule import DatedSchedule, RebalanceSchedule
 from .terms import point_value
+from .weighting import about_weights
 
 __all__ = ["Rebalancing"]
 
@@ -57,6 +57,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
         Sessions on which weights were decided.
     unfilled : int
         Own orders that came to nothing.
+    window_days : list of date
+        Of the closes that the rule was given last.
     session_clock : SessionClock
         Says which session a bar belongs to; the sizer goes by it, too.
 
@@ -82,7 +84,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         super().__init__()
         self._weight_rules: Any = self.rules.of(self.p)  # a subclass knows which
         self._trading = TradingRules.of(self.p)
-        self._schedule = RebalanceSchedule(self._weight_rules.rebalance_freq, self._weight_rules.calendar)
+        self._schedule = self.make_schedule()
         self._universe = self._find_universe()
         self._lines = [data.close for data in self._universe]
         self.session_clock = SessionClock(self, self._universe, self._weight_rules.calendar)
@@ -91,6 +93,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self._memory = max(*self.history(), self.p.memory or 0)
         self._keep = (self._memory + 1) * len(self._universe)
         self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
+        self._days = array("q")  # ordinals of these rows
+        self.window_days: list[dt.date] = []
         self._previous: dt.date | None = None
         self._waits_for = _date(self.p.trade_from)
         self._target: dict[Any, float] = {}
@@ -136,6 +140,10 @@ class Rebalancing(OwnPosition, bt.Strategy):
         """
         raise NotImplementedError
 
+    def make_schedule(self) -> RebalanceSchedule | DatedSchedule:
+        """On which sessions the rule is asked: made at start, and again when a parameter of it changes."""
+        return RebalanceSchedule(self._weight_rules.rebalance_freq, self._weight_rules.calendar)
+
     # -- parameters --------------------------------------------------------------------------------------------------
 
     def reconfigure(self, **parameters: Any) -> None:
@@ -166,7 +174,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self._trading = trading
         before = (old.rebalance_freq, old.calendar)
         if (rules.rebalance_freq, rules.calendar) != before:  # periods such as 2ME go on counting
-            self._schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
+            self._schedule = self.make_schedule()
             self.session_clock.follow(rules.calendar)
 
     def _find_universe(self) -> list[Any]:
@@ -208,8 +216,9 @@ class Rebalancing(OwnPosition, bt.Strategy):
         trades = bool(clock.late) and self._close_session(clock.late)
         if clock.begins:
             self._closes.extend(closes)
+            self._days.append(clock.session)
             if len(self._closes) >= 2 * self._keep:
-                del self._closes[: -self._keep]
+                del self._closes[: -self._keep], self._days[: -(self._memory + 1)]
         elif clock.session:  # another bar of the same session
             self._closes[-len(closes) :] = array("d", closes)
         if clock.over:
@@ -239,12 +248,15 @@ class Rebalancing(OwnPosition, bt.Strategy):
         if not eligible:
             return False
         window = closes[-(lookback + 1) :, eligible]
-        window = window[np.isfinite(window).all(axis=1)]
+        whole = np.isfinite(window).all(axis=1)
+        window = window[whole]
+        days = self._days[-len(whole) :]
+        self.window_days = [dt.date.fromordinal(days[at]) for at in np.flatnonzero(whole)]
         feeds = [self._universe[i] for i in eligible]
         try:
             weights = self.weigh(window, feeds)
         except RiskOverlayError as error:
-            raise about_weights(error, today, [name_of(data) for data in feeds]) from None
+            raise about_weights(error, today, [name_of(data) for data in feeds]) from error.__cause__
         self._target = dict(zip(feeds, weights.tolist(), strict=True))
         total = sum(self._target.values())
         self._invested = 1.0 if abs(total - 1.0) < DUST else total
@@ -369,26 +381,6 @@ class Rebalancing(OwnPosition, bt.Strategy):
                 order.created.size,
                 order.getstatusname(),
             )
-
-
-def about_weights(error: RiskOverlayError, day: dt.date, names: Sequence[str]) -> RiskOverlayError:
-    """What went wrong with weights, with their date and assets.
-
-    Parameters
-    ----------
-    error : RiskOverlayError
-        Of the rule, which knows neither.
-    day : date
-        That they were for.
-    names : sequence of str
-        Of the feeds that were weighed.
-
-    Returns
-    -------
-    RiskOverlayError
-        Of the same kind.
-    """
-    return type(error)(f"weights of {day} of assets 0 to {len(names) - 1}, {', '.join(names)}: {error}")
 
 
 def _date(day: dt.date | str | None) -> dt.date | None:

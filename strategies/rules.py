@@ -16,6 +16,7 @@ __all__ = [
     "PORTFOLIO_MARGIN",
     "REG_T",
     "AccountTerms",
+    "AllocationRules",
     "ExecutionTerms",
     "LeverageRules",
     "ScheduleRules",
@@ -54,6 +55,10 @@ _COST: dict[str, Any] = {
     "at_least": 0.0, "at_most": MOST_MONEY, "problem": "is not a cost", "cure": "give a number >= 0",
     "too_large": "give money in a larger unit",
 }  # fmt: skip
+
+
+def _least_history() -> Any:
+    return parameter(252, "returns required before the first weights", "sessions", **_SESSIONS)
 
 
 def _leverage(example: str) -> dict[str, Any]:
@@ -100,7 +105,7 @@ class WeightRules(ScheduleRules):
     """What to hold before leverage, and when that is decided."""
 
     cov_lookback: int = parameter(252, "sessions of log returns in the covariance", "sessions", **_SESSIONS)
-    min_hist: int = parameter(252, "returns required before the first weights", "sessions", **_SESSIONS)
+    min_hist: int = _least_history()
     shrink_alpha: float = parameter(
         0.30, 'shrinkage towards the diagonal, in [0, 1]; not used by shrinkage="ledoit_wolf"', "fraction", **_FRACTION
     )
@@ -113,6 +118,20 @@ class WeightRules(ScheduleRules):
         "long_only", '"long_only", or "clipped": the notebook\'s clipped inverse', choices=("long_only", "clipped")
     )
     shrinkage: str = parameter("diagonal", '"diagonal" or "ledoit_wolf"', choices=SHRINKAGES)
+
+
+@dataclass(frozen=True)
+class AllocationRules(ScheduleRules):
+    """What a rule of weights is given, and when."""
+
+    lookback: int | None = parameter(
+        252, "sessions of returns that a rule of weights is given; none: all there are", "sessions",
+        optional=True, **_SESSIONS,
+    )  # fmt: skip
+    min_hist: int = _least_history()
+    on_error: str = parameter(
+        "stop", '"stop", or "hold": a rule of weights that fails keeps the last ones', choices=("stop", "hold")
+    )
 
 
 NOTEBOOK = WeightRules(risk_parity="notebook", min_variance="clipped")

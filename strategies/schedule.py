@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ from riskoverlay.exchange import CALENDARS, exchange_calendar, reach
 
 __all__ = [
     "STALE_DAYS",
+    "DatedSchedule",
     "RebalanceSchedule",
     "SessionCloses",
     "check_calendar",
@@ -179,6 +181,34 @@ class RebalanceSchedule:
         self._first = first
         self._marks = marks
         self._known = upper.toordinal() if end == upper else marks[-1]
+
+
+class DatedSchedule:
+    """Rebalances on dates that are given, each at its own close or at the next one that there is.
+
+    Parameters
+    ----------
+    dates : sequence of date
+        Sorted.
+    """
+
+    def __init__(self, dates: Sequence[dt.date]) -> None:
+        self._marks = [date.toordinal() for date in dates]
+
+    def due(self, date: dt.date, previous: dt.date | None) -> bool:
+        """Whether one of the dates is after `previous` and not after `date`; on the first bar of all, whatever is past.
+
+        Parameters
+        ----------
+        date, previous
+            As `RebalanceSchedule.due`.
+
+        Returns
+        -------
+        bool
+        """
+        at = bisect_right(self._marks, date.toordinal()) - 1
+        return at >= 0 and (previous is None or self._marks[at] > previous.toordinal())
 
 
 @lru_cache(maxsize=64)

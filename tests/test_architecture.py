@@ -21,6 +21,7 @@ MATHS = (
     "riskoverlay.strategies.rules",
     "riskoverlay.strategies.schedule",
     "riskoverlay.strategies.paper",
+    "riskoverlay.strategies.weighting",
     "riskoverlay.analyzers.statistics",
     "riskoverlay.analyzers.accounting",
     *(f"riskoverlay.{name}" for name in GROUND),

@@ -14,7 +14,7 @@ import pytest
 from identities import check_books
 from markets import FREE, QUICK, paper
 
-from riskoverlay.errors import InputError
+from riskoverlay.errors import InputError, StrategyError
 from riskoverlay.feeds import Panel, PriceSelection, load
 from riskoverlay.studies.audit.candidate import Ours
 from riskoverlay.studies.audit.recorder import record
@@ -251,10 +251,10 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
         ("cash", 5_000.0), ("execution", "close"), ("slippage_bps", 20.0), ("commission_bps", 20.0),
         ("commission_per_share", 0.01), ("commission_min", 5.0), ("initial_margin", 1.0),
         ("maintenance_margin", 0.5), ("borrow_rate", 0.2), ("cash_rate", 0.05), ("day_count", 360),
-        ("risk_free", 0.03),
+        ("risk_free", 0.03), ("weights", "equal"), ("lookback", 40), ("on_error", "hold"),
     ],
 )  # fmt: skip
-def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any) -> None:
+def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any, tmp_path: Path) -> None:
     # Thresholds low enough for the brake to be in use; maintenance matters at a call, so a market that falls.
     config = make_config({**QUICK, "dd_threshold1": 0.02, "dd_threshold2": 0.10})
     panel = sample.between(None, "2011-12-30")
@@ -262,6 +262,16 @@ def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any
         config |= {"lev_min": 2.0, "lev_max": 2.0}
     if name == "min_variance":
         config |= {"shrink_alpha": 0.0, "alpha_minvar": 0.9}
+    if name == "lookback":
+        config |= {"weights": "inverse_volatility"}
+    if name == "on_error":
+        lines = ["def fails(returns, date):", "    return 1 / 0 if date.month == 6 else 0.1 + 0 * returns.mean()", ""]
+        (tmp_path / "mine.py").write_text("\n".join(lines))
+        config |= {"weights": f"{tmp_path / 'mine.py'}:fails"}
+        with pytest.raises(StrategyError, match=r"weights of 2010-06-30 of .*: fails raises ZeroDivisionError"):
+            simulate(panel, config)
+        assert 6 not in {day.month for day in simulate(panel, {**config, name: value}).decided}
+        return
     one, two = simulate(panel, config), simulate(panel, {**config, name: value})
     if name == "risk_free":  # changes what the account is held against, not the account
         assert one.value.equals(two.value)

@@ -41,8 +41,8 @@ METHODS = {
 }
 
 ALLOWED = {
-    # A strategy file given to the audit is code, and is said to be.
-    ("studies/audit/candidate.py", "exec_module"),
+    # A file with a strategy or a rule of weights is code, and is said to be.
+    ("studies/workbench/references.py", "exec_module"),
 }  # fmt: skip
 
 

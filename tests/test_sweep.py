@@ -316,7 +316,9 @@ def test_words_that_come_later_are_kept_too(panel: Panel, config: Config, tmp_pa
 def test_a_try_is_found_by_every_parameter_but_the_prices(config: Config) -> None:
     known = key_of(config)
     for name, value in config.items():
-        other = {"auto": 0.01, "XNYS": "XLON", None: "x", "2010-01-01": "2011-01-01"}.get(value, value)
+        other = {"auto": 0.01, "XNYS": "XLON", None: "x", "2010-01-01": "2011-01-01", "blend": "equal"}.get(
+            value, value
+        )
         if other == value:
             other = not value if isinstance(value, bool) else value + 1 if not isinstance(value, str) else value + "x"
         same = name in shown_parameters(PriceSelection)

@@ -5,8 +5,11 @@ import sys
 
 from riskoverlay.errors import InputError
 
-from ..audit import AuditResult, Ours, Theirs, audit, audit_summary, parse_reference
+from ..audit import AuditResult, Ours, Theirs, audit, audit_summary
+from ..workbench.allocations import config_summary
 from ..workbench.outputs import write_json
+from ..workbench.parameters import BLEND
+from ..workbench.references import parse_reference
 from .flags import Output, add_parameters, add_workers, config_of, panel_of, write_outputs
 from .screen import Screen
 
@@ -59,8 +62,9 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     screen.window(panel)
     _show(screen, result)
     print(result.traceback, end="", file=sys.stderr)
-    about = {"strategy": options.strategy or "RiskParityBlend", "sizer": options.sizer, "analyzers": options.analyzer}
-    content = {**about, **audit_summary(result), "config": config, "sha256": panel.sha256}
+    ours = "RiskParityBlend" if config["weights"] == BLEND else f"Allocation of {config['weights']}"
+    about = {"strategy": options.strategy or ours, "sizer": options.sizer, "analyzers": options.analyzer}
+    content = {**about, **audit_summary(result), **config_summary(config), "sha256": panel.sha256}
     write_outputs(options, screen, {"json": lambda path: write_json(path, content)})
     return 0 if result.clean else 1
 

@@ -11,12 +11,13 @@ from ..financing import breakeven_summary
 from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
 from ..report import accounts, check_report, check_spans, page_spans, write_report
+from ..workbench.allocations import sessions_before
 from ..workbench.beside import parse_benchmark
 from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
 from ..workbench.portfolios import Backtest, backtest
 from ..workbench.runs import UNLEVERED, Run
-from ..workbench.summaries import backtest_summary, series_frame
+from ..workbench.summaries import backtest_summary, series_frame, weights_frame
 from ..workbench.twins import Twins, check_twin
 from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
 from .pages import add_spans, spans_of
@@ -33,6 +34,7 @@ OUTPUTS = (
     Output(
         "html", "report: one page with charts, tables and trades that needs no network", check=lambda _: check_report()
     ),
+    Output("weights_csv", "unlevered weights by date of decision, which --weights FILE.csv gives again"),
     Output("png", "picture of four panels that fits a slide (or .svg, .pdf)", check=check_picture),
 )
 
@@ -97,6 +99,9 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         screen,
         {
             "csv": write_series,
+            "weights_csv": lambda path: write_file(
+                path, lambda temporary: weights_frame(result.dynamic).to_csv(temporary)
+            ),
             "json": lambda path: write_json(path, content),
             "html": lambda path: write_report(path, result, spans=spans, intervals=intervals, spread=spread),
             "png": lambda path: write_picture(path, result),
@@ -158,7 +163,7 @@ def _show(screen: Screen, result: Backtest) -> None:
     screen.line(f"{', '.join(panel.symbols[:12])}{more}, {panel.source}")
     screen.synthetic(panel)
     screen.window(panel)
-    warm_up = max(result.config["cov_lookback"], result.config["min_hist"])
+    warm_up = sessions_before(result.config)
     screen.line(
         f"Statistics from {base.first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d} ({len(base.returns)} sessions; "
         f"the first {warm_up} returns warm up, and weights are decided from {base.decided[0]:%Y-%m-%d} on)."

@@ -12,7 +12,7 @@ from riskoverlay.rules import Parameter
 from ..financing import Breakeven, breakeven, breakeven_in_words
 from ..workbench.beside import Benchmark, benchmark_panel
 from ..workbench.outputs import check_apart
-from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, shown_parameters
+from ..workbench.parameters import GROUPS, PARAMETERS, Config, check_rule_of, make_config, parse_value, shown_parameters
 from ..workbench.rates import AUTO_RATES
 from ..workbench.runs import load_panel
 from ..workbench.summaries import read_config
@@ -46,7 +46,7 @@ class Output:
     Attributes
     ----------
     kind : str
-        Its flag without the dashes.
+        Its flag, as a name of Python's.
     help : str
     default : str or None
         Its name unless another is given; None: it is not written.
@@ -58,6 +58,11 @@ class Output:
     help: str
     default: str | None = None
     check: Callable[[str], None] | None = None
+
+    @property
+    def flag(self) -> str:
+        """On the command line."""
+        return "--" + self.kind.replace("_", "-")
 
 
 # -- parameters --------------------------------------------------------------------------------------------------------
@@ -135,6 +140,7 @@ def config_of(options: argparse.Namespace, outputs: Iterable[Output] = ()) -> Co
     config = read_config(options.config) if options.config else make_config()
     given = {name: getattr(options, name) for name in PARAMETERS if hasattr(options, name)}
     config |= {name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
+    check_rule_of(config["weights"], given)
     check_apart(_named(options, outputs), inputs_of(options, config))
     return config
 
@@ -320,12 +326,12 @@ def add_outputs(command: argparse.ArgumentParser, outputs: Iterable[Output]) -> 
     for one in outputs:
         what = f"'' for none (default {one.default})" if one.default else "(default: not written)"
         text = f"{one.help}; {what}" if one.default else f"{one.help} {what}"
-        group.add_argument(f"--{one.kind}", metavar="FILE", default=one.default, help=text)
+        group.add_argument(one.flag, metavar="FILE", default=one.default, help=text)
 
 
 def _named(options: argparse.Namespace, outputs: Iterable[Output]) -> dict[str, str]:
     """Flag -> name of the files that are to be written."""
-    return {f"--{one.kind}": getattr(options, one.kind) for one in outputs if getattr(options, one.kind)}
+    return {one.flag: getattr(options, one.kind) for one in outputs if getattr(options, one.kind)}
 
 
 def check_outputs(options: argparse.Namespace, outputs: Iterable[Output]) -> None:

@@ -45,6 +45,9 @@ def inputs_of(options: argparse.Namespace, config: Config) -> list[tuple[str, st
     elif config["source"] == "yahoo":
         cache = Cache(options.cache_dir) if options.cache_dir else Cache()
         found += [("the cached price file", cache.path(symbol)) for symbol in symbols]
+    weights = str(config["weights"])
+    if ".py:" in weights or weights.lower().endswith(".csv"):
+        found.append(("the file of weights", weights.partition(".py:")[0] + (".py" if ".py:" in weights else "")))
     for text in (
         getattr(options, "strategy", None),
         getattr(options, "sizer", None),

@@ -4,13 +4,13 @@ import argparse
 
 from ..financing import breakeven_summary
 from ..ladder import (
-    RUNGS,
     Ladder,
     conclusion,
     engine_in_words,
     ladder,
     ladder_frame,
     ladder_summary,
+    rungs_of,
     signed,
     universe_in_words,
 )
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     spans = spans_of(options, "html")
     panel = panel_of(options, config, screen)
     check_spans(spans, panel.sessions)
-    with screen.progress("ladder", len(RUNGS)) as advance:
+    with screen.progress("ladder", len(rungs_of(config))) as advance:
         result = ladder(panel, config, engine=options.engine, workers=options.workers, advance=advance)
     _show(screen, result)
     content, frame = ladder_summary(result), ladder_frame(result)

@@ -12,17 +12,18 @@ import pandas as pd
 from riskoverlay.analyzers import summary
 from riskoverlay.errors import TwinError
 from riskoverlay.feeds import Panel
-from riskoverlay.strategies import LeverageRules, WeightRules
+from riskoverlay.strategies import LeverageRules
 from riskoverlay.strategies.paper import paper_backtest
 from riskoverlay.strategies.weights import WeightMemory
 
+from ..workbench.allocations import rule_of, rules_of_weights
 from ..workbench.beside import constant_leverage, constant_target
-from ..workbench.parameters import Config
+from ..workbench.parameters import BLEND, Config
 from ..workbench.rates import bill_returns, resolved_rates
 from ..workbench.runs import UNLEVERED, Run, simulate
 from ..workbench.twins import EQUAL, TwinRun, Twins, check_engine
 from ..workbench.workers import check_workers, open_workers
-from .rungs import REAL, RUNGS, Rung, changes_something, rung_settings
+from .rungs import REAL, Rung, changes_something, rung_settings, rungs_of
 
 __all__ = ["LEGS", "Ladder", "Leg", "Step", "ladder", "run_rung"]
 
@@ -81,7 +82,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Every rung of `RUNGS`, in order.
+    """Every rung of `rungs_of(config)`, in order.
 
     Attributes
     ----------
@@ -145,7 +146,11 @@ def run_rung(
         runs = [simulate(panel, _account(settings, leg), remember=remember) for leg in legs]
         return [_leg(run) for run in runs]
     paper = paper_backtest(
-        panel.closes, WeightRules.of(settings), LeverageRules.of(settings), **{name: settings[name] for name in REAL}
+        panel.closes,
+        rules_of_weights(settings),
+        LeverageRules.of(settings),
+        rule=None if settings["weights"] == BLEND else rule_of(settings["weights"]),
+        **{name: settings[name] for name in REAL},
     )
     returns = {"base": paper.base_returns, "dynamic": paper.dynamic_returns}
     at = int(panel.sessions.searchsorted(paper.sessions[0]))
@@ -205,7 +210,8 @@ def ladder(
     count = check_workers(workers)
     check_engine(engine)
     config = resolved_rates(config, panel.rates)
-    changing = [rung for rung in RUNGS if changes_something({**config, **REAL}, rung)]
+    rungs = rungs_of(config)
+    changing = [rung for rung in rungs if changes_something({**config, **REAL}, rung)]
     twins, bottom = Twins(panel), changing[-1].id
     done = _by_twin(twins, config, changing) if engine == "twin" else {}
     jobs = _jobs(config, changing, through=(FIRST, bottom) if done else None)
@@ -217,7 +223,7 @@ def ladder(
 
     found: dict[str, dict[str, Leg]] = {id_: {} for id_, *_ in jobs}
     if advance is not None:
-        advance(len(RUNGS) - len(found.keys() - {CONSTANT}))
+        advance(len(rungs) - len(found.keys() - {CONSTANT}))
     with open_workers(_climb, twins, min(count, len(jobs)), fork=True) as pool:
         for number, result in pool.perform(dict(enumerate(jobs))):
             id_, _, _, legs = jobs[number]
@@ -230,7 +236,7 @@ def ladder(
     done |= found
 
     steps: list[Step] = []
-    for rung in RUNGS:
+    for rung in rungs:
         here = done.get(rung.id) or {"base": steps[-1].base, "dynamic": steps[-1].dynamic}
         steps.append(Step(rung, rung in changing, here["base"], here["dynamic"]))
     if CONSTANT in done:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..workbench.parameters import Config
+from ..workbench.parameters import BLEND, Config
 
-__all__ = ["IDEAL", "REAL", "RUNGS", "Rung", "changes_something", "rung_settings"]
+__all__ = ["IDEAL", "REAL", "RUNGS", "Rung", "changes_something", "rung_settings", "rungs_of"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,30 @@ RUNGS = (
 )  # fmt: skip
 """From paper to account. Each rung keeps what the rungs above it changed; the last is `backtest`."""
 
+SOLVERS = ("converged_risk_parity", "long_only_min_variance")
+"""Rungs of the notebook's rule alone."""
+
+PAPER = Rung("paper", "nothing: arrays, weights on the day they are decided")
+"""The top for any other rule of weights."""
+
+
+def rungs_of(config: Mapping[str, Any]) -> tuple[Rung, ...]:
+    """The rungs for the rule of weights of a configuration.
+
+    Parameters
+    ----------
+    config : mapping
+
+    Returns
+    -------
+    tuple of Rung
+        `RUNGS`, or those without the notebook's own solvers.
+    """
+    if config["weights"] == BLEND:
+        return RUNGS
+    return (PAPER, *(rung for rung in RUNGS[1:] if rung.id not in SOLVERS))
+
+
 IDEAL: dict[str, Any] = {
     "risk_parity": "notebook",
     "min_variance": "clipped",
@@ -81,13 +105,15 @@ def rung_settings(config: Config, rung: Rung) -> dict[str, Any]:
     ----------
     config : Config
     rung : Rung
+        One of `rungs_of(config)`.
 
     Returns
     -------
     dict
         On the last rung nothing is ideal.
     """
-    below = RUNGS[RUNGS.index(rung) + 1 :]
+    rungs = rungs_of(config)
+    below = rungs[rungs.index(rung) + 1 :]
     return {**config, **REAL, **{name: IDEAL[name] for other in below for name in other.switches}}
 
 

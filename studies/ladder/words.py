@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..workbench.allocations import config_summary
 from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .run import LEGS, Ladder
@@ -141,7 +142,7 @@ def ladder_summary(result: Ladder) -> dict[str, Any]:
         "constant": {**result.constant.statistics, "mean_leverage": result.constant.mean_leverage},
         "conclusion": conclusion(result),
         "engine": result.engine,
-        "config": result.config,
+        **config_summary(result.config),
         "data": data_summary(result.panel, result.panel.sessions[before], first),
         "versions": versions(),
     }

@@ -9,6 +9,7 @@ from riskoverlay.analyzers import PERIODS, drawdown_series, excess_sharpe
 from riskoverlay.strategies.covariance import estimate_covariance
 from riskoverlay.strategies.weights import risk_contributions
 
+from ..workbench.parameters import BLEND
 from ..workbench.portfolios import Backtest
 from ..workbench.runs import Run
 from .portfolios import Portfolio
@@ -23,6 +24,10 @@ __all__ = [
     "rolling_sharpe",
     "rolling_volatility",
 ]
+
+
+FEWEST = 21
+"""Closes from which a covariance says something: a month's returns."""
 
 
 def counted(run: Run) -> pd.DatetimeIndex:
@@ -110,8 +115,8 @@ def at_decisions(table: pd.DataFrame, run: Run) -> pd.DataFrame:
 def risk_shares(result: Backtest) -> pd.DataFrame:
     """Share of the variance of the unlevered portfolio that each asset brings.
 
-    Of the weights decided there and the covariance they were decided from: the last `cov_lookback` log returns up to
-    that close, shrunk as configured.
+    Of the weights decided there and, for the blend, the covariance they were decided from: the last `cov_lookback` log
+    returns up to that close, shrunk as configured. For another rule, that of its `lookback`, as it is.
 
     Parameters
     ----------
@@ -120,18 +125,22 @@ def risk_shares(result: Backtest) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_decisions, n_symbols)
-        Fractions, sum 1.
+        Fractions, sum 1; nan where too few returns are known, or nothing is held.
     """
     config, run = result.config, result.dynamic
+    blend = config["weights"] == BLEND
+    lookback = config["cov_lookback"] if blend else config["lookback"] or len(result.panel.sessions)
+    shrinkage = (config["shrinkage"], config["shrink_alpha"]) if blend else ("diagonal", 0.0)
     closes = np.log(result.panel.closes.to_numpy())
     ends = result.panel.sessions.searchsorted(pd.DatetimeIndex(run.decided), side="right")
     weights = at_decisions(run.weights, run)[list(result.panel.symbols)]
     rows = []
     for end, w in zip(ends, weights.to_numpy(), strict=True):
-        window = closes[max(0, end - config["cov_lookback"] - 1) : end]
-        cov = estimate_covariance(
-            np.diff(window, axis=0), shrinkage=config["shrinkage"], shrink_alpha=config["shrink_alpha"]
-        )
+        window = closes[max(0, end - lookback - 1) : end]
+        if not blend and (len(window) < FEWEST or not w.any()):
+            rows.append(np.full(len(w), np.nan))
+            continue
+        cov = estimate_covariance(np.diff(window, axis=0), shrinkage=shrinkage[0], shrink_alpha=shrinkage[1])
         rows.append(risk_contributions(w, cov))
     return pd.DataFrame(rows, weights.index, weights.columns)
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from riskoverlay.feeds import Panel, PriceSelection
 
+from ..workbench.allocations import files_of_weights
 from ..workbench.parameters import PARAMETERS, Config, make_config, shown_parameters
 from ..workbench.summaries import with_older_meanings
 from .tries import Outcome
@@ -54,6 +55,7 @@ def _text_of(config: Config) -> str:
         return [[str(day), float(rate)] for day, rate in value.items()] if isinstance(value, pd.Series) else value
 
     named = {name: plain(value) for name, value in make_config(config).items() if name in NAMES}
+    named |= {f"file {name}": digest for name, digest in files_of_weights(config["weights"]).items()}
     return json.dumps(named, sort_keys=True, default=repr)
 
 

@@ -11,7 +11,8 @@ from riskoverlay.errors import ConvergenceError, InputError, TwinError
 from riskoverlay.feeds import Panel
 
 from ..judgement import check_criterion
-from ..workbench.parameters import Config
+from ..workbench.allocations import files_of_weights
+from ..workbench.parameters import Config, check_rule_of
 from ..workbench.rates import resolved_rates
 from ..workbench.runs import simulate
 from ..workbench.twins import Twins, check_engine, check_twin
@@ -104,6 +105,14 @@ def sweep(
     points = points_of(dimensions, trials, seed)
     check_criterion(criterion)
     check_engine(engine)
+    names = [dimension.name for dimension in dimensions]
+    if "weights" not in names:
+        check_rule_of(config["weights"], names)
+    if dask is not None and (made_of := files_of_weights(config["weights"])):
+        raise InputError(
+            f"weights={config['weights']!r} are in {', '.join(made_of)}, which a cluster does not have",
+            "run it without --dask, or give a rule by name",
+        )
     config = resolved_rates(config, panel.rates)
     count = check_workers(workers)
     jobs = [{**config, **params} for params in points]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..judgement import Interval, intervals_summary
+from ..workbench.allocations import config_summary
 from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .judged import Judged
@@ -195,7 +196,7 @@ def sweep_summary(judged: Judged) -> dict[str, Any]:
             {"try": one.number, "params": one.params, **found.get(one.number, {}), "reason": one.reason}
             for one in result.tries
         ],
-        "config": result.config_of(judged.winner),
+        **config_summary(result.config_of(judged.winner)),
         "data": data_summary(result.panel, result.panel.sessions[before], first),
         "versions": versions(),
     }

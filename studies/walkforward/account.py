@@ -9,11 +9,12 @@ import pandas as pd
 
 from riskoverlay.analyzers import DailySeries, Exposure, TradingCosts
 from riskoverlay.feeds import Panel
-from riskoverlay.strategies import RiskParityBlend
+from riskoverlay.strategies import Allocation, Rebalancing, RiskParityBlend, TradingRules
 
 from ..sweep import Params
+from ..workbench.allocations import rules_of_weights, sessions_before
 from ..workbench.assembly import assemble, our_sizer, our_strategy
-from ..workbench.parameters import Config
+from ..workbench.parameters import Config, values_of
 
 __all__ = ["Account", "Plan", "trade_plan"]
 
@@ -63,16 +64,17 @@ def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:
         As `simulate`.
     """
     settings = [{**config, **params} for _, params in plan]
+    strategy, parameters = our_strategy(settings[0])
     changes = tuple(
-        (day.date(), our_strategy(values)[1], our_sizer(values)[1])
+        (day.date(), {**vars(rules_of_weights(values)), **values_of(values, TradingRules)}, our_sizer(values)[1])
         for (day, _), values in zip(plan[1:], settings[1:], strict=True)
     )
-    parameters = our_strategy(settings[0])[1]
     sizer, sizing = our_sizer(settings[0])
-    history = max(max(values["cov_lookback"], values["min_hist"]) for values in settings)
+    history = max(map(sessions_before, settings))
     returns = max(values["vol_lookback"] for values in settings)
     begins = {"trade_from": plan[0][0].date(), "memory": history, "plan": changes}
-    pair = ((_PlannedBlend, {**parameters, **begins}), (sizer, {**sizing, "memory": returns}))
+    planned = _PlannedBlend if strategy is RiskParityBlend else _PlannedAllocation
+    pair = ((planned, {**parameters, **begins}), (sizer, {**sizing, "memory": returns}))
     cerebro = assemble(
         panel, config, pairs=[pair], analyzers=[(one, {}) for one in (DailySeries, TradingCosts, Exposure)]
     )
@@ -85,10 +87,8 @@ def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:
     return Account(returns=series[traded], costs=costs, mean_leverage=float(held[traded].mean()))
 
 
-class _PlannedBlend(RiskParityBlend):
-    """The strategy, it and its sizer reconfigured by a plan: (date, parameters of the one, of the other)."""
-
-    params = (("plan", ()),)
+class _Planned(Rebalancing):
+    """A strategy, it and its sizer reconfigured by a plan: (date, parameters of the one, of the other)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,3 +108,15 @@ class _PlannedBlend(RiskParityBlend):
             _, strategy, sizer = self._coming.pop(0)
             self.reconfigure(**strategy)
             self.getsizer().reconfigure(**sizer)
+
+
+class _PlannedBlend(_Planned, RiskParityBlend):
+    """With the blend."""
+
+    params = (("plan", ()),)
+
+
+class _PlannedAllocation(_Planned, Allocation):
+    """With any other rule of weights."""
+
+    params = (("plan", ()),)

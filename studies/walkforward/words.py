@@ -8,6 +8,7 @@ import pandas as pd
 from riskoverlay.analyzers import excess_sharpe
 
 from ..sweep import params_in_words, value_in_words
+from ..workbench.allocations import config_summary
 from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
 from .run import Walk
@@ -139,7 +140,7 @@ def walk_summary(walk: Walk) -> dict[str, Any]:
         "expanding": walk.expanding,
         "criterion": walk.sweep.criterion,
         "grid": [str(dimension) for dimension in walk.sweep.dimensions],
-        "config": walk.sweep.config,
+        **config_summary(walk.sweep.config),
         "data": data_summary(walk.sweep.panel, walk.sweep.panel.sessions[before], first),
         "versions": versions(),
     }

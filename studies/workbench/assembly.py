@@ -16,11 +16,11 @@ from riskoverlay.strategies import (
     SizingRules,
     TradingRules,
     VolTargetDrawdownSizer,
-    WeightRules,
     open_account,
 )
 from riskoverlay.strategies.weights import WeightMemory
 
+from .allocations import strategy_of
 from .parameters import Config, values_of
 from .rates import with_dated_rates
 
@@ -38,7 +38,7 @@ ANALYZERS: tuple[Part, ...] = tuple(
 
 
 def our_strategy(config: Config, remember: WeightMemory | None = None) -> Part:
-    """`RiskParityBlend` with the parameters of a configuration.
+    """The rebalancing strategy with the rule of weights and the parameters of a configuration.
 
     Parameters
     ----------
@@ -50,8 +50,11 @@ def our_strategy(config: Config, remember: WeightMemory | None = None) -> Part:
     -------
     Part
     """
-    values = values_of(config, WeightRules, TradingRules)
-    return RiskParityBlend, values if remember is None else {**values, "remember": remember}
+    strategy, values = strategy_of(config)
+    values |= values_of(config, TradingRules)
+    if remember is not None and strategy is RiskParityBlend:
+        values["remember"] = remember
+    return strategy, values
 
 
 def our_sizer(config: Config) -> Part:

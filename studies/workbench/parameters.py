@@ -1,7 +1,7 @@
 """Every parameter of the application, from the rules that declare them."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from reprlib import repr as shortened
 from typing import Any
@@ -9,19 +9,53 @@ from typing import Any
 from riskoverlay.analyzers import StatisticsRules
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import PriceSelection
-from riskoverlay.rules import Parameter, Rules, check_names
-from riskoverlay.strategies import AccountTerms, ExecutionTerms, LeverageRules, SizingRules, TradingRules, WeightRules
+from riskoverlay.rules import Parameter, Rules, check_names, parameter
+from riskoverlay.strategies import (
+    AccountTerms,
+    AllocationRules,
+    ExecutionTerms,
+    LeverageRules,
+    SizingRules,
+    TradingRules,
+    WeightRules,
+)
 
 from .rates import AUTO, parse_rate, spread
 
-__all__ = ["GROUPS", "PARAMETERS", "Config", "make_config", "parse_value", "shown_parameters", "values_of"]
+__all__ = [
+    "BLEND",
+    "GROUPS",
+    "PARAMETERS",
+    "Config",
+    "check_rule_of",
+    "make_config",
+    "parse_value",
+    "shown_parameters",
+    "values_of",
+]
+
+BLEND = "blend"
+"""The rule of weights that is the system's own."""
+
+
+@dataclass(frozen=True)
+class RuleChoice(Rules):
+    """Whose weights."""
+
+    weights: str = parameter(
+        BLEND,
+        "rule of weights: blend, equal, inverse_volatility, risk_parity, min_variance, max_diversification, hrp (or "
+        "NAME:argument=value,...); FILE.py:function; FILE.csv of dates × symbols; or SPY:0.6,TLT:0.4",
+        checked=False,
+    )  # fmt: skip
+
 
 Config = dict[str, Any]
 """One value for each of `PARAMETERS`, flat, as the summary file stores it."""
 
 GROUPS: dict[str, tuple[type[Rules], ...]] = {
     "prices": (PriceSelection,),
-    "weights": (WeightRules, TradingRules),
+    "weights": (WeightRules, TradingRules, RuleChoice, AllocationRules),
     "leverage": (LeverageRules, SizingRules),
     "execution": (ExecutionTerms,),
     "account": (AccountTerms,),
@@ -63,6 +97,35 @@ def values_of(config: Mapping[str, Any], *rules: type[Rules]) -> dict[str, Any]:
 def _names(rules: tuple[type[Rules], ...]) -> tuple[str, ...]:
     """Of `shown_parameters`, which takes as long as a run by the twin of the account."""
     return tuple(shown_parameters(*rules))
+
+
+OWN = {
+    True: frozenset(WeightRules.described()) - frozenset(AllocationRules.described()),
+    False: frozenset(AllocationRules.described()) - frozenset(WeightRules.described()),
+}
+"""Parameters of the blend alone (True), and of every other rule of weights alone."""
+
+
+def check_rule_of(weights: str, given: Iterable[str]) -> None:
+    """Refuse parameters that the rule of weights does not have.
+
+    Parameters
+    ----------
+    weights : str
+        The rule.
+    given : iterable of str
+        Names of parameters that somebody has chosen.
+
+    Raises
+    ------
+    InputError
+    """
+    blend = weights == BLEND
+    for name in given:
+        if name in OWN[not blend]:
+            whose = "rules of weights other than the blend" if blend else "the blend"
+            own = ", ".join(sorted(OWN[blend]))
+            raise InputError(f"{name} is for {whose}, and weights={weights}", f"leave it out; there are {own}")
 
 
 def parse_value(name: str, text: str) -> Any:
@@ -118,7 +181,15 @@ def make_config(values: Mapping[str, Any] | None = None) -> Config:
     given = values or {}
     check_names(given, PARAMETERS)
     config: Config = {name: about.default for name, about in PARAMETERS.items()}
+    if len(given) < len(PARAMETERS):  # a whole configuration names what its rule does not have, too
+        chosen = [name for name, value in given.items() if not _is_default(name, value)]
+        check_rule_of(str(given.get("weights", BLEND)), chosen)
     return config | {name: _of_right_type(PARAMETERS[name], value) for name, value in given.items()}
+
+
+def _is_default(name: str, value: Any) -> bool:
+    default = PARAMETERS[name].default
+    return type(value) is type(default) and bool(value == default)
 
 
 def _of_right_type(about: Parameter, value: Any) -> Any:

@@ -15,6 +15,7 @@ from riskoverlay import __version__
 from riskoverlay.errors import InputError, MissingFileError
 from riskoverlay.feeds import Panel
 
+from .allocations import config_summary
 from .parameters import Config, make_config
 from .portfolios import Backtest
 from .runs import Run
@@ -28,13 +29,17 @@ __all__ = [
     "run_summary",
     "series_frame",
     "versions",
+    "weights_frame",
     "with_older_meanings",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """Of summaries and of studies in a storage. 0: those without a number."""
 
-OLDER_MEANINGS: dict[int, dict[str, Any]] = {1: {"risk_free": 0.0, "day_count": 365, "adjusted": False}}
+OLDER_MEANINGS: dict[int, dict[str, Any]] = {
+    1: {"risk_free": 0.0, "day_count": 365, "adjusted": False},
+    2: {"weights": "blend"},
+}
 """format -> parameters that files of this format, and of older ones, do not name, with what those files mean by it.
 
 Whoever adds a parameter raises FORMAT, and says here what made the results of before.
@@ -80,6 +85,21 @@ def series_frame(result: Backtest) -> pd.DataFrame:
     order = ["ret_port_base", "equity_base", "dd_base", "leverage", "ret_port_dyn", "equity_dyn", "dd_dyn"]
     out = out.assign(**{name: columns[name] for name in order}).iloc[before:]
     return out.join(_next_row(result.dynamic)) if result.dynamic.pending else out
+
+
+def weights_frame(run: Run) -> pd.DataFrame:
+    """The unlevered weights that a run has decided.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    DataFrame of shape (n_decisions, n_symbols)
+        Fractions, by the session that decided.
+    """
+    return run.weights.loc[pd.DatetimeIndex(run.decided, name="date")]
 
 
 def _next_row(run: Run) -> pd.DataFrame:
@@ -138,7 +158,7 @@ def backtest_summary(result: Backtest) -> dict[str, Any]:
     """
     return {
         "format": FORMAT,
-        "config": result.config,
+        **config_summary(result.config),
         "base": run_summary(result.base),
         "constant": run_summary(result.constant),
         "dynamic": run_summary(result.dynamic),

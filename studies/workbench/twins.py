@@ -13,10 +13,19 @@ import pandas as pd
 from riskoverlay.analyzers import simple_returns, summary
 from riskoverlay.errors import InputError, TwinError
 from riskoverlay.feeds import Panel
-from riskoverlay.strategies import AccountTerms, ExecutionTerms, LeverageRules, TradingRules, WeightRules
+from riskoverlay.strategies import (
+    AccountTerms,
+    AllocationRules,
+    ExecutionTerms,
+    LeverageRules,
+    TradingRules,
+    WeightRules,
+)
 from riskoverlay.strategies.decisions import Decisions, decide, nightly, volatilities
+from riskoverlay.strategies.weighting import decisions_of
 from riskoverlay.strategies.weights import WeightMemory
 
+from .allocations import rule_of, rules_of_weights
 from .parameters import Config, values_of
 from .rates import bill_returns, with_dated_rates
 from .runs import Run, check_counts, check_size_of_account
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "EQUAL", "TwinRun", "Twins", "check_engine", "check_twin"]
 
 Floats = npt.NDArray[np.float64]
+OfWeights = WeightRules | AllocationRules
 
 FUND_START = 100.0
 """backtrader's value of a fund share before the first session."""
@@ -107,8 +117,8 @@ class Twins:
             )
         self.remember = WeightMemory()
         # Not methods with a cache: that would keep every panel for ever.
-        self._decisions: Callable[[WeightRules], Decisions] = lru_cache(KEPT)(self._decide)
-        self._volatilities: Callable[[WeightRules, int], Floats] = lru_cache(KEPT)(self._measure)
+        self._decisions: Callable[[OfWeights, str], Decisions] = lru_cache(KEPT)(self._decide)
+        self._volatilities: Callable[[OfWeights, str, int], Floats] = lru_cache(KEPT)(self._measure)
         self._nights: Callable[[str, Any], Floats] = lru_cache(KEPT)(self._charge)
         self._bills: Callable[[Any, int], Floats] = lru_cache(KEPT)(self._pay)
 
@@ -121,11 +131,14 @@ class Twins:
     def __reduce__(self) -> tuple[Any, ...]:
         return Twins, (self.panel,)
 
-    def _decide(self, rules: WeightRules) -> Decisions:
-        return decide(self.days, self.closes, rules, self.remember, self.panel.symbols)
+    def _decide(self, rules: OfWeights, weights: str) -> Decisions:
+        if isinstance(rules, WeightRules):
+            return decide(self.days, self.closes, rules, self.remember, self.panel.symbols)
+        sessions, decided = decisions_of(self.days, self.closes, rules, rule_of(weights), self.panel.symbols)
+        return Decisions(np.array(sessions, dtype=np.int64), decided)
 
-    def _measure(self, rules: WeightRules, vol_lookback: int) -> Floats:
-        return volatilities(self._decisions(rules), self.closes, vol_lookback)
+    def _measure(self, rules: OfWeights, weights: str, vol_lookback: int) -> Floats:
+        return volatilities(self._decisions(rules, weights), self.closes, vol_lookback)
 
     def _charge(self, name: str, rate: Any) -> Floats:
         return nightly(with_dated_rates({name: rate}, self.panel.rates)[name], name, self.days)
@@ -160,14 +173,14 @@ class Twins:
         """
         from riskoverlay.strategies.twin import twin  # numba takes half a second, which a backtest does not need
 
-        rules = WeightRules(**values_of(config, WeightRules))
-        decisions = self._decisions(rules)
+        of_weights = rules_of_weights(config), config["weights"]
+        decisions = self._decisions(*of_weights)
         decided = [self.days[t] for t in decisions.sessions]
         check_counts(config, self.panel.sessions, decided, decided[0] if decided else None)
         terms = AccountTerms(**with_dated_rates(values_of(config, AccountTerms), self.panel.rates))
         borrow, idle = (self._by_night(name, config[name]) for name in ("borrow_rate", "cash_rate"))
         result = twin(
-            self.days, *self._prices, decisions, self._volatilities(rules, config["vol_lookback"]),
+            self.days, *self._prices, decisions, self._volatilities(*of_weights, config["vol_lookback"]),
             trading=TradingRules(**values_of(config, TradingRules)),
             leverage=LeverageRules(**values_of(config, LeverageRules)),
             whole_shares=config["whole_shares"],

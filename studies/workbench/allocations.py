@@ -1,0 +1,160 @@
+"""The rule of weights that a configuration names: a name, a function or table in a file, or weights as they stand."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from riskoverlay.errors import InputError, MissingFileError
+from riskoverlay.strategies import Allocation, AllocationRules, RiskParityBlend, WeightRule, WeightRules, as_rule
+from riskoverlay.strategies.optimizers import NAMED_RULES, named_rule
+
+from .parameters import BLEND, Config, values_of
+from .references import parse_arguments, parse_reference, sources
+
+__all__ = [
+    "config_summary",
+    "files_of_weights",
+    "read_weights",
+    "rule_of",
+    "rules_of_weights",
+    "sessions_before",
+    "strategy_of",
+]
+
+SHAPES = "a name such as risk_parity, FILE.py:function, FILE.csv, or SPY:0.6,TLT:0.4"
+
+
+def rules_of_weights(config: Mapping[str, Any]) -> WeightRules | AllocationRules:
+    """What a configuration says of weights: those of the blend, or of any other rule."""
+    kind = WeightRules if config["weights"] == BLEND else AllocationRules
+    return kind(**values_of(config, kind))
+
+
+def strategy_of(config: Config) -> tuple[type, dict[str, Any]]:
+    """The rebalancing strategy with the rule of a configuration, and its parameters but those of trading."""
+    if config["weights"] == BLEND:
+        return RiskParityBlend, values_of(config, WeightRules)
+    return Allocation, {**values_of(config, AllocationRules), "rule": rule_of(config["weights"])}
+
+
+def sessions_before(config: Config) -> int:
+    """Returns that have to be there before the first weights, or that these look back at, whichever are more."""
+    if config["weights"] == BLEND:
+        return max(config["cov_lookback"], config["min_hist"])
+    if rule_of(config["weights"]).least is not None:
+        return 0
+    return max(config["lookback"] or 0, config["min_hist"])
+
+
+def config_summary(config: Config) -> dict[str, Any]:
+    """A configuration in a file: its parameters, and what the user's files were that it names, by SHA-256."""
+    made_of = files_of_weights(config["weights"])
+    return {"config": config, "files": made_of} if made_of else {"config": config}
+
+
+def rule_of(text: str) -> WeightRule:
+    """A rule of weights from text.
+
+    Parameters
+    ----------
+    text : str
+        NAME or NAME:argument=value,...; FILE.py:function or FILE.py:function:argument=value,...; FILE.csv; or
+        SYMBOL:WEIGHT,SYMBOL:WEIGHT.
+
+    Returns
+    -------
+    WeightRule
+
+    Raises
+    ------
+    InputError, MissingFileError, StrategyError
+        Text that is none of these; as `as_rule` and `read_weights`; a file that does not run.
+    """
+    if text.lower().endswith(".csv"):
+        return as_rule(read_weights(text))
+    return _rule(text)
+
+
+@lru_cache(maxsize=64)
+def _rule(text: str) -> WeightRule:
+    name, _, rest = text.partition(":")
+    if name in NAMED_RULES:
+        return as_rule(named_rule(name), **dict(parse_arguments(rest)))
+    if ".py:" not in text:
+        return as_rule(_written_out(text))
+    reference = parse_reference(text)
+    found, arguments = reference.found(), dict(reference.arguments)
+    sources(reference.file)
+    return as_rule(found(**arguments)) if isinstance(found, type) else as_rule(found, **arguments)
+
+
+def read_weights(path: str) -> pd.DataFrame:
+    """Weights by date and symbol from a file.
+
+    Parameters
+    ----------
+    path : str
+        CSV: dates in the first column, a column for each symbol, fractions.
+
+    Returns
+    -------
+    DataFrame of shape (n, k)
+
+    Raises
+    ------
+    InputError, MissingFileError
+        No such file, or not of this shape.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f"{path} does not exist", "give a CSV file of dates × symbols")
+    try:
+        table = pd.read_csv(path, index_col=0, dtype=str, encoding="utf-8-sig")  # text: every digit counts
+        table.index = pd.DatetimeIndex(pd.to_datetime(table.index, format="ISO8601"), name="date")
+        return table.astype(float)
+    except (ValueError, TypeError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"{path} is no table of weights ({first})", "give dates (YYYY-MM-DD) in the first column, then fractions"
+        ) from None
+
+
+def files_of_weights(text: str) -> dict[str, str]:
+    """What a rule of weights is made of.
+
+    Parameters
+    ----------
+    text : str
+        As `rule_of`.
+
+    Returns
+    -------
+    dict
+        File name -> SHA-256 of its bytes; nothing for a rule that is in no file.
+    """
+    if text.lower().endswith(".csv"):
+        read_weights(text)
+        return {Path(text).name: hashlib.sha256(Path(text).read_bytes()).hexdigest()}
+    if ".py:" not in text:
+        return {}
+    rule_of(text)
+    return sources(parse_reference(text).file)
+
+
+def _written_out(text: str) -> Mapping[str, float]:
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        symbol, _, weight = (piece.strip() for piece in part.partition(":"))
+        try:
+            given = float(weight)
+        except ValueError:
+            given = None
+        if not symbol or given is None:
+            raise InputError("is no rule of weights", f"give {SHAPES}", "weights", text)
+        if symbol in weights:
+            raise InputError(f"weights have {symbol} twice", "give one weight a symbol")
+        weights[symbol] = given
+    return weights
