@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from riskoverlay.studies.cli import main
 from riskoverlay.studies.ladder import (
     IDEAL,
     LEGS,
+    NOT_TOLD,
     REAL,
     RUNGS,
     Ladder,
@@ -31,6 +33,9 @@ from riskoverlay.studies.ladder import (
     run_rung,
     rung_settings,
     signed,
+    step_intervals,
+    surety_rows,
+    surety_summary,
 )
 from riskoverlay.studies.pictures.waterfall import draw_waterfall
 from riskoverlay.studies.workbench import costs_in_words, read_config, risk_free_in_words
@@ -389,6 +394,22 @@ def test_the_command_writes_nothing_unasked(folder: Path) -> None:
     assert not list(folder.iterdir())
 
 
+def test_the_command_says_how_sure_its_steps_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    pytest.importorskip("plotly", reason="the extra `report` is not installed")
+    assert main(["ladder", *FLAGS, "--workers", "1", "--confidence", "--json", "a.json", "--html", "a.html"]) == 0
+    out, content = capsys.readouterr().out, json.loads(Path("a.json").read_text())
+    assert f"{NOT_TOLD}: history does not tell the step from no change." in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+    one = content["confidence"]["dynamic"]["loan_interest"]["growth"]
+    assert f"{100 * one['estimate']:+.2f} [{100 * one['low']:+.2f} {100 * one['high']:+.2f}]" in out
+    page = Path("a.html").read_text()
+    assert (
+        'data-key="confidence.dynamic.loan_interest.growth.low"' in page or "confidence.dynamic.loan_interest" in page
+    )
+    assert "not told from 0" in page
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -418,3 +439,63 @@ def test_a_picture_without_matplotlib_is_one_line_before_the_run(
     assert main(["ladder", *FLAGS, "--png", "a.png"]) == 2
     assert "needs matplotlib: install it" in capsys.readouterr().err
     assert not list(folder.iterdir())
+
+
+# How sure a step is
+
+
+def test_intervals_of_steps_are_about_what_the_steps_change(climbed: Ladder) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    sure = step_intervals(climbed, draws=200)
+    ids = [step.rung.id for step in climbed.steps[1:] if step.changes]
+    first = max(getattr(step, leg).returns.index[0] for step in climbed.steps for leg in LEGS)
+    for leg in LEGS:
+        assert list(sure[leg]) == ids
+        before = getattr(climbed.steps[0], leg).returns.loc[first:]
+        for step in climbed.steps[1:]:
+            now = getattr(step, leg).returns.loc[first:]
+            if not step.changes:
+                continue
+            found = sure[leg][step.rung.id]
+            growth = [(1.0 + one).prod() ** (252 / len(one)) for one in (before, now)]
+            assert found.growth.estimate == pytest.approx(growth[1] - growth[0], abs=1e-12)
+            assert found.growth.low <= found.growth.high
+            assert found.excess_sharpe.level == 0.95
+            before = now
+
+
+@pytest.mark.parametrize(("paid", "told"), [(0.0, False), (2e-4, True), (-2e-4, True)])
+def test_a_step_is_told_from_none_if_it_costs_every_session(climbed: Ladder, paid: float, told: bool) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    *most, above, last = climbed.steps
+    dearer = replace(last, dynamic=replace(above.dynamic, returns=above.dynamic.returns - paid))
+    found = step_intervals(replace(climbed, steps=(*most, above, dearer)), draws=100)["dynamic"][last.rung.id]
+    assert found.told_apart is told
+    assert np.sign([found.growth.low, found.growth.high]).tolist() == [-np.sign(paid)] * 2
+    assert np.sign(found.excess_sharpe.estimate) == -np.sign(paid)
+
+
+def test_sharpe_ratios_of_steps_are_those_over_bills(climbed: Ladder) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    sure = step_intervals(climbed, draws=20)
+    # The account's rungs share their sessions with the last one, whose statistics are there.
+    last, above = climbed.steps[-1], climbed.steps[-2]
+    assert last.dynamic.returns.index[0] == max(step.dynamic.returns.index[0] for step in climbed.steps)
+    for leg in LEGS:
+        one, two = (getattr(step, leg).statistics["excess_sharpe"] for step in (above, last))
+        assert sure[leg][last.rung.id].excess_sharpe.estimate == pytest.approx(two - one, abs=1e-12)
+
+
+def test_parameters_of_step_intervals_count(climbed: Ladder) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    known = step_intervals(climbed, draws=40)
+    assert step_intervals(climbed, draws=40) == known
+    for other in ({"draws": 41}, {"draws": 40, "level": 0.5}, {"draws": 40, "seed": 1}):
+        assert step_intervals(climbed, **other) != known
+    titles, rows = surety_rows(known)
+    assert titles[0] == "95 % intervals"
+    assert len(rows) == 2 * len(known["base"])
+    assert [row[-1] for row in rows].count(NOT_TOLD) == sum(
+        not one.told_apart for found in known.values() for one in found.values()
+    )
+    assert json.loads(json.dumps(surety_summary(known)))["base"].keys() == known["base"].keys()

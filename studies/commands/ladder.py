@@ -2,8 +2,11 @@
 
 import argparse
 
+from riskoverlay.errors import require
+
 from ..financing import breakeven_summary
 from ..ladder import (
+    NOT_TOLD,
     Ladder,
     conclusion,
     engine_in_words,
@@ -12,6 +15,9 @@ from ..ladder import (
     ladder_summary,
     rungs_of,
     signed,
+    step_intervals,
+    surety_rows,
+    surety_summary,
     universe_in_words,
 )
 from ..pictures import check_picture, draw_waterfall
@@ -48,6 +54,11 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add_parameters(command, OUTPUTS)
     add_engine(command, "rungs between the account's first and last by its twin", "every rung of it through Cerebro")
     add_workers(command)
+    command.add_argument(
+        "--confidence",
+        action="store_true",
+        help="bootstrap intervals of what each step changes, and which are not told from 0",
+    )
     add_breakeven(command)
     add_spans(command)
 
@@ -61,6 +72,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     screen : Screen
     """
     config = config_of(options, OUTPUTS)
+    if options.confidence:
+        require("arch", "sweep", "a confidence interval")
     spans = spans_of(options, "html")
     panel = panel_of(options, config, screen)
     check_spans(spans, panel.sessions)
@@ -68,6 +81,13 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         result = ladder(panel, config, engine=options.engine, workers=options.workers, advance=advance)
     _show(screen, result)
     content, frame = ladder_summary(result), ladder_frame(result)
+    sure = None
+    if options.confidence:
+        with screen.step("intervals"):
+            sure = step_intervals(result)
+        screen.table(*surety_rows(sure))
+        screen.line(f"{NOT_TOLD}: history does not tell the step from no change.", style="dim")
+        content["confidence"] = surety_summary(sure)
     spread = breakeven_of(options, panel, config, options.workers, screen)
     if spread is not None:
         content["breakeven"] = breakeven_summary(spread)
@@ -78,7 +98,9 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
             "json": lambda path: write_json(path, content),
             "csv": lambda path: write_file(path, lambda temporary: frame.to_csv(temporary)),
             "png": lambda path: write_file(path, lambda temporary: draw_waterfall(result, temporary)),
-            "html": lambda path: write_report(path, backtest(panel, config), ladder=result, spans=spans, spread=spread),
+            "html": lambda path: write_report(
+                path, backtest(panel, config), ladder=result, sure=sure, spans=spans, spread=spread
+            ),
         },
     )
 

@@ -4,4 +4,5 @@
 
 from .run import *
 from .rungs import *
+from .steps import *
 from .words import *

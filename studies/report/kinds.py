@@ -11,7 +11,7 @@ from riskoverlay.feeds import Panel
 
 from ..financing import Breakeven, breakeven_in_words
 from ..judgement import Interval
-from ..ladder import LEGS, Ladder, engine_in_words
+from ..ladder import LEGS, Ladder, Surety, engine_in_words
 from ..sweep import Judged, in_words, params_in_words
 from ..walkforward import Walk, walk_in_words
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, pending_in_words, risk_free_in_words
@@ -23,7 +23,7 @@ from .figures import account_charts, costs, drawdown, growth, rolling, shared_ar
 from .markup import day, escape, number
 from .page import Page, Section, drawn, folded, page_html, paragraphs, time_spans
 from .portfolios import Account, Portfolio, accounts, base_and_dynamic, lead_first, walk_portfolios
-from .rungs import rungs_table, waterfall
+from .rungs import rungs_table, surety_table, waterfall
 from .spans import Span, crises, spans_summary
 from .tables import (
     beyond,
@@ -57,6 +57,7 @@ def write_report(
     result: Backtest,
     *,
     ladder: Ladder | None = None,
+    sure: Mapping[str, Mapping[str, Surety]] | None = None,
     sweep: Judged | None = None,
     spans: Sequence[Span] = (),
     intervals: Intervals | None = None,
@@ -67,7 +68,7 @@ def write_report(
     Parameters
     ----------
     path : str or Path
-    result, ladder, sweep, spans, intervals, spread
+    result, ladder, sure, sweep, spans, intervals, spread
         As `report_html`.
 
     Raises
@@ -77,7 +78,7 @@ def write_report(
     MissingExtraError
         plotly is not installed.
     """
-    page = report_html(result, ladder=ladder, sweep=sweep, spans=spans, intervals=intervals, spread=spread)
+    page = report_html(result, ladder=ladder, sure=sure, sweep=sweep, spans=spans, intervals=intervals, spread=spread)
     write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 
@@ -105,6 +106,7 @@ def report_html(
     result: Backtest,
     *,
     ladder: Ladder | None = None,
+    sure: Mapping[str, Mapping[str, Surety]] | None = None,
     sweep: Judged | None = None,
     spans: Sequence[Span] = (),
     intervals: Intervals | None = None,
@@ -119,6 +121,8 @@ def report_html(
     result : Backtest
     ladder : Ladder, optional
         Of the same market and configuration: the page is its page, and shows it first.
+    sure : mapping, optional
+        As `step_intervals` gives them: how sure the steps of the ladder are.
     sweep : Judged, optional
         The sweep whose best try `result` is: the page is its page, and begins with the verdict.
     spans : sequence of Span
@@ -144,7 +148,7 @@ def report_html(
     if ladder is not None:
         heading, lede = "From paper to account", ladder_words(ladder)
         found = [waterfall(ladder, leg) for leg in LEGS]
-        own, charts = [*own, _ladder(ladder, found)], [*charts, *found]
+        own, charts = [*own, _ladder(ladder, found, sure)], [*charts, *found]
     if sweep is not None:
         tries = len(sweep.sweep.good)
         heading, lede = f"The best of {tries} tries" if tries > 1 else "The only try", sweep_words(sweep)
@@ -258,7 +262,7 @@ def _scope(panel: Panel, one: Portfolio) -> str:
     )
 
 
-def _ladder(ladder: Ladder, found: Sequence[Chart]) -> Section:
+def _ladder(ladder: Ladder, found: Sequence[Chart], sure: Mapping[str, Mapping[str, Surety]] | None) -> Section:
     notes = [
         "Each rung is a full run that keeps all above it; the last is the account of this page. Change is of the "
         f"Sharpe ratio, from the rung above. {risk_free_in_words(ladder.config)}; the notebook ratio is "
@@ -267,7 +271,11 @@ def _ladder(ladder: Ladder, found: Sequence[Chart]) -> Section:
     if (said := engine_in_words(ladder)) is not None:
         notes.append(said)
     charts = f'<div class="pair">{drawn(found)}</div>'
-    return Section("ladder", "The ladder", charts + rungs_table(ladder) + paragraphs(notes, "soft"))
+    return Section("ladder", "The ladder", charts + rungs_table(ladder) + _sure(sure) + paragraphs(notes, "soft"))
+
+
+def _sure(sure: Mapping[str, Mapping[str, Surety]] | None) -> str:
+    return "" if sure is None else surety_table(sure)
 
 
 def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:

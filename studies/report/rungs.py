@@ -1,15 +1,15 @@
 """The ladder on a page: a waterfall a portfolio, and a table of every rung."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..ladder import LEGS, Ladder, waterfall_bars
+from ..ladder import LEGS, Ladder, Surety, waterfall_bars
 from .chart import Chart, css
 from .markup import cell, escape, figure, number, packed, plotly_text, table
 
-__all__ = ["rungs_table", "waterfall"]
+__all__ = ["rungs_table", "surety_table", "waterfall"]
 
 
 def waterfall(ladder: Ladder, leg: str) -> Chart:
@@ -111,3 +111,35 @@ def rungs_table(ladder: Ladder) -> str:
     for leg in LEGS:
         head += [f"{leg} {label}" for label, *_ in FIGURES] + ["change", f"{leg} notebook ratio"]
     return table(head, rows, kind="wide rungs")
+
+
+def surety_table(sure: Mapping[str, Mapping[str, Surety]]) -> str:
+    """What each step changes, with its interval; a step that history does not tell from 0 says so.
+
+    Parameters
+    ----------
+    sure : mapping
+        As `step_intervals` gives them: portfolio -> rung -> Surety.
+
+    Returns
+    -------
+    str
+    """
+    rows, level = [], 0.0
+    for id_ in sure[LEGS[0]]:
+        row = [cell(escape(id_.replace("_", " ")), tag="th")]
+        for leg in LEGS:
+            one, key = sure[leg][id_], f"confidence.{leg}.{id_}"
+            level = one.growth.level
+            for name, unit in (("excess_sharpe", "ratio"), ("growth", "points")):
+                found = getattr(one, name)
+                estimate, low, high = (
+                    figure(getattr(found, end), unit, f"{key}.{name}.{end}") for end in ("estimate", "low", "high")
+                )
+                row.append(cell(f'{estimate} <span class="soft">{low} to {high}</span>'))
+            row.append(cell("" if one.told_apart else "not told from 0", kind="soft"))
+        rows.append(row)
+    head = [f"change, {100 * level:g} % intervals"]
+    for leg in LEGS:
+        head += [f"{leg} Sharpe ratio", f"{leg} growth", f"{leg}"]
+    return table(head, rows, kind="wide")
