@@ -18,6 +18,9 @@ __all__ = ["NOT_TOLD", "Surety", "step_intervals", "surety_rows", "surety_summar
 NOT_TOLD = "~"
 """Beside a step that history does not tell from no change."""
 
+ROUNDING = 1e-9
+"""A change that is the last digits of two ways to compute one number."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -37,7 +40,7 @@ class Surety:
     @property
     def told_apart(self) -> bool:
         """Whether history tells one of them from no change."""
-        return any(one.low > 0.0 or one.high < 0.0 for one in (self.excess_sharpe, self.growth))
+        return any(one.low > ROUNDING or one.high < -ROUNDING for one in (self.excess_sharpe, self.growth))
 
 
 def step_intervals(

@@ -41,7 +41,7 @@ def waterfall(ladder: Ladder, leg: str) -> Chart:
             "hovermode": "closest",
             "margin": {"l": 8, "r": 8},
             "yaxis": {"range": [len(rows) - 0.5, -0.75], "showticklabels": False, "showgrid": False},
-            "xaxis": {"type": "linear", "range": [low, high], "tickformat": ".1f", "showgrid": True, "zeroline": True},
+            "xaxis": {"type": "linear", "range": [low, high], "tickformat": ".2~f", "showgrid": True, "zeroline": True},
             "annotations": [_label(row, label) for row, label in zip(rows, labels, strict=True)],
         },
         timed=False,
@@ -127,7 +127,9 @@ def surety_table(sure: Mapping[str, Mapping[str, Surety]]) -> str:
     """
     rows, level = [], 0.0
     for id_ in sure[LEGS[0]]:
-        row = [cell(escape(id_.replace("_", " ")), tag="th")]
+        unsure = [leg for leg in LEGS if not sure[leg][id_].told_apart]
+        said = f'<br><span class="soft">{" and ".join(unsure)} not told from 0</span>' if unsure else ""
+        row = [cell(escape(id_.replace("_", " ")) + said, tag="th")]
         for leg in LEGS:
             one, key = sure[leg][id_], f"confidence.{leg}.{id_}"
             level = one.growth.level
@@ -136,10 +138,9 @@ def surety_table(sure: Mapping[str, Mapping[str, Surety]]) -> str:
                 estimate, low, high = (
                     figure(getattr(found, end), unit, f"{key}.{name}.{end}") for end in ("estimate", "low", "high")
                 )
-                row.append(cell(f'{estimate} <span class="soft">{low} to {high}</span>'))
-            row.append(cell("" if one.told_apart else "not told from 0", kind="soft"))
+                row.append(cell(f'{estimate}<br><span class="soft">{low} to {high}</span>'))
         rows.append(row)
     head = [f"change, {100 * level:g} % intervals"]
     for leg in LEGS:
-        head += [f"{leg} Sharpe ratio", f"{leg} growth", f"{leg}"]
-    return table(head, rows, kind="wide")
+        head += [f"{leg} Sharpe ratio", f"{leg} growth"]
+    return table(head, rows, kind="wide rungs")
