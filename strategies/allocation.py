@@ -11,7 +11,7 @@ from riskoverlay.notes import log, name_of
 from .rebalancing import Rebalancing
 from .rules import MOST_SESSIONS, AllocationRules
 from .schedule import DatedSchedule, RebalanceSchedule
-from .weighting import Known, as_rule, decided_by
+from .weighting import Known, WeightRule, as_rule, decided_by
 
 __all__ = ["Allocation"]
 
@@ -50,10 +50,7 @@ class Allocation(Rebalancing):
         self.rule = as_rule(self.p.rule)
         self.failed: list[dt.date] = []
         super().__init__()
-        names = [name_of(data) for data in self._universe]
-        for symbol in self.rule.symbols:
-            if symbol not in names:
-                raise InputError(f"weights: {symbol!r} has no feed", f"give some of {', '.join(names)}")
+        self._check_symbols(self.rule)
 
     def make_schedule(self) -> RebalanceSchedule | DatedSchedule:
         """The rule's own dates, where it has some: see `Rebalancing.make_schedule`."""
@@ -65,6 +62,37 @@ class Allocation(Rebalancing):
             return 1, self.rule.least
         lookback = self._weight_rules.lookback
         return lookback or MOST_SESSIONS, self._weight_rules.min_hist
+
+    def reconfigure(self, **parameters: Any) -> None:
+        """Change parameters from the next close on: weights follow at the next rebalance session.
+
+        Parameters
+        ----------
+        **parameters
+            As `Rebalancing.reconfigure`, and `rule`.
+
+        Raises
+        ------
+        InputError
+            As `Rebalancing.reconfigure` and `as_rule`; nothing has changed then.
+        """
+        before = self.rule
+        rule = as_rule(parameters.pop("rule")) if "rule" in parameters else before
+        self._check_symbols(rule)
+        self.rule = rule
+        try:
+            super().reconfigure(**parameters)
+        except InputError:
+            self.rule = before
+            raise
+        if rule.dates != before.dates:
+            self._schedule = self.make_schedule()
+
+    def _check_symbols(self, rule: WeightRule) -> None:
+        names = [name_of(data) for data in self._universe]
+        for symbol in rule.symbols:
+            if symbol not in names:
+                raise InputError(f"weights: {symbol!r} has no feed", f"give some of {', '.join(names)}")
 
     def weigh(self, closes: np.ndarray, feeds: list[Any]) -> np.ndarray:
         """What the rule says: see `Rebalancing.weigh`.

@@ -27,7 +27,7 @@ from riskoverlay.studies.ladder import ladder, rungs_of
 from riskoverlay.studies.report import report_html
 from riskoverlay.studies.sweep import parse_dimension, sweep
 from riskoverlay.studies.sweep.rows import key_of
-from riskoverlay.studies.walkforward import walkforward
+from riskoverlay.studies.walkforward import trade_plan, walkforward
 from riskoverlay.studies.workbench import backtest, make_config, simulate
 from riskoverlay.studies.workbench.allocations import read_weights, rule_of
 from riskoverlay.studies.workbench.twins import Twins, check_twin
@@ -513,6 +513,18 @@ def test_the_audit_finds_a_rule_that_has_the_future(panel: Panel) -> None:
     assert result.findings[0].kind == "look-ahead"
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("weights", OTHERS)
+def test_the_audit_clears_optimizers(weights: str) -> None:
+    pytest.importorskip("skfolio", reason="the extra `optimizers` is not installed")
+    cuts = 50 if weights in ("hrp", "pyportfolioopt", "skfolio:model='MaximumDiversification'") else 6
+    whole = load("sample", end="2012-12-31")
+    result = audit(Ours(make_config({**SHORT, "min_hist": 252, "weights": weights})), whole, cuts=cuts, workers=2)
+    assert result.clean, result.findings[:1]
+    assert len(result.cuts) == cuts
+    assert result.orders > 100
+
+
 def raw_feeds(panel: Panel) -> list[Any]:
     return [bt.feeds.PandasData(dataname=frame, name=name) for name, frame in panel.frames.items()]
 
@@ -576,3 +588,77 @@ def test_a_class_of_a_file_is_made_with_its_arguments(panel: Panel, tmp_path: Pa
     )
     run = simulate(panel, config_of(f"{tmp_path / 'mine.py'}:Half:part=0.4"))
     assert run.weights.iloc[-1].tolist() == pytest.approx([0.1] * 4)
+
+
+# -- arguments of a rule as dimensions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("rule.shrink_alpha=0.0,0.5", (0.0, 0.5)),
+        ("rule.n=1:3", (1, 2, 3)),
+        ("rule.n=1:2:0.5", (1.0, 1.5, 2.0)),
+        ("rule.kind='a',b,None", ("a", "b", None)),
+    ],
+)
+def test_dimensions_of_a_rule(text: str, values: tuple[Any, ...]) -> None:
+    dimension = parse_dimension(text)
+    assert dimension.values == values
+    assert [type(one) for one in dimension.values] == [type(one) for one in values]
+    assert dimension.numeric == all(isinstance(one, (int, float)) for one in values)
+
+
+def test_a_range_of_a_rule_can_be_drawn_from(panel: Panel) -> None:
+    dimension = parse_dimension("rule.shrink_alpha=0.0:1.0")
+    assert (dimension.values, dimension.low, dimension.high) == (None, 0.0, 1.0)
+    result = sweep(panel, config_of("min_variance"), [dimension], trials=4)
+    assert len({one.params["rule.shrink_alpha"] for one in result.good}) == 4
+    assert len({one.returns.tobytes() for one in result.good}) == 4
+
+
+def test_arguments_of_a_rule_are_tried_and_kept(panel: Panel, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy", reason="the extra `sweep` is not installed")
+    config = config_of("min_variance:shrink_alpha=0.9")
+    dimensions = [parse_dimension("rule.shrink_alpha=0.0,0.5"), parse_dimension("target_vol=0.1,0.2")]
+    storage = str(tmp_path / "sweep.db")
+    first = sweep(panel, config, dimensions, storage=storage)
+    assert {first.config_of(one)["weights"] for one in first.good} == {
+        "min_variance:shrink_alpha=0.0", "min_variance:shrink_alpha=0.5"
+    }  # fmt: skip
+    one = simulate(panel, config_of("min_variance:shrink_alpha=0.5", target_vol=0.2))
+    np.testing.assert_array_equal(first.tries[3].returns, one.returns)
+    again = sweep(panel, config, dimensions, storage=storage)
+    assert [two.returns.tobytes() for two in again.tries] == [two.returns.tobytes() for two in first.tries]
+    with pytest.raises(InputError, match=r"rule.n: weights=SPY:1 take no arguments"):
+        sweep(panel, config_of("SPY:1"), [parse_dimension("rule.n=1,2")])
+    bad = sweep(panel, config, [parse_dimension("rule.shrink_alpha=0.5,2.0")])
+    assert "shrink_alpha=2.0 is outside" in bad.tries[1].reason
+
+
+def test_a_walk_forward_changes_the_rule_of_its_account(panel: Panel) -> None:
+    pytest.importorskip("arch", reason="the extra `sweep` is not installed")
+    with pytest.raises(InputError, match="the blend is another strategy than the rest"):
+        walkforward(panel, config_of("equal"), [parse_dimension("weights=equal,blend")], train=6, test=3)
+    begin = panel.sessions[200]
+    first, second = {"weights": "equal"}, {"weights": "min_variance"}
+    config = config_of("equal")
+    whole = trade_plan(panel, config, [(begin, first), (panel.sessions[320], second)]).returns
+    only = trade_plan(panel, config, [(begin, first)]).returns
+    change = panel.sessions[321:].intersection(whole.index)
+    rebalanced = next(day for day in simulate(panel, config).decided if day >= panel.sessions[320].date())
+    until = whole.index <= pd.Timestamp(rebalanced)
+    np.testing.assert_array_equal(whole[until], only[until])
+    assert not np.array_equal(whole[change], only[change])
+
+
+def test_a_rule_that_is_refused_changes_nothing(panel: Panel) -> None:
+    strategy = run(panel, {"SPY": 1.0})
+    kept = strategy.rule
+    with pytest.raises(InputError, match="'QQQ' has no feed"):
+        strategy.reconfigure(rule={"QQQ": 1.0})
+    with pytest.raises(InputError, match="lookback"):
+        strategy.reconfigure(rule={"TLT": 1.0}, lookback=1)
+    assert strategy.rule is kept
+    strategy.reconfigure(rule={"TLT": 1.0})
+    assert strategy.rule.symbols == ("TLT",)

@@ -11,7 +11,7 @@ from riskoverlay.errors import ConvergenceError, InputError, TwinError
 from riskoverlay.feeds import Panel
 
 from ..judgement import check_criterion
-from ..workbench.allocations import files_of_weights
+from ..workbench.allocations import files_of_weights, with_params
 from ..workbench.parameters import Config, check_rule_of
 from ..workbench.rates import resolved_rates
 from ..workbench.runs import simulate
@@ -115,7 +115,7 @@ def sweep(
         )
     config = resolved_rates(config, panel.rates)
     count = check_workers(workers)
-    jobs = [{**config, **params} for params in points]
+    jobs = [with_params(config, params) for params in points]
     kept = None
     tries: dict[int, Try] = {}
     if storage is not None:

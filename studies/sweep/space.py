@@ -1,7 +1,9 @@
 """Which parameters are tried: dimensions given as text, every point of their grid, or some points drawn from it."""
 
+import ast
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -12,6 +14,7 @@ import numpy as np
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import PriceSelection
 
+from ..workbench.allocations import RULE
 from ..workbench.parameters import PARAMETERS, make_config, parse_value, shown_parameters
 
 __all__ = ["MOST", "Dimension", "Params", "check_dimensions", "draw", "grid", "parse_dimension", "points_of"]
@@ -55,6 +58,9 @@ class Dimension:
     @property
     def numeric(self) -> bool:
         """Whether values have an order and a distance."""
+        if self.name.startswith(RULE):
+            ends = self.values if self.values is not None else (self.low, self.high)
+            return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in ends)
         default = PARAMETERS[self.name].default
         words = any(isinstance(value, str) for value in self.values or ())  # a dated rate
         return isinstance(default, (int, float)) and not isinstance(default, bool) and not words
@@ -82,6 +88,10 @@ def parse_dimension(text: str) -> Dimension:
     name = name.strip().removeprefix("--").replace("-", "_")
     if not equals or not values.strip():
         raise InputError("has no values", "give name=a,b,c or name=low:high:step", "grid", text)
+    if name.startswith(RULE):
+        if ":" in values and "{" not in values:
+            return _range(name, text, [part.strip() for part in values.split(":")])
+        return Dimension(name, _each_once(text, tuple(_literal(part.strip()) for part in values.split(","))))
     if name not in PARAMETERS:
         make_config({name: values})  # raises, with the nearest name
     if name in shown_parameters(PriceSelection):
@@ -91,10 +101,26 @@ def parse_dimension(text: str) -> Dimension:
         )
     if ":" in values and Dimension(name, ()).numeric:
         return _range(name, text, [part.strip() for part in values.split(":")])
-    found = tuple(parse_value(name, part.strip()) for part in values.split(","))
+    return Dimension(name, _each_once(text, tuple(parse_value(name, part.strip()) for part in values.split(","))))
+
+
+def _each_once(text: str, found: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(map(str, found))) < len(found):
         raise InputError("has a value twice", "give each once", "grid", text)
-    return Dimension(name, found)
+    return found
+
+
+def _literal(text: str) -> Any:
+    """A value of an argument of the user's own: a Python literal, else the text as it is. Nothing in it is run."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def _number(name: str, text: str) -> Any:
+    """A number of a range: of an argument of a rule, whole where it is written so."""
+    return _literal(text) if name.startswith(RULE) else parse_value(name, text)
 
 
 def _range(name: str, text: str, parts: list[str]) -> Dimension:
@@ -107,20 +133,24 @@ def _range(name: str, text: str, parts: list[str]) -> Dimension:
     low, high = numbers[:2]
     if low > high:
         raise InputError(f"grid={text!r}: {low} is above {high}", "give low:high:step")
-    if len(numbers) == 2 and isinstance(PARAMETERS[name].default, int):
+    if name.startswith(RULE):
+        whole = all(re.fullmatch(r"[+-]?\d+", part) for part in parts)
+    else:
+        whole = isinstance(PARAMETERS[name].default, int)
+    if len(numbers) == 2 and whole:
         numbers.append(Decimal(1))
     if len(numbers) == 2 and low < high:
-        return Dimension(name, None, parse_value(name, parts[0]), parse_value(name, parts[1]))
+        return Dimension(name, None, _number(name, parts[0]), _number(name, parts[1]))
     step = numbers[2] if len(numbers) == 3 else Decimal(1)
     if step <= 0:
         raise InputError(f"grid={text!r}: step {step} is not above zero", "give low:high:step")
-    if isinstance(PARAMETERS[name].default, int):
+    if whole:
         for number in (low, high, step):
-            parse_value(name, f"{number:f}")
+            _number(name, f"{number:f}")
     count = int((high - low) / step) + 1
     if count > MOST:
         raise InputError(f"has more than {MOST} values", "give a larger step", "grid", text)
-    return Dimension(name, tuple(parse_value(name, f"{low + k * step:f}") for k in range(count)))
+    return Dimension(name, tuple(_number(name, f"{low + k * step:f}") for k in range(count)))
 
 
 def check_dimensions(dimensions: Sequence[Dimension]) -> None:

@@ -16,6 +16,7 @@ from riskoverlay.feeds import Panel
 from riskoverlay.strategies.weights import WeightMemory
 
 from ..judgement import SCORES
+from ..workbench.allocations import with_params
 from ..workbench.parameters import Config
 from ..workbench.rates import bill_returns
 from ..workbench.runs import simulate
@@ -198,4 +199,4 @@ class Sweep:
 
     def config_of(self, one: Try) -> Config:
         """The whole configuration of a try: `simulate` runs it again."""
-        return {**self.config, **one.params}
+        return with_params(self.config, one.params)

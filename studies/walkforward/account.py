@@ -12,7 +12,7 @@ from riskoverlay.feeds import Panel
 from riskoverlay.strategies import Allocation, Rebalancing, RiskParityBlend, TradingRules
 
 from ..sweep import Params
-from ..workbench.allocations import rules_of_weights, sessions_before
+from ..workbench.allocations import sessions_before, strategy_of, with_params
 from ..workbench.assembly import assemble, our_sizer, our_strategy
 from ..workbench.parameters import Config, values_of
 
@@ -63,10 +63,10 @@ def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:
     InputError, ConvergenceError
         As `simulate`.
     """
-    settings = [{**config, **params} for _, params in plan]
+    settings = [with_params(config, params) for _, params in plan]
     strategy, parameters = our_strategy(settings[0])
     changes = tuple(
-        (day.date(), {**vars(rules_of_weights(values)), **values_of(values, TradingRules)}, our_sizer(values)[1])
+        (day.date(), {**strategy_of(values)[1], **values_of(values, TradingRules)}, our_sizer(values)[1])
         for (day, _), values in zip(plan[1:], settings[1:], strict=True)
     )
     sizer, sizing = our_sizer(settings[0])

@@ -14,8 +14,9 @@ from riskoverlay.feeds import Panel
 
 from ..judgement import SCORES
 from ..sweep import Dimension, Sweep, sweep
+from ..workbench.allocations import RULE
 from ..workbench.beside import held_on_average
-from ..workbench.parameters import GROUPS, Config, shown_parameters
+from ..workbench.parameters import BLEND, GROUPS, Config, shown_parameters
 from ..workbench.runs import simulate
 from .account import Account, trade_plan
 from .choosing import Window, choose, windows
@@ -111,10 +112,15 @@ def walkforward(
     """
     decisions = shown_parameters(*GROUPS["weights"], *GROUPS["leverage"])
     for dimension in dimensions:
-        if dimension.name not in decisions:
+        if dimension.name not in decisions and not dimension.name.startswith(RULE):
             raise InputError(
                 f"grid={str(dimension)!r}: {dimension.name} is no decision of the trader's",
                 "give parameters of weights and leverage",
+            )
+        if dimension.name == "weights" and len({value == BLEND for value in dimension.values or ()}) > 1:
+            raise InputError(
+                f"grid={str(dimension)!r}: the blend is another strategy than the rest, and an account has one",
+                "give rules without it",
             )
     windows(panel.sessions, train=train, test=test)  # what is wrong with them is said before the long part
     tries = sweep(panel, config, dimensions, criterion=criterion, **more)

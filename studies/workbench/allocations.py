@@ -16,6 +16,7 @@ from .parameters import BLEND, Config, values_of
 from .references import parse_arguments, parse_reference, sources
 
 __all__ = [
+    "RULE",
     "config_summary",
     "files_of_weights",
     "read_weights",
@@ -23,7 +24,11 @@ __all__ = [
     "rules_of_weights",
     "sessions_before",
     "strategy_of",
+    "with_params",
 ]
+
+RULE = "rule."
+"""Before the name of an argument of the rule of weights, where parameters are named."""
 
 SHAPES = "a name such as risk_parity, FILE.py:function, FILE.csv, or SPY:0.6,TLT:0.4"
 
@@ -54,6 +59,46 @@ def config_summary(config: Config) -> dict[str, Any]:
     """A configuration in a file: its parameters, and what the user's files were that it names, by SHA-256."""
     made_of = files_of_weights(config["weights"])
     return {"config": config, "files": made_of} if made_of else {"config": config}
+
+
+def with_params(config: Config, params: Mapping[str, Any]) -> Config:
+    """A configuration with some parameters changed, those of the rule of weights too (`RULE` before their name).
+
+    Parameters
+    ----------
+    config : Config
+    params : mapping
+        By name.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    InputError
+        A rule that takes no arguments.
+    """
+    plain = {name: value for name, value in params.items() if not name.startswith(RULE)}
+    changed = {**config, **plain}
+    own = {name.removeprefix(RULE): value for name, value in params.items() if name.startswith(RULE)}
+    if own:
+        changed["weights"] = _with_arguments(changed["weights"], own)
+    return changed
+
+
+def _with_arguments(text: str, own: Mapping[str, Any]) -> str:
+    """A rule with other arguments, in its text: so that everything that reads a configuration knows them."""
+    name, _, rest = text.partition(":")
+    if ".py:" in text:
+        reference = parse_reference(text)
+        name, arguments = f"{reference.path}:{reference.name}", dict(reference.arguments)
+    elif name in NAMED_RULES:
+        arguments = dict(parse_arguments(rest))
+    else:
+        one = next(iter(own))
+        raise InputError(f"{RULE}{one}: weights={text} take no arguments", "give a rule that is a function")
+    return f"{name}:{','.join(f'{key}={value!r}' for key, value in {**arguments, **own}.items())}"
 
 
 def rule_of(text: str) -> WeightRule:
