@@ -111,8 +111,8 @@ class Allocation(Rebalancing):
             held = self._proportions()
             return np.array([held.get(data, 0.0) for data in feeds])
 
-        days = self.window_days
-        return decided_by(self.rule, Known(days[-1], closes, days, tuple(map(name_of, feeds)), holds))
+        names = tuple(map(name_of, feeds))
+        return decided_by(self.rule, Known(self.deciding, closes, self.window_days, names, holds))
 
     def _decide(self, today: dt.date) -> bool:
         try:

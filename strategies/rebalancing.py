@@ -57,8 +57,10 @@ class Rebalancing(OwnPosition, bt.Strategy):
         Sessions on which weights were decided.
     unfilled : int
         Own orders that came to nothing.
+    deciding : date or None
+        The session whose close the rule was given last.
     window_days : list of date
-        Of the closes that the rule was given last.
+        Of the closes that it was given with it; a session that some of the feeds have no bar on is left out.
     session_clock : SessionClock
         Says which session a bar belongs to; the sizer goes by it, too.
 
@@ -95,6 +97,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
         self._days = array("q")  # ordinals of these rows
         self.window_days: list[dt.date] = []
+        self.deciding: dt.date | None = None
         self._previous: dt.date | None = None
         self._waits_for = _date(self.p.trade_from)
         self._target: dict[Any, float] = {}
@@ -251,6 +254,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         whole = np.isfinite(window).all(axis=1)
         window = window[whole]
         days = self._days[-len(whole) :]
+        self.deciding = today
         self.window_days = [dt.date.fromordinal(days[at]) for at in np.flatnonzero(whole)]
         feeds = [self._universe[i] for i in eligible]
         try:

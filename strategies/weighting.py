@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from .schedule import DatedSchedule, RebalanceSchedule
 
 __all__ = [
     "Known",
+    "RememberedRule",
     "WeightRule",
     "about_weights",
     "as_rule",
@@ -146,6 +148,10 @@ class FunctionRule:
     def name(self) -> str:
         """Of the function."""
         return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def asks_for(self, name: str) -> bool:
+        """Whether the function is given something by this name, one of `ASKED`."""
+        return name in self._parameters
 
     @cached_property
     def _parameters(self) -> dict[str, inspect.Parameter]:
@@ -288,6 +294,41 @@ def check_weights(weights: Mapping[str, float] | Iterable[tuple[str, float]]) ->
     return found
 
 
+class RememberedRule:
+    """A rule that is asked once for the same closes: many runs of one panel ask alike, and an optimizer takes its time.
+
+    One that asks for `held` is asked each time. Not for an audit, which asks again to see whether the answer changes.
+
+    Parameters
+    ----------
+    rule : WeightRule
+    most : int
+        Answers that are kept, the oldest go first.
+    """
+
+    def __init__(self, rule: WeightRule, most: int = 4096) -> None:
+        self.rule, self._most = rule, most
+        self.least, self.dates, self.symbols = rule.least, rule.dates, rule.symbols
+        self.name = getattr(rule, "name", type(rule).__name__)
+        self._known: dict[bytes, Any] = {}
+
+    def __call__(self, known: Known) -> Any:
+        """As `WeightRule`; what is raised is not kept."""
+        if isinstance(self.rule, FunctionRule) and self.rule.asks_for("held"):
+            return self.rule(known)
+        digest = blake2b(np.ascontiguousarray(known.closes).tobytes(), digest_size=16)
+        digest.update(
+            repr((known.date, known.closes.shape, known.names, [day.toordinal() for day in known.days])).encode()
+        )
+        key = digest.digest()
+        if key not in self._known:
+            weights = self.rule(known)
+            if len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+            self._known[key] = weights
+        return copy.copy(self._known[key])
+
+
 def as_rule(rule: Any, **arguments: Any) -> WeightRule:
     """A rule of weights from whatever can be one.
 
@@ -309,7 +350,7 @@ def as_rule(rule: Any, **arguments: Any) -> WeightRule:
     InputError
         Something else, or arguments that are not the function's.
     """
-    if isinstance(rule, (FunctionRule, EstimatorRule, FixedRule, DatedRule)):
+    if isinstance(rule, (FunctionRule, EstimatorRule, FixedRule, DatedRule, RememberedRule)):
         return rule
     if isinstance(rule, pd.DataFrame):
         return DatedRule(rule)

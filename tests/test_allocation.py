@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from riskoverlay.feeds import Panel, load
 from riskoverlay.strategies import Allocation, AllocationRules, LeverageRules, as_rule, open_account
 from riskoverlay.strategies.optimizers import NAMED_RULES
 from riskoverlay.strategies.paper import paper_backtest
-from riskoverlay.strategies.weighting import Known, checked_weights, decisions_of
+from riskoverlay.strategies.weighting import Known, RememberedRule, checked_weights, decisions_of
 from riskoverlay.studies.audit import Ours, audit
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.ladder import ladder, rungs_of
@@ -115,6 +116,25 @@ def test_a_feed_that_begins_late_is_weighed_when_it_has_the_history(panel: Panel
     begins = panel.sessions[200 + 60].date()
     for day, seen in zip(strategy.rebalances, names, strict=True):
         assert ("GLD" in seen) == (day >= begins)
+
+
+def test_the_date_is_that_of_the_session_that_decides(panel: Panel) -> None:
+    gap = {**panel.frames, "GLD": panel.frames["GLD"].drop(pd.Timestamp("2010-06-30"))}
+    cerebro = bt.Cerebro(stdstats=False)
+    for feed in Panel(frames=gap, source="sample").feeds():
+        cerebro.adddata(feed)
+    open_account(cerebro)
+    seen: list[tuple[dt.date, pd.Timestamp]] = []
+
+    def equal(returns: pd.DataFrame, date: dt.date) -> list[float]:
+        seen.append((date, returns.index[-1]))
+        return [1.0 / returns.shape[1]] * returns.shape[1]
+
+    cerebro.addstrategy(Allocation, rule=equal, lookback=60, min_hist=60)
+    (strategy,) = cerebro.run()
+    assert [date for date, _ in seen] == strategy.rebalances
+    last = dict(seen)[dt.date(2010, 6, 30)]
+    assert last == pd.Timestamp("2010-06-29")  # GLD has no bar on the 30th
 
 
 # -- what it may give --------------------------------------------------------------------------------------------------
@@ -662,3 +682,76 @@ def test_a_rule_that_is_refused_changes_nothing(panel: Panel) -> None:
     assert strategy.rule is kept
     strategy.reconfigure(rule={"TLT": 1.0})
     assert strategy.rule.symbols == ("TLT",)
+
+
+# -- asked once --------------------------------------------------------------------------------------------------------
+
+COUNTS = """
+import numpy as np
+asked = []
+def rule(returns, date):
+    asked.append(date)
+    return np.full(returns.shape[1], 0.2)
+def moody(returns):
+    asked.append(None)
+    return np.full(returns.shape[1], 0.2 - 1e-3 * (len(asked) % 7))
+"""
+
+
+def test_a_rule_is_asked_once_for_the_same_closes(panel: Panel, tmp_path: Path) -> None:
+    (tmp_path / "counts.py").write_text(COUNTS)
+    config = config_of(f"{tmp_path / 'counts.py'}:rule")
+    asked = rule_of(config["weights"]).rule.function.__globals__["asked"]  # type: ignore[attr-defined]
+    result = backtest(panel, config)
+    assert asked == result.base.decided == result.dynamic.decided
+    Twins(panel).run(config)
+    ladder(panel, config, workers=1)
+    labels = {*panel.closes.resample("ME").last().index.date}  # the look-ahead form asks on others
+    assert len(asked) <= len(result.base.decided) + len(labels)
+    before = len(asked)
+    simulate(panel, {**config, "lookback": 50})
+    assert len(asked) == before + len(result.base.decided)
+
+
+def test_the_audit_asks_again(panel: Panel, tmp_path: Path) -> None:
+    (tmp_path / "moody.py").write_text(COUNTS)
+    found = audit(Ours(config_of(f"{tmp_path / 'moody.py'}:moody")), panel, cuts=2)
+    assert [finding.kind for finding in found.findings] == ["repeat"]
+
+
+def test_what_is_remembered_is_what_was_known(panel: Panel) -> None:
+    known = known_of(panel)
+    calls: list[tuple[str, ...]] = []
+
+    def first_of(returns: pd.DataFrame) -> np.ndarray:
+        calls.append(tuple(returns.columns))
+        return np.eye(returns.shape[1])[0]
+
+    remembered = RememberedRule(as_rule(first_of), most=2)
+    once = remembered(known)
+    once[0] = 7.0
+    assert remembered(known)[0] == 1.0
+    others = [
+        replace(known, names=NAMES[::-1]),
+        replace(known, closes=known.closes * (1.0 + 1e-15)),
+        replace(known, days=panel.sessions[-254:-1].date),
+    ]
+    for other in others:
+        remembered(other)
+    assert len(calls) == 4
+    remembered(known)  # the oldest went first
+    assert len(calls) == 5
+
+    def by_account(returns: pd.DataFrame, held: pd.Series) -> pd.Series:
+        calls.append(())
+        return held
+
+    asks = RememberedRule(as_rule(by_account))
+    held = replace(known, holds=lambda: np.full(4, 0.25))
+    assert asks(held).tolist() == asks(held).tolist() == [0.25] * 4
+    assert len(calls) == 7
+    failing = RememberedRule(as_rule(lambda returns: calls.append(()) or 1 / 0))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            failing(known)
+    assert len(calls) == 9

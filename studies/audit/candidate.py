@@ -16,7 +16,7 @@ __all__ = ["FromFile", "Ours", "Theirs", "parse_reference"]
 
 
 _remember = WeightMemory()
-"""Weights that the runs of this process share: they depend on the window that is weighed, whatever comes after it."""
+"""Weights of the blend that runs of this process share: they depend on the window alone, whatever comes after it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Ours:
     files: tuple[str, ...] = ()
 
     def __call__(self, cerebro: bt.Cerebro) -> None:
-        pair = our_strategy(self.config, _remember), our_sizer(self.config)
+        pair = our_strategy(self.config, _remember, anew=True), our_sizer(self.config)
         set_up(cerebro, self.config, self.rates, pairs=[pair])
 
 

@@ -9,7 +9,15 @@ from typing import Any
 import pandas as pd
 
 from riskoverlay.errors import InputError, MissingFileError
-from riskoverlay.strategies import Allocation, AllocationRules, RiskParityBlend, WeightRule, WeightRules, as_rule
+from riskoverlay.strategies import (
+    Allocation,
+    AllocationRules,
+    RememberedRule,
+    RiskParityBlend,
+    WeightRule,
+    WeightRules,
+    as_rule,
+)
 from riskoverlay.strategies.optimizers import NAMED_RULES, named_rule
 
 from .parameters import BLEND, Config, values_of
@@ -39,11 +47,25 @@ def rules_of_weights(config: Mapping[str, Any]) -> WeightRules | AllocationRules
     return kind(**values_of(config, kind))
 
 
-def strategy_of(config: Config) -> tuple[type, dict[str, Any]]:
-    """The rebalancing strategy with the rule of a configuration, and its parameters but those of trading."""
+def strategy_of(config: Config, *, anew: bool = False) -> tuple[type, dict[str, Any]]:
+    """The rebalancing strategy with the rule of a configuration, and its parameters but those of trading.
+
+    Parameters
+    ----------
+    config : Config
+    anew : bool
+        Whether the rule is asked again for what it was asked before: an audit has to.
+
+    Returns
+    -------
+    type, dict
+    """
     if config["weights"] == BLEND:
         return RiskParityBlend, values_of(config, WeightRules)
-    return Allocation, {**values_of(config, AllocationRules), "rule": rule_of(config["weights"])}
+    rule = rule_of(config["weights"])
+    if anew and isinstance(rule, RememberedRule):
+        rule = rule.rule
+    return Allocation, {**values_of(config, AllocationRules), "rule": rule}
 
 
 def sessions_before(config: Config) -> int:
@@ -113,6 +135,7 @@ def rule_of(text: str) -> WeightRule:
     Returns
     -------
     WeightRule
+        A function or an optimizer is asked once for the same closes, in this process.
 
     Raises
     ------
@@ -128,13 +151,13 @@ def rule_of(text: str) -> WeightRule:
 def _rule(text: str) -> WeightRule:
     name, _, rest = text.partition(":")
     if name in NAMED_RULES:
-        return as_rule(named_rule(name), **dict(parse_arguments(rest)))
+        return RememberedRule(as_rule(named_rule(name), **dict(parse_arguments(rest))))
     if ".py:" not in text:
         return as_rule(_written_out(text))
     reference = parse_reference(text)
     found, arguments = reference.found(), dict(reference.arguments)
     sources(reference.file)
-    return as_rule(found(**arguments)) if isinstance(found, type) else as_rule(found, **arguments)
+    return RememberedRule(as_rule(found(**arguments)) if isinstance(found, type) else as_rule(found, **arguments))
 
 
 def read_weights(path: str) -> pd.DataFrame:

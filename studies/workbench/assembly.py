@@ -37,20 +37,22 @@ ANALYZERS: tuple[Part, ...] = tuple(
 """What a backtest is made of."""
 
 
-def our_strategy(config: Config, remember: WeightMemory | None = None) -> Part:
+def our_strategy(config: Config, remember: WeightMemory | None = None, *, anew: bool = False) -> Part:
     """The rebalancing strategy with the rule of weights and the parameters of a configuration.
 
     Parameters
     ----------
     config : Config
     remember : WeightMemory, optional
-        Weights that several runs share.
+        Weights of the blend that several runs share.
+    anew : bool
+        As `strategy_of`.
 
     Returns
     -------
     Part
     """
-    strategy, values = strategy_of(config)
+    strategy, values = strategy_of(config, anew=anew)
     values |= values_of(config, TradingRules)
     if remember is not None and strategy is RiskParityBlend:
         values["remember"] = remember
