@@ -57,7 +57,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         Sessions on which weights were decided.
     unfilled : int
         Own orders that came to nothing.
-    deciding : date or None
+    deciding : date
         The session whose close the rule was given last.
     window_days : list of date
         Of the closes that it was given with it; a session that some of the feeds have no bar on is left out.
@@ -97,7 +97,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
         self._days = array("q")  # ordinals of these rows
         self.window_days: list[dt.date] = []
-        self.deciding: dt.date | None = None
+        self.deciding = dt.date.min
         self._previous: dt.date | None = None
         self._waits_for = _date(self.p.trade_from)
         self._target: dict[Any, float] = {}

@@ -33,6 +33,19 @@ def test_overlay_levers_somebody_elses_strategy() -> None:
     assert results["unlevered"]["max_leverage"] < 1.1 < results["overlay"]["max_leverage"] < 2.2
 
 
+def test_the_ladder_of_somebody_elses_strategy() -> None:
+    result = example("ladder_of_your_strategy").main()
+    assert result.legs == ("base", "dynamic")
+    assert result.steps[-1].runs["dynamic"].mean_leverage > result.steps[-1].runs["base"].mean_leverage
+
+
+def test_optimizers_through_the_broker() -> None:
+    pytest.importorskip("skfolio", reason="the extra `optimizers` is not installed")
+    results = example("skfolio_through_the_broker").main(end="2012-06-29")
+    assert len({result["sharpe"] for result in results.values()}) == 3
+    assert all(result["costs"] > 0.0 for result in results.values())
+
+
 @pytest.mark.long
 def test_optimise_as_a_program() -> None:
     done = subprocess.run([sys.executable, EXAMPLES / "optimise.py"], capture_output=True, text=True, check=False)

@@ -22,8 +22,12 @@ from ..workbench.twins import Twins, check_twin
 from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
 from .pages import add_spans, spans_of
 from .screen import Screen
+from .strategies import add_strategy, run_strategy_backtest, theirs_of
 
 __all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
+
+REFUSED = ("check_twin", "breakeven", "confidence", "span")
+"""Flags that need weights, beside those of files."""
 
 SERIES = "level63_dd_leverage_series.csv"
 SUMMARY = "level63_dd_leverage_summary.json"
@@ -55,6 +59,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_breakeven(command)
     add_spans(command)
+    add_strategy(command)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -68,6 +73,10 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     config = config_of(options, OUTPUTS)
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
+    theirs = theirs_of(options, "html", "png", "weights_csv", "benchmark", *REFUSED)
+    if theirs is not None:
+        run_strategy_backtest(options, panel_of(options, config, screen), config, theirs, screen)
+        return
     benchmarks = [parse_benchmark(text) for text in options.benchmark]
     spans = spans_of(options, "html", "json")
     panel = panel_of(options, config, screen)

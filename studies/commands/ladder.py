@@ -38,6 +38,7 @@ from .flags import (
 )
 from .pages import add_spans, spans_of
 from .screen import Screen
+from .strategies import add_strategy, run_strategy_ladder, theirs_of
 
 __all__ = ["add_flags", "run"]
 
@@ -61,6 +62,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     )
     add_breakeven(command)
     add_spans(command)
+    add_strategy(command)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -74,6 +76,10 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     config = config_of(options, OUTPUTS)
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
+    theirs = theirs_of(options, "html", "png", "breakeven", "confidence", "span")
+    if theirs is not None:
+        run_strategy_ladder(options, panel_of(options, config, screen), config, theirs, screen)
+        return
     spans = spans_of(options, "html")
     panel = panel_of(options, config, screen)
     check_spans(spans, panel.sessions)

@@ -5,4 +5,5 @@
 from .run import *
 from .rungs import *
 from .steps import *
+from .strategies import *
 from .words import *

@@ -5,12 +5,15 @@ import hashlib
 import importlib.util
 import re
 import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from riskoverlay.errors import InputError, MissingFileError, StrategyError
+from riskoverlay.errors import InputError, MissingFileError, RiskOverlayError, StrategyError
 
 __all__ = ["FromFile", "parse_arguments", "parse_reference", "sources"]
 
@@ -169,6 +172,39 @@ def _module(path: str) -> Any:
     finally:
         sys.path.remove(str(Path(path).parent))
     return module
+
+
+@contextmanager
+def blamed(name: str, files: Sequence[str]) -> Iterator[None]:
+    """While a strategy of the user's runs: what is raised on its way through one of his files is his.
+
+    Parameters
+    ----------
+    name : str
+        Of the strategy.
+    files : sequence of str
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    StrategyError
+        From the error.
+    """
+    try:
+        yield
+    except RiskOverlayError:
+        raise
+    except Exception as error:
+        frames = {str(Path(frame.filename).resolve()) for frame in traceback.extract_tb(error.__traceback__)}
+        if not frames & set(files):
+            raise
+        first = (str(error).splitlines() or [""])[0]
+        raise StrategyError(
+            f"{name} raises {type(error).__name__}: {first}", "correct the strategy or its arguments"
+        ) from error
 
 
 @cache

@@ -1,0 +1,30 @@
+"""Somebody else's strategy up the ladder: what backtrader's SMA_CrossOver loses on its way to a real account."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not needed with riskoverlay installed
+
+import backtrader as bt
+
+from riskoverlay.feeds import load
+from riskoverlay.studies.ladder import StrategyLadder, climb_strategy, strategy_conclusion
+from riskoverlay.studies.workbench import make_config
+from riskoverlay.studies.workbench.theirs import Strategies
+
+
+def main(end: str = "2015-12-31") -> StrategyLadder:
+    """Every rung, and what to make of them."""
+    cross = Strategies((bt.strategies.SMA_CrossOver, {"fast": 50, "slow": 200}))
+    result = climb_strategy(load("sample", symbols="SPY", end=end), make_config({"target_vol": 0.15}), cross)
+    for step in result.steps:
+        sharpes = "  ".join(f"{leg} {run.statistics['excess_sharpe']:6.3f}" for leg, run in step.runs.items())
+        print(f"{step.rung.id:16} {sharpes}  {step.what}")
+    print(strategy_conclusion(result))
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Anybody's strategy through the account and up the ladder: unsized ones with the overlay, others as they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+import pytest
+
+from riskoverlay.errors import InputError, StrategyError
+from riskoverlay.feeds import Panel, load
+from riskoverlay.strategies import VolTargetDrawdownSizer, open_account
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.ladder import STRATEGY_RUNGS, climb_strategy, strategy_conclusion
+from riskoverlay.studies.workbench import make_config
+from riskoverlay.studies.workbench.theirs import Strategies, backtest_strategy, run_strategy
+
+RATES = {"borrow_rate": 0.05, "cash_rate": 0.01, "risk_free": 0.0}
+UNSIZED = bt.strategies.SMA_CrossOver
+CROSS = Strategies((UNSIZED, {"fast": 10, "slow": 40}))
+
+MINE = """
+import backtrader as bt
+class Holds(bt.Strategy):
+    params = dict(part=0.6, day=30, bad=0)
+    def next(self):
+        if len(self) == self.p.bad:
+            raise KeyError('bad day')
+        if len(self) % self.p.day == 1:
+            for data in self.datas:
+                self.order_target_percent(data, self.p.part / len(self.datas))
+class Tens(bt.Sizer):
+    def _getsizing(self, comminfo, cash, data, isbuy):
+        return 10
+class Crosses(bt.strategies.SMA_CrossOver):
+    pass
+class Nothing(bt.Strategy):
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    return load("sample", symbols=["SPY"], end="2012-06-29")
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def by_hand(panel: Panel, sizing: dict[str, Any] | None, **account: Any) -> list[float]:
+    """Equity at each close, through a Cerebro put together here."""
+    cerebro = bt.Cerebro(stdstats=False)
+    for feed in panel.feeds():
+        cerebro.adddata(feed)
+    open_account(cerebro, **{"borrow_rate": 0.05, "cash_rate": 0.01, **account})
+    cerebro.addstrategy(UNSIZED, fast=10, slow=40)
+    if sizing is not None:
+        cerebro.addsizer(VolTargetDrawdownSizer, **sizing)
+    values: list[float] = []
+
+    class Values(bt.Analyzer):
+        def notify_fund(self, cash: float, value: float, *_: Any) -> None:
+            values.append(value)
+
+    cerebro.addanalyzer(Values)
+    cerebro.run()
+    return values
+
+
+def test_unsized_orders_are_levered(panel: Panel) -> None:
+    runs = backtest_strategy(panel, make_config({**RATES, "target_vol": 0.2}), CROSS)
+    assert list(runs) == ["base", "dynamic"]
+    assert runs["base"].value.tolist() == by_hand(panel, {"lev_min": 1.0, "lev_max": 1.0})
+    assert runs["dynamic"].value.tolist() == by_hand(panel, {"target_vol": 0.2})
+    for run in runs.values():
+        first = pd.Timestamp(run.fills[0]["date"])
+        assert run.returns.index[0] == first
+        np.testing.assert_allclose(run.returns, run.value.pct_change().loc[first:], rtol=0, atol=1e-12)
+        assert len(run.risk_free) == len(run.returns)
+
+
+def test_a_strategy_that_sizes_itself_is_one_account(mine: Path, panel: Panel) -> None:
+    assert main(["backtest", "--symbols", "SPY", "--end", "2012-06-29", "--strategy", "mine.py:Holds", "--csv", "a.csv",
+                 "--json", "a.json", "--quiet"]) == 0  # fmt: skip
+    content, frame = json.loads(Path("a.json").read_text()), pd.read_csv("a.csv", index_col="date")
+    assert "dynamic" not in content
+    assert 0.5 < content["account"]["mean_leverage"] < 0.7
+    assert content["account"]["costs"]["end"] == pytest.approx(frame["value_account"].iloc[-1])
+    assert list(content["files"]) == ["mine.py"]
+    assert list(frame) == ["value_account", "return_account"]
+
+
+def test_a_sizer_of_its_own_is_used(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--symbols", "SPY", "--end", "2012-06-29", "--csv", "", "--json", "a.json"]
+    assert main(["backtest", *flags, "--strategy", "mine.py:Crosses:fast=10,slow=40", "--sizer", "mine.py:Tens"]) == 0
+    account = json.loads(Path("a.json").read_text())["account"]
+    assert account["costs"]["orders"]["filled"] > 10
+    assert 0.0 < account["mean_leverage"] < 0.05
+    out = capsys.readouterr().out
+    assert "Crosses on SPY, sample" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+# -- the ladder --------------------------------------------------------------------------------------------------------
+
+
+def test_the_ladder_ends_in_the_backtest_and_begins_on_backtraders_broker(panel: Panel) -> None:
+    config = make_config({**RATES, "commission_per_share": 0.01, "slippage_bps": 5.0})
+    result = climb_strategy(panel, config, CROSS)
+    assert [step.rung for step in result.steps] == list(STRATEGY_RUNGS)
+    last = backtest_strategy(panel, config, CROSS)
+    for leg in ("base", "dynamic"):
+        assert result.steps[-1].runs[leg].value.equals(last[leg].value)
+        assert result.steps[-1].runs[leg].statistics == last[leg].statistics
+    # The top: a Cerebro of backtrader alone, with cheat-on-close, whose orders are a number of shares.
+    cerebro = bt.Cerebro(stdstats=False)
+    for feed in panel.feeds():
+        cerebro.adddata(feed)
+    cerebro.broker.set_cash(100_000.0)
+    cerebro.broker.set_coc(True)
+    cerebro.addstrategy(UNSIZED, fast=10, slow=40)
+    cerebro.addsizer(VolTargetDrawdownSizer, lev_min=1.0, lev_max=1.0, whole_shares=False)
+    cerebro.run()
+    assert result.steps[0].runs["base"].value.iloc[-1] == pytest.approx(cerebro.broker.getvalue(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rung", "flag", "value"),
+    [
+        ("next_open_fills", "execution", "close"),
+        ("whole_shares", "whole_shares", False),
+        ("commission", "commission_bps", 0.0),
+        ("slippage", "slippage_bps", 0.0),
+        ("loan_interest", "borrow_rate", 0.0),
+    ],
+)
+def test_a_rung_that_changes_nothing_says_so(panel: Panel, rung: str, flag: str, value: Any) -> None:
+    with_it = climb_strategy(panel, make_config({**RATES, "target_vol": 0.3}), CROSS)
+    more = {"cash_rate": 0.0} if rung == "loan_interest" else {}
+    without = climb_strategy(panel, make_config({**RATES, **more, "target_vol": 0.3, flag: value}), CROSS)
+    (one,), (two,) = ([step for step in ladder.steps if step.rung.id == rung] for ladder in (with_it, without))
+    assert one.changes
+    assert one.what == one.rung.what
+    assert not two.changes
+    assert two.what == "changes nothing here"
+    assert f"Nothing changed at {rung}" in strategy_conclusion(without)
+
+
+def test_the_command_climbs(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--symbols", "SPY,TLT", "--end", "2012-06-29", "--strategy", "mine.py:Holds:part=1.4"]
+    assert main(["ladder", *flags, "--json", "l.json", "--csv", "l.csv"]) == 0
+    out = capsys.readouterr().out
+    content, frame = json.loads(Path("l.json").read_text()), pd.read_csv("l.csv", index_col="rung")
+    assert list(frame.index) == [rung.id for rung in STRATEGY_RUNGS] == [rung["id"] for rung in content["rungs"]]
+    assert frame["account_growth"].iloc[-1] == content["rungs"][-1]["account"]["growth"]
+    assert " ".join(content["conclusion"].split()) in " ".join(out.split())
+    assert all(len(line) <= 80 for line in out.splitlines())
+    # 1.4 times the money: backtrader's own broker refuses what a margin account lends.
+    assert content["rungs"][2]["account"]["mean_leverage"] < 1.01 < content["rungs"][3]["account"]["mean_leverage"]
+    assert main(["backtest", *flags, "--json", "b.json", "--csv", "", "--quiet"]) == 0
+    last = json.loads(Path("b.json").read_text())["account"]
+    assert {name: last[name] for name in ("growth", "excess_sharpe", "max_drawdown")} == {
+        name: content["rungs"][-1]["account"][name] for name in ("growth", "excess_sharpe", "max_drawdown")
+    }
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--sizer", "mine.py:Tens"], "--sizer belongs to --strategy: give one, or neither of them"),
+        (["--strategy", "mine.py:Tens"], "mine.py: Tens is no strategy there: give one of Holds, Crosses, Nothing"),
+        (["--strategy", "mine.py:Holds:x=1"], "x=1 is no parameter of Holds"),
+        (["--strategy", "mine.py:Holds", "--cov-lookback", "60"], "--cov-lookback is of weights, and --strategy"),
+        (["--strategy", "mine.py:Holds", "--weights", "equal"], "--weights is of weights, and --strategy"),
+        (["--strategy", "mine.py:Holds", "--html", "a.html"], "--html needs weights, and --strategy has none"),
+        (["--strategy", "mine.py:Nothing"], "no order of Nothing was filled in"),
+        (["--strategy", "mine.py:Holds:bad=40"], "Holds raises KeyError: 'bad day': correct the strategy"),
+        (["--strategy", "other.py:Holds"], "other.py does not exist"),
+    ],
+)
+@pytest.mark.parametrize("command", ["backtest", "ladder"])
+def test_what_cannot_be_run_is_refused(
+    command: str, flags: list[str], said: str, mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.json").write_text("old")
+    assert main([command, "--symbols", "SPY", "--end", "2010-12-31", "--json", "a.json", *flags]) == 2
+    assert said in capsys.readouterr().err
+    assert Path("a.json").read_text() == "old"
+
+
+def test_an_error_elsewhere_is_no_users(panel: Panel) -> None:
+    class Fails(bt.Strategy):
+        def next(self) -> None:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError):  # in no file that was given
+        run_strategy(panel, make_config(RATES), (Fails, {}), None)
+    with pytest.raises(StrategyError, match="Fails raises KeyError"):
+        run_strategy(panel, make_config(RATES), (Fails, {}), None, files=(str(Path(__file__).resolve()),))
+    with pytest.raises(InputError, match="no order of Nothing was filled"):
+        run_strategy(panel, make_config(RATES), (type("Nothing", (bt.Strategy,), {}), {}), None)
