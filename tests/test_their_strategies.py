@@ -184,7 +184,7 @@ def test_the_command_climbs(mine: Path, capsys: pytest.CaptureFixture[str]) -> N
         (["--strategy", "mine.py:Holds:x=1"], "x=1 is no parameter of Holds"),
         (["--strategy", "mine.py:Holds", "--cov-lookback", "60"], "--cov-lookback is of weights, and --strategy"),
         (["--strategy", "mine.py:Holds", "--weights", "equal"], "--weights is of weights, and --strategy"),
-        (["--strategy", "mine.py:Holds", "--html", "a.html"], "--html needs weights, and --strategy has none"),
+        (["--strategy", "mine.py:Holds", "--html", "a.html"], "--html does not go with --strategy"),
         (["--strategy", "mine.py:Nothing"], "no order of Nothing was filled in"),
         (["--strategy", "mine.py:Holds:bad=40"], "Holds raises KeyError: 'bad day': correct the strategy"),
         (["--strategy", "other.py:Holds"], "other.py does not exist"),

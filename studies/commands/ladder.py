@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     config = config_of(options, OUTPUTS)
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
-    theirs = theirs_of(options, "html", "png", "breakeven", "confidence", "span")
+    theirs = theirs_of(options, "html", "png", "breakeven", "confidence", "span", "workers")
     if theirs is not None:
         run_strategy_ladder(options, panel_of(options, config, screen), config, theirs, screen)
         return

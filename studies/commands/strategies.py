@@ -87,7 +87,7 @@ def theirs_of(options: argparse.Namespace, *refused: str) -> Strategies | None:
     for name in refused:
         if getattr(options, name):
             flag = "--" + name.replace("_", "-")
-            raise InputError(f"{flag} needs weights, and --strategy has none", "leave it out")
+            raise InputError(f"{flag} does not go with --strategy", "leave it out")
     for name in OF_WEIGHTS:
         if hasattr(options, name):
             raise InputError(f"{PARAMETERS[name].flag} is of weights, and --strategy decides itself", "leave it out")

@@ -33,14 +33,14 @@ __all__ = [
 ]
 
 STRATEGY_RUNGS = (
-    Rung("stock_broker", "backtrader's own broker, free, fills at the close"),
+    Rung("stock_broker", "backtrader's broker, filled at once"),
     Rung("next_open_fills", "orders fill at the next open", ("execution",)),
     Rung("whole_shares", "no fractions of a share", ("whole_shares",)),
-    Rung("margin_account", "a margin account, and its limits", ("initial_margin", "maintenance_margin")),
+    Rung("margin_account", "a margin account and its limits", ("initial_margin", "maintenance_margin")),
     Rung("commission", "the broker takes its commission",
          ("commission_bps", "commission_per_share", "commission_min")),
     Rung("slippage", "fills are worse than the quote", ("slippage_bps",)),
-    Rung("loan_interest", "loans have a price, idle cash earns one", ("borrow_rate", "cash_rate")),
+    Rung("loan_interest", "loans cost, idle cash earns", ("borrow_rate", "cash_rate")),
 )  # fmt: skip
 """Each keeps what the rungs above it changed; the last is `backtest_strategy`."""
 
