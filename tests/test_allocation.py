@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,7 @@ from riskoverlay.studies.sweep import parse_dimension, sweep
 from riskoverlay.studies.sweep.rows import key_of
 from riskoverlay.studies.walkforward import trade_plan, walkforward
 from riskoverlay.studies.workbench import backtest, make_config, simulate
-from riskoverlay.studies.workbench.allocations import read_weights, rule_of
+from riskoverlay.studies.workbench.allocations import _rule, files_of_weights, read_weights, rule_of
 from riskoverlay.studies.workbench.twins import Twins, check_twin
 
 SHORT = {"min_hist": 60, "vol_lookback": 20, "borrow_rate": 0.05, "cash_rate": 0.01, "risk_free": 0.0}
@@ -347,6 +346,7 @@ OTHERS = (
 )
 
 
+@pytest.mark.long
 def test_optimizers_of_others_agree_with_ours(panel: Panel) -> None:
     pytest.importorskip("skfolio", reason="the extra `optimizers` is not installed")
     known = known_of(panel)
@@ -527,7 +527,7 @@ def test_the_audit_finds_a_rule_that_has_the_future(panel: Panel) -> None:
             open_account(cerebro)
             cerebro.addstrategy(Allocation, rule=rule, lookback=60, min_hist=60)
 
-    result = audit(Peeks(), panel, feeds=raw_feeds, cuts=20)
+    result = audit(Peeks(), panel, feeds=raw_feeds, cuts=2)
     assert not result.clean
     assert result.findings[0].kind == "look-ahead"
 
@@ -551,25 +551,21 @@ def raw_feeds(panel: Panel) -> list[Any]:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_changed_file_is_another_study(tmp_path: Path) -> None:
-    script = (
-        "import sys; from riskoverlay.studies.sweep.rows import key_of\n"
-        "from riskoverlay.studies.workbench import make_config\n"
-        "print(key_of(make_config({'weights': sys.argv[1], 'borrow_rate': 0.0, 'cash_rate': 0.0, 'risk_free': 0.0})))"
-    )
-    mine, beside = tmp_path / "mine.py", tmp_path / "helper_of_mine.py"
+def test_a_changed_file_is_another_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(name: str, power: int, weight: float) -> str:
+        """As a process sees it that begins in a folder of this name."""
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "helper_of_mine.py").write_text(f"POWER = {power}\n")
+        (folder / "mine.py").write_text(f"from helper_of_mine import POWER\ndef rule(returns):\n    return {weight}\n")
+        monkeypatch.chdir(folder)
+        sys.modules.pop("helper_of_mine", None)
+        _rule.cache_clear()
+        config = make_config({"weights": "mine.py:rule", "borrow_rate": 0.0, "cash_rate": 0.0, "risk_free": 0.0})
+        assert set(files_of_weights("mine.py:rule")) == {"mine.py", "helper_of_mine.py"}
+        return key_of(config)
 
-    def key() -> str:
-        command = [sys.executable, "-B", "-c", script, f"{mine}:rule"]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    beside.write_text("POWER = 1\n")
-    mine.write_text("from helper_of_mine import POWER\ndef rule(returns):\n    return 1.0\n")
-    keys = [key(), key()]
-    beside.write_text("POWER = 2\n")
-    keys.append(key())
-    mine.write_text("from helper_of_mine import POWER\ndef rule(returns):\n    return 0.5\n")
-    keys.append(key())
+    keys = [key("one", 1, 1.0), key("again", 1, 1.0), key("helper", 2, 1.0), key("file", 2, 0.5)]
     assert keys[0] == keys[1]
     assert len(set(keys)) == 3
     table = tmp_path / "w.csv"

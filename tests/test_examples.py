@@ -39,6 +39,7 @@ def test_the_ladder_of_somebody_elses_strategy() -> None:
     assert result.steps[-1].runs["dynamic"].mean_leverage > result.steps[-1].runs["base"].mean_leverage
 
 
+@pytest.mark.long
 def test_optimizers_through_the_broker() -> None:
     pytest.importorskip("skfolio", reason="the extra `optimizers` is not installed")
     results = example("skfolio_through_the_broker").main(end="2012-06-29")

@@ -15,7 +15,7 @@ from riskoverlay.errors import InputError, StrategyError
 from riskoverlay.feeds import Panel, load
 from riskoverlay.strategies import VolTargetDrawdownSizer, open_account
 from riskoverlay.studies.cli import main
-from riskoverlay.studies.ladder import STRATEGY_RUNGS, climb_strategy, strategy_conclusion
+from riskoverlay.studies.ladder import STRATEGY_RUNGS, StrategyLadder, climb_strategy, strategy_conclusion
 from riskoverlay.studies.workbench import make_config
 from riskoverlay.studies.workbench.theirs import Strategies, backtest_strategy, run_strategy
 
@@ -133,6 +133,12 @@ def test_the_ladder_ends_in_the_backtest_and_begins_on_backtraders_broker(panel:
     assert result.steps[0].runs["base"].value.iloc[-1] == pytest.approx(cerebro.broker.getvalue(), rel=1e-12)
 
 
+@pytest.fixture(scope="module")
+def with_it(panel: Panel) -> StrategyLadder:
+    """A ladder of which every rung changes something."""
+    return climb_strategy(panel, make_config({**RATES, "target_vol": 0.3}), CROSS)
+
+
 @pytest.mark.parametrize(
     ("rung", "flag", "value"),
     [
@@ -143,8 +149,9 @@ def test_the_ladder_ends_in_the_backtest_and_begins_on_backtraders_broker(panel:
         ("loan_interest", "borrow_rate", 0.0),
     ],
 )
-def test_a_rung_that_changes_nothing_says_so(panel: Panel, rung: str, flag: str, value: Any) -> None:
-    with_it = climb_strategy(panel, make_config({**RATES, "target_vol": 0.3}), CROSS)
+def test_a_rung_that_changes_nothing_says_so(
+    panel: Panel, with_it: StrategyLadder, rung: str, flag: str, value: Any
+) -> None:
     more = {"cash_rate": 0.0} if rung == "loan_interest" else {}
     without = climb_strategy(panel, make_config({**RATES, **more, "target_vol": 0.3, flag: value}), CROSS)
     (one,), (two,) = ([step for step in ladder.steps if step.rung.id == rung] for ladder in (with_it, without))
