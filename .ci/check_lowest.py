@@ -14,7 +14,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-USED = ("parquet", "plot", "report", "sweep", "postgres", "fast", "test")
+USED = ("parquet", "plot", "report", "sweep", "postgres", "fast", "check")
+"""Not the optimizers of others: they ask for newer numpy and pandas than this project does."""
 TESTS = ["test_backtest", "test_feeds_files", "test_formats", "test_judgement", "test_observers", "test_report",
          "test_sweep", "test_twin", "test_walkforward", "test_yahoo"]  # fmt: skip
 
