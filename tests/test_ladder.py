@@ -266,7 +266,9 @@ class NoTwin(Twins):
 
 @pytest.mark.parametrize("leg", LEGS)
 @pytest.mark.parametrize("id_", ["event_driven", "loan_interest"])
-def test_a_twin_that_differs_ends_a_ladder(id_: str, leg: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_twin_that_differs_ends_a_ladder(
+    id_: str, leg: str, climbed: Ladder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = {"event_driven": ("drift", "daily"), "loan_interest": ("initial_margin", 0.5)}
     name, value = alone[id_]
 
@@ -278,7 +280,7 @@ def test_a_twin_that_differs_ends_a_ladder(id_: str, leg: str, monkeypatch: pyte
             return found
 
     monkeypatch.setattr(run, "Twins", Off)
-    day = ladder(sample_market(), config(), workers=1, engine="cerebro").steps[-1].dynamic.returns.index[20].date()
+    day = climbed.steps[-1].dynamic.returns.index[20].date()
     with pytest.raises(TwinError, match=f"{day}: {id_}, {leg}: return of the session is .* through Cerebro"):
         ladder(sample_market(), config(), workers=1)
 
