@@ -11,7 +11,7 @@ from riskoverlay.notes import log, name_of
 from .rebalancing import Rebalancing
 from .rules import MOST_SESSIONS, AllocationRules
 from .schedule import DatedSchedule, RebalanceSchedule
-from .weighting import Known, WeightRule, as_rule, decided_by
+from .weighting import Known, WeightRule, as_rule, check_symbols_of, decided_by
 
 __all__ = ["Allocation"]
 
@@ -89,10 +89,7 @@ class Allocation(Rebalancing):
             self._schedule = self.make_schedule()
 
     def _check_symbols(self, rule: WeightRule) -> None:
-        names = [name_of(data) for data in self._universe]
-        for symbol in rule.symbols:
-            if symbol not in names:
-                raise InputError(f"weights: {symbol!r} has no feed", f"give some of {', '.join(names)}")
+        check_symbols_of(rule.symbols, [name_of(data) for data in self._universe])
 
     def weigh(self, closes: np.ndarray, feeds: list[Any]) -> np.ndarray:
         """What the rule says: see `Rebalancing.weigh`.

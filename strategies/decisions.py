@@ -17,7 +17,7 @@ from .leverage import RollingVolatility, base_return
 from .margin import DatedRate
 from .rebalancing import DUST
 from .rules import SizingRules, WeightRules
-from .schedule import RebalanceSchedule
+from .schedule import RebalanceSchedule, due_sessions
 from .weighting import about_weights
 from .weights import blended_weights
 
@@ -79,9 +79,7 @@ def decide(
         Weights that cannot be solved for, with date and feeds.
     """
     schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
-    before = [None, *days[:-1]]
-    due = [t for t, (today, previous) in enumerate(zip(days, before, strict=True)) if schedule.due(today, previous)]
-    known = [t for t in due if t >= rules.min_hist]
+    known = [t for t in due_sessions(schedule, days) if t >= rules.min_hist]
     weights = []
     for t in known:
         window = closes[max(t - rules.cov_lookback, 0) : t + 1]

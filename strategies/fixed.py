@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from riskoverlay.errors import InputError
 from riskoverlay.notes import name_of
 
 from .rebalancing import Rebalancing
-from .weighting import check_weights
+from .weighting import check_symbols_of, check_weights
 
 __all__ = ["FixedWeights"]
 
@@ -32,10 +31,7 @@ class FixedWeights(Rebalancing):
 
     def __init__(self) -> None:
         self._weights = check_weights(self.p.weights)
-        names = [name_of(data) for data in self.datas]
-        for name in self._weights:
-            if name not in names:
-                raise InputError(f"weights: {name!r} has no feed", f"give some of {', '.join(names)}")
+        check_symbols_of(self._weights, [name_of(data) for data in self.datas])
         super().__init__()
 
     def history(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from riskoverlay.errors import InputError
 
 from .leverage import drawdown, target_leverage
 from .rules import NOTEBOOK, AllocationRules, LeverageRules, WeightRules
-from .schedule import RebalanceSchedule, check_frequency
+from .schedule import RebalanceSchedule, check_frequency, due_sessions
 from .weighting import WeightRule, decisions_of
 from .weights import blended_weights
 
@@ -213,8 +213,7 @@ def _labels(index: pd.DatetimeIndex, rebalance_freq: str) -> list[tuple[int, int
 def _rebalance_closes(index: pd.DatetimeIndex, rules: WeightRules) -> list[tuple[int, int]]:
     """(returns known at the close that decides, the session after it)."""
     schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
-    dates = [None, *index.date]
-    return [(t, t + 1) for t in range(len(index)) if schedule.due(dates[t + 1], dates[t])]
+    return [(t, t + 1) for t in due_sessions(schedule, list(index.date))]
 
 
 def _rolling_volatility(returns: Array, vol_lookback: int) -> list[float | None]:

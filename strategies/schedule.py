@@ -21,6 +21,7 @@ __all__ = [
     "SessionCloses",
     "check_calendar",
     "check_frequency",
+    "due_sessions",
     "rebalance_sessions",
     "session_closes",
 ]
@@ -209,6 +210,27 @@ class DatedSchedule:
         """
         at = bisect_right(self._marks, date.toordinal()) - 1
         return at >= 0 and (previous is None or self._marks[at] > previous.toordinal())
+
+
+def due_sessions(plan: RebalanceSchedule | DatedSchedule, days: Sequence[dt.date]) -> list[int]:
+    """Positions of the sessions that rebalance.
+
+    Parameters
+    ----------
+    plan : RebalanceSchedule or DatedSchedule
+    days : sequence of date, n
+        All of the sessions.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    InputError
+        As `due`.
+    """
+    return [t for t, (today, last) in enumerate(zip(days, [None, *days[:-1]], strict=True)) if plan.due(today, last)]
 
 
 @lru_cache(maxsize=64)

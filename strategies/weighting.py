@@ -18,7 +18,7 @@ from riskoverlay.dates import ordinals
 from riskoverlay.errors import InputError, RiskOverlayError, StrategyError
 
 from .rules import AllocationRules
-from .schedule import DatedSchedule, RebalanceSchedule
+from .schedule import DatedSchedule, RebalanceSchedule, due_sessions
 
 __all__ = [
     "Known",
@@ -26,6 +26,7 @@ __all__ = [
     "WeightRule",
     "about_weights",
     "as_rule",
+    "check_symbols_of",
     "check_weights",
     "checked_weights",
     "decided_by",
@@ -417,6 +418,25 @@ def checked_weights(weights: Any, names: Sequence[str]) -> Floats:
     return found
 
 
+def check_symbols_of(weighed: Iterable[str], names: Sequence[str]) -> None:
+    """Refuse a weight for a symbol without a feed.
+
+    Parameters
+    ----------
+    weighed : iterable of str
+        Symbols that a rule names.
+    names : sequence of str
+        Of the feeds.
+
+    Raises
+    ------
+    InputError
+    """
+    for symbol in weighed:
+        if symbol not in names:
+            raise InputError(f"weights: {symbol!r} has no feed", f"give some of {', '.join(names)}")
+
+
 def decided_by(rule: WeightRule, known: Known) -> Floats:
     """The weights of a rule, checked.
 
@@ -486,14 +506,11 @@ def decisions_of(
     StrategyError
         The rule raises. Both with date and feeds; with `on_error="hold"` neither, and nothing is decided then.
     """
-    for symbol in rule.symbols:
-        if symbol not in names:
-            raise InputError(f"weights: {symbol!r} has no feed", f"give some of {', '.join(names)}")
+    check_symbols_of(rule.symbols, names)
     if asked is None:
         dated = rule.dates
         plan = RebalanceSchedule(rules.rebalance_freq, rules.calendar) if dated is None else DatedSchedule(dated)
-        before = [None, *days[:-1]]
-        asked = [t for t, (day, last) in enumerate(zip(days, before, strict=True)) if plan.due(day, last)]
+        asked = due_sessions(plan, days)
     least = rules.min_hist if rule.least is None else rule.least
     lookback = 1 if rule.least is not None else rules.lookback or len(days)
     known, weights = [], []

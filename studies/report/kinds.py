@@ -271,11 +271,11 @@ def _ladder(ladder: Ladder, found: Sequence[Chart], sure: Mapping[str, Mapping[s
     if (said := engine_in_words(ladder)) is not None:
         notes.append(said)
     charts = f'<div class="pair">{drawn(found)}</div>'
-    return Section("ladder", "The ladder", charts + rungs_table(ladder) + _sure(sure) + paragraphs(notes, "soft"))
-
-
-def _sure(sure: Mapping[str, Mapping[str, Surety]] | None) -> str:
-    return "" if sure is None else surety_table(sure)
+    return Section(
+        "ladder",
+        "The ladder",
+        charts + rungs_table(ladder) + ("" if sure is None else surety_table(sure)) + paragraphs(notes, "soft"),
+    )
 
 
 def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:

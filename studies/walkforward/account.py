@@ -9,12 +9,12 @@ import pandas as pd
 
 from riskoverlay.analyzers import DailySeries, Exposure, TradingCosts
 from riskoverlay.feeds import Panel
-from riskoverlay.strategies import Allocation, Rebalancing, RiskParityBlend, TradingRules
+from riskoverlay.strategies import Allocation, Rebalancing, RiskParityBlend
 
 from ..sweep import Params
-from ..workbench.allocations import sessions_before, strategy_of, with_params
+from ..workbench.allocations import sessions_before, with_params
 from ..workbench.assembly import assemble, our_sizer, our_strategy
-from ..workbench.parameters import Config, values_of
+from ..workbench.parameters import Config
 
 __all__ = ["Account", "Plan", "trade_plan"]
 
@@ -66,7 +66,7 @@ def trade_plan(panel: Panel, config: Config, plan: Plan) -> Account:
     settings = [with_params(config, params) for _, params in plan]
     strategy, parameters = our_strategy(settings[0])
     changes = tuple(
-        (day.date(), {**strategy_of(values)[1], **values_of(values, TradingRules)}, our_sizer(values)[1])
+        (day.date(), our_strategy(values)[1], our_sizer(values)[1])
         for (day, _), values in zip(plan[1:], settings[1:], strict=True)
     )
     sizer, sizing = our_sizer(settings[0])

@@ -177,10 +177,9 @@ def read_weights(path: str) -> pd.DataFrame:
     InputError, MissingFileError
         No such file, or not of this shape.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f"{path} does not exist", "give a CSV file of dates × symbols")
+    file = _table_file(path)
     try:
-        table = pd.read_csv(path, index_col=0, dtype=str, encoding="utf-8-sig")  # text: every digit counts
+        table = pd.read_csv(file, index_col=0, dtype=str, encoding="utf-8-sig")  # text: every digit counts
         table.index = pd.DatetimeIndex(pd.to_datetime(table.index, format="ISO8601"), name="date")
         return table.astype(float)
     except (ValueError, TypeError, UnicodeDecodeError, pd.errors.ParserError) as error:
@@ -188,6 +187,13 @@ def read_weights(path: str) -> pd.DataFrame:
         raise InputError(
             f"{path} is no table of weights ({first})", "give dates (YYYY-MM-DD) in the first column, then fractions"
         ) from None
+
+
+def _table_file(path: str) -> Path:
+    file = Path(path)
+    if not file.is_file():
+        raise MissingFileError(f"{path} does not exist", "give a CSV file of dates × symbols")
+    return file
 
 
 def files_of_weights(text: str) -> dict[str, str]:
@@ -204,8 +210,7 @@ def files_of_weights(text: str) -> dict[str, str]:
         File name -> SHA-256 of its bytes; nothing for a rule that is in no file.
     """
     if text.lower().endswith(".csv"):
-        read_weights(text)
-        return {Path(text).name: hashlib.sha256(Path(text).read_bytes()).hexdigest()}
+        return {Path(text).name: hashlib.sha256(_table_file(text).read_bytes()).hexdigest()}
     if ".py:" not in text:
         return {}
     rule_of(text)

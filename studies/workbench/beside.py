@@ -188,7 +188,6 @@ def constant_leverage(
     *,
     advance: Callable[[int], None] | None = None,
     remember: WeightMemory | None = None,
-    twins: Twins | None = None,
 ) -> Run:
     """The base portfolio at one leverage throughout, such that it holds what the dynamic portfolio holds on average.
 
@@ -204,8 +203,6 @@ def constant_leverage(
         Hears of the first attempt.
     remember : WeightMemory, optional
         As `simulate`.
-    twins : Twins, optional
-        Of the panel: the leverage is found by them, and Cerebro runs once.
 
     Returns
     -------
@@ -223,7 +220,7 @@ def constant_leverage(
         bounds = {"lev_min": leverage, "lev_max": leverage}
         return simulate(panel, {**config, **bounds}, advance=told.pop() if told else None, remember=remember)
 
-    return held_on_average(run, wanted) if twins is None else run(constant_target(twins, config, wanted))
+    return held_on_average(run, wanted)
 
 
 def constant_target(twins: Twins, config: Config, wanted: float) -> float:
