@@ -21,6 +21,7 @@ from .rules import AllocationRules
 from .schedule import DatedSchedule, RebalanceSchedule, due_sessions
 
 __all__ = [
+    "Answers",
     "Known",
     "RememberedRule",
     "WeightRule",
@@ -295,6 +296,43 @@ def check_weights(weights: Mapping[str, float] | Iterable[tuple[str, float]]) ->
     return found
 
 
+class Answers:
+    """What was computed, by key: each once, as long as there is room.
+
+    Parameters
+    ----------
+    most : int
+        Answers that are kept, the oldest go first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[bytes, Any] = {}
+
+    def __len__(self) -> int:
+        """Answers that are there."""
+        return len(self._known)
+
+    def get(self, key: bytes, compute: Callable[[], Any]) -> Any:
+        """A copy of the answer; what is raised by `compute` is not kept.
+
+        Parameters
+        ----------
+        key : bytes
+        compute : callable
+
+        Returns
+        -------
+        object
+        """
+        if key not in self._known:
+            found = compute()
+            if len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+            self._known[key] = found
+        return copy.copy(self._known[key])
+
+
 class RememberedRule:
     """A rule that is asked once for the same closes: many runs of one panel ask alike, and an optimizer takes its time.
 
@@ -308,10 +346,9 @@ class RememberedRule:
     """
 
     def __init__(self, rule: WeightRule, most: int = 4096) -> None:
-        self.rule, self._most = rule, most
+        self.rule, self._answers = rule, Answers(most)
         self.least, self.dates, self.symbols = rule.least, rule.dates, rule.symbols
         self.name = getattr(rule, "name", type(rule).__name__)
-        self._known: dict[bytes, Any] = {}
 
     def __call__(self, known: Known) -> Any:
         """As `WeightRule`; what is raised is not kept."""
@@ -321,13 +358,7 @@ class RememberedRule:
         digest.update(
             repr((known.date, known.closes.shape, known.names, [day.toordinal() for day in known.days])).encode()
         )
-        key = digest.digest()
-        if key not in self._known:
-            weights = self.rule(known)
-            if len(self._known) >= self._most:
-                del self._known[next(iter(self._known))]
-            self._known[key] = weights
-        return copy.copy(self._known[key])
+        return self._answers.get(digest.digest(), lambda: self.rule(known))
 
 
 def as_rule(rule: Any, **arguments: Any) -> WeightRule:

@@ -11,6 +11,7 @@ from riskoverlay.errors import ConvergenceError, InputError
 
 from .covariance import estimate_covariance
 from .rules import WeightRules
+from .weighting import Answers
 
 __all__ = [
     "WeightMemory",
@@ -313,8 +314,7 @@ class WeightMemory:
     """
 
     def __init__(self, most: int = 4096) -> None:
-        self._most = most
-        self._known: dict[bytes, Array] = {}
+        self._answers = Answers(most)
 
     def __call__(self, returns: Array, rules: WeightRules) -> Array:
         """As `blended_weights`.
@@ -335,13 +335,7 @@ class WeightMemory:
         """
         digest = blake2b(np.ascontiguousarray(returns).tobytes(), digest_size=16)
         digest.update(repr((returns.shape, rules)).encode())
-        key = digest.digest()
-        if key not in self._known:
-            weights = blended_weights(returns, rules)
-            if len(self._known) >= self._most:
-                del self._known[next(iter(self._known))]
-            self._known[key] = weights
-        return self._known[key].copy()
+        return np.asarray(self._answers.get(digest.digest(), lambda: blended_weights(returns, rules)))
 
 
 def _check_cov(cov: ArrayLike) -> Array:

@@ -341,7 +341,7 @@ def test_what_is_remembered_is_what_is_computed() -> None:
         found = remember(returns, rules)
         assert np.array_equal(found, blended_weights(returns, rules))
         found[:] = 9.0  # a user's own copy
-    assert len(remember._known) == 2
+    assert len(remember._answers) == 2
     assert not np.array_equal(remember(returns[:-1], rules), remember(returns[1:], rules))
 
 

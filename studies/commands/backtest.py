@@ -1,7 +1,6 @@
 """`riskoverlay backtest`: base and dynamic portfolio through a broker."""
 
 import argparse
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..workbench.summaries import backtest_summary, series_frame, weights_frame
 from ..workbench.twins import Twins, check_twin
 from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
 from .pages import add_spans, spans_of
-from .screen import Screen
+from .screen import Screen, shown
 from .strategies import add_strategy, run_strategy_backtest, theirs_of
 
 __all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
@@ -161,11 +160,6 @@ BEYOND = (
 """What is printed of `active_statistics`: label, key, factor, shape."""
 
 
-def _cell(shape: str, value: float) -> str:
-    """A number as it is printed; what a run has none of, such as a ratio to nothing, is a dash."""
-    return shape.format(value) if math.isfinite(value) else "–"
-
-
 def _show(screen: Screen, result: Backtest) -> None:
     panel, base = result.panel, result.base
     more = f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
@@ -180,12 +174,12 @@ def _show(screen: Screen, result: Backtest) -> None:
     screen.line(f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}.")
     runs = result.runs
     width = 14 if len(runs) < 4 else 10
-    rows = [[label, *(_cell(shape, value(one)) for one in runs.values())] for label, value, shape in ROWS]
+    rows = [[label, *(shown(shape, value(one)) for one in runs.values())] for label, value, shape in ROWS]
     screen.table(["", *runs], rows, min_width=width)
     screen.line("constant: base at dynamic's mean leverage, which is known only afterwards.", style="dim")
     beyond = result.active
     rows = [
-        [label, *(_cell(shape, scale * one[key]) for one in beyond.values())] for label, key, scale, shape in BEYOND
+        [label, *(shown(shape, scale * one[key]) for one in beyond.values())] for label, key, scale, shape in BEYOND
     ]
     screen.table(["dynamic beyond", *beyond], rows, min_width=width)
     timing = 100 * beyond["constant"]["active_return"]

@@ -1,5 +1,6 @@
 """What is printed: lines, tables, bars that move on, and notes on stderr."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,7 @@ from riskoverlay.feeds import Panel
 
 from .moving import Moving
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "shown"]
 
 SYNTHETIC = "Synthetic market: made-up prices with the moments of the real ones. Nothing here happened."
 
@@ -172,3 +173,19 @@ class Screen:
         # Its thread makes the processes of a ladder begin from nothing, a tenth of its time: they cannot be forked.
         with Moving(file, what, total, width=self._console.width) as moving:
             yield moving
+
+
+def shown(shape: str, value: float) -> str:
+    """A number as it is printed; what a run has none of, such as a ratio to nothing, is a dash.
+
+    Parameters
+    ----------
+    shape : str
+        For `str.format`.
+    value : float
+
+    Returns
+    -------
+    str
+    """
+    return shape.format(value) if math.isfinite(value) else "–"

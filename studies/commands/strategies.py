@@ -1,7 +1,6 @@
 """`backtest --strategy` and `ladder --strategy`: anybody's strategy in the account, and on its way there."""
 
 import argparse
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..workbench.references import parse_reference, sources
 from ..workbench.summaries import FORMAT, data_summary, versions
 from ..workbench.theirs import Strategies, StrategyRun, backtest_strategy
 from .flags import write_outputs
-from .screen import Screen
+from .screen import Screen, shown
 
 __all__ = ["add_strategy", "run_strategy_backtest", "run_strategy_ladder", "theirs_of"]
 
@@ -119,7 +118,7 @@ def run_strategy_backtest(
     first = min(run.returns.index[0] for run in runs.values())
     _head(screen, panel, theirs, config)
     screen.line(f"Statistics from {first:%Y-%m-%d}, the session of the first fill, to {panel.sessions[-1]:%Y-%m-%d}.")
-    rows = [[label, *(_cell(shape, value(run)) for run in runs.values())] for label, value, shape in ROWS]
+    rows = [[label, *(shown(shape, value(run)) for run in runs.values())] for label, value, shape in ROWS]
     screen.table(["", *runs], rows, min_width=14)
     before = panel.sessions[max(0, int(panel.sessions.searchsorted(first)) - 1)]
     content = {
@@ -182,7 +181,3 @@ def _head(screen: Screen, panel: Panel, theirs: Strategies, config: Config) -> N
 def _summary(run: StrategyRun) -> dict[str, Any]:
     costs = {name: value for name, value in run.costs.items() if name != "sessions"}
     return {**run.statistics, "mean_leverage": run.mean_leverage, "drawdown": run.drawdown, "costs": costs}
-
-
-def _cell(shape: str, value: float) -> str:
-    return shape.format(value) if math.isfinite(value) else "–"
