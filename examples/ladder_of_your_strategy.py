@@ -10,19 +10,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # from the checkout; not nee
 import backtrader as bt
 
 from riskoverlay.feeds import load
-from riskoverlay.studies.ladder import StrategyLadder, climb_strategy, strategy_conclusion
+from riskoverlay.studies.ladder import Ladder, conclusion, ladder
 from riskoverlay.studies.workbench import make_config
-from riskoverlay.studies.workbench.theirs import Strategies
 
 
-def main(end: str = "2015-12-31") -> StrategyLadder:
+def main(end: str = "2015-12-31") -> Ladder:
     """Every rung, and what to make of them."""
-    cross = Strategies((bt.strategies.SMA_CrossOver, {"fast": 50, "slow": 200}))
-    result = climb_strategy(load("sample", symbols="SPY", end=end), make_config({"target_vol": 0.15}), cross)
+    cross = (bt.strategies.SMA_CrossOver, {"fast": 50, "slow": 200})
+    result = ladder(load("sample", symbols="SPY", end=end), make_config({"strategy": cross, "target_vol": 0.15}))
     for step in result.steps:
-        sharpes = "  ".join(f"{leg} {run.statistics['excess_sharpe']:6.3f}" for leg, run in step.runs.items())
+        sharpes = "  ".join(f"{name} {leg.statistics['excess_sharpe']:6.3f}" for name, leg in step.legs.items())
         print(f"{step.rung.id:16} {sharpes}  {step.what}")
-    print(strategy_conclusion(result))
+    print(conclusion(result))
     return result
 
 

@@ -21,7 +21,7 @@ from riskoverlay.strategies import Allocation, AllocationRules, LeverageRules, a
 from riskoverlay.strategies.optimizers import NAMED_RULES
 from riskoverlay.strategies.paper import paper_backtest
 from riskoverlay.strategies.weighting import Known, RememberedRule, checked_weights, decisions_of
-from riskoverlay.studies.audit import Ours, audit
+from riskoverlay.studies.audit import Candidate, audit
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.ladder import ladder, rungs_of
 from riskoverlay.studies.report import report_html
@@ -483,11 +483,11 @@ def test_the_ladder_of_another_rule(panel: Panel) -> None:
     assert ids[:4] == ["paper", "simple_returns", "no_look_ahead", "event_driven"]
     last = climbed.steps[-1]
     result = backtest(panel, config)
-    assert last.dynamic.statistics == result.dynamic.statistics
-    assert last.base.statistics == result.base.statistics
-    here, before = climbed.steps[3].dynamic, climbed.steps[2].dynamic
+    assert last.legs["dynamic"].statistics == result.dynamic.statistics
+    assert last.legs["base"].statistics == result.base.statistics
+    here, before = climbed.steps[3].legs["dynamic"], climbed.steps[2].legs["dynamic"]
     np.testing.assert_allclose(here.returns, before.returns, atol=1e-12)
-    ahead = climbed.steps[1].dynamic.statistics["excess_sharpe"]
+    ahead = climbed.steps[1].legs["dynamic"].statistics["excess_sharpe"]
     assert ahead != before.statistics["excess_sharpe"]
 
 
@@ -505,7 +505,7 @@ def test_the_audit_clears_a_rule_that_looks_at_the_last_return_only(panel: Panel
         "def last(returns, prices):\n"
         "    return np.eye(returns.shape[1])[int(np.argmax(returns.to_numpy()[-1]))]\n"
     )
-    clean = audit(Ours(config_of(f"{tmp_path / 'mine.py'}:last")), panel, cuts=8)
+    clean = audit(Candidate(config_of(f"{tmp_path / 'mine.py'}:last")), panel, cuts=8)
     assert clean.clean
     assert clean.orders > 50
 
@@ -538,7 +538,7 @@ def test_the_audit_clears_optimizers(weights: str) -> None:
     pytest.importorskip("skfolio", reason="the extra `optimizers` is not installed")
     cuts = 50 if weights in ("hrp", "pyportfolioopt", "skfolio:model='MaximumDiversification'") else 6
     whole = load("sample", end="2012-12-31")
-    result = audit(Ours(make_config({**SHORT, "min_hist": 252, "weights": weights})), whole, cuts=cuts, workers=2)
+    result = audit(Candidate(make_config({**SHORT, "min_hist": 252, "weights": weights})), whole, cuts=cuts, workers=2)
     assert result.clean, result.findings[:1]
     assert len(result.cuts) == cuts
     assert result.orders > 100
@@ -577,7 +577,7 @@ def test_a_changed_file_is_another_study(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_cluster_has_no_file_of_mine(panel: Panel, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def rule(returns):\n    return 0.25 + 0 * returns.mean()\n")
-    with pytest.raises(InputError, match=r"are in mine.py, which a cluster does not have: run it without --dask"):
+    with pytest.raises(InputError, match=r"needs mine.py, which a cluster does not have: run it without --dask"):
         sweep(panel, config_of(f"{tmp_path / 'mine.py'}:rule"), [parse_dimension("lookback=40,60")], dask="tcp://x:1")
 
 
@@ -710,7 +710,7 @@ def test_a_rule_is_asked_once_for_the_same_closes(panel: Panel, tmp_path: Path) 
 
 def test_the_audit_asks_again(panel: Panel, tmp_path: Path) -> None:
     (tmp_path / "moody.py").write_text(COUNTS)
-    found = audit(Ours(config_of(f"{tmp_path / 'moody.py'}:moody")), panel, cuts=2)
+    found = audit(Candidate(config_of(f"{tmp_path / 'moody.py'}:moody")), panel, cuts=2)
     assert [finding.kind for finding in found.findings] == ["repeat"]
 
 

@@ -29,11 +29,12 @@ from riskoverlay.analyzers import (
 from riskoverlay.feeds import Panel, align, load
 from riskoverlay.strategies import open_account
 from riskoverlay.studies.audit import audit, audit_summary, cuts, record
-from riskoverlay.studies.audit.candidate import Ours, parse_reference
+from riskoverlay.studies.audit.candidate import Candidate
 from riskoverlay.studies.audit.changes import AFTER, INSIDE, changed_after, changed_inside
 from riskoverlay.studies.audit.cuts import Auditor
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.workbench.parameters import make_config
+from riskoverlay.studies.workbench.references import parse_reference
 
 Setup = Callable[[bt.Cerebro], None]
 
@@ -141,7 +142,7 @@ def quick_config(**values: Any) -> dict[str, Any]:
 HONEST = {
     "SMA_CrossOver": (using(bt.strategies.SMA_CrossOver, fast=5, slow=12), 4),
     "momentum": (using(cheats.Momentum), 40),
-    "ours": (Ours(quick_config()), 15),
+    "ours": (Candidate(quick_config()), 15),
 }
 
 
@@ -174,7 +175,7 @@ def test_no_alarm_at_200_cuts_and_all_futures(name: str) -> None:
     "values", [{}, {"execution": "close"}, {"calendar": None, "drift": "daily", "whole_shares": False}]
 )
 def test_ours_is_clean_in_every_way_to_run_it(short: Panel, values: dict[str, Any]) -> None:
-    result = audit(Ours(quick_config(**values)), short, cuts=12)
+    result = audit(Candidate(quick_config(**values)), short, cuts=12)
     assert result.clean, result.findings[0].sentence()
     assert result.orders > 5
 
@@ -222,7 +223,7 @@ def test_every_feed_delivers_a_bar_only_when_it_is_over(short: Panel, tmp_path: 
 @pytest.mark.long
 def test_ours_on_real_prices(market: Path) -> None:
     panel = load("csv", data_dir=market, start="2023-01-01", end="2025-12-04")
-    result = audit(Ours(make_config(QUICK)), panel, cuts=5)
+    result = audit(Candidate(make_config(QUICK)), panel, cuts=5)
     assert result.clean, result.findings[0].sentence()
     assert result.orders > 100
 
@@ -332,7 +333,7 @@ def test_a_run_that_does_not_start_is_refused(short: Panel) -> None:
     with pytest.raises(ValueError, match=r"does not start \(TypeError: no such thing\): correct"):
         audit(using(Broken), short)
     with pytest.raises(ValueError, match="lev_band=-1"):
-        audit(Ours(quick_config(lev_band=-1.0)), short)
+        audit(Candidate(quick_config(lev_band=-1.0)), short)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +349,7 @@ def test_arguments_are_checked(short: Panel, arguments: dict[str, Any], message:
 
 @pytest.mark.long
 def test_processes_find_the_same(short: Panel) -> None:
-    setup = Ours(quick_config())
+    setup = Candidate(quick_config())
     assert audit_summary(audit(setup, short, cuts=6, workers=2, changes=FEW)) == audit_summary(
         audit(setup, short, cuts=6, changes=FEW)
     )
@@ -499,7 +500,9 @@ BAD = {
     "broken file": (["--strategy", "broken.py:Cheat"], r"broken.py does not run \(SyntaxError"),
     "code in arguments": (["--strategy", "mine.py:Cheat:size=__import__('os')"], "not readable: give name=value"),
     "unknown argument": (["--strategy", "mine.py:Cheat:sise=3"], "sise=3 is no parameter of Cheat: give one of size"),
-    "a sizer alone": (["--sizer", "mine.py:Stake"], "belong to --strategy"),
+    "a sizer alone": (["--sizer", "mine.py:Stake"], "sizer belongs to a strategy of your own"),
+    "an analyzer alone": (["--analyzer", "mine.py:Counts"], "--analyzer belongs to --strategy"),
+    "a flag of weights": (["--strategy", "mine.py:Honest", "--lookback", "9"], "lookback is of weights, and strategy"),
     "no orders": (["--end", "2010-01-29"], "no order was sent in 19 sessions: give more history"),
     "no cuts": (["--strategy", "mine.py:Honest", "--cuts", "0"], "cuts=0 is not a number"),
     "output folder": (["--json", "no/where.json"], "folder no does not exist, create it first"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from markets import FREE, QUICK, paper
 
 from riskoverlay.errors import InputError, StrategyError
 from riskoverlay.feeds import Panel, PriceSelection, load
-from riskoverlay.studies.audit.candidate import Ours
+from riskoverlay.studies.audit.candidate import Candidate
 from riskoverlay.studies.audit.recorder import record
 from riskoverlay.studies.workbench import (
     backtest_summary,
@@ -213,7 +214,7 @@ def test_the_last_decision_in_words(sample: Panel) -> None:
 def test_audit_and_backtest_count_the_same_orders(sample: Panel, end: str) -> None:
     config, panel = make_config(QUICK), sample.between(None, end)
     sent = simulate(panel, config).costs["orders"]["sent"]
-    assert sent == len(record(Ours(config), panel, Panel.feeds).orders()) > 100
+    assert sent == len(record(Candidate(config), panel, Panel.feeds).orders()) > 100
     assert sent == simulate(panel, config, acknowledge=True).costs["orders"]["sent"]
     assert sent == simulate(panel, config, broker="stock").costs["orders"]["sent"]
 
@@ -252,6 +253,7 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
         ("commission_per_share", 0.01), ("commission_min", 5.0), ("initial_margin", 1.0),
         ("maintenance_margin", 0.5), ("borrow_rate", 0.2), ("cash_rate", 0.05), ("day_count", 360),
         ("risk_free", 0.03), ("weights", "equal"), ("lookback", 40), ("on_error", "hold"),
+        ("strategy", bt.strategies.SMA_CrossOver), ("sizer", (bt.sizers.FixedSize, {"stake": 7})),
     ],
 )  # fmt: skip
 def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any, tmp_path: Path) -> None:
@@ -264,6 +266,8 @@ def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any
         config |= {"shrink_alpha": 0.0, "alpha_minvar": 0.9}
     if name == "lookback":
         config |= {"weights": "inverse_volatility"}
+    if name == "sizer":
+        config |= {"strategy": bt.strategies.SMA_CrossOver}
     if name == "on_error":
         lines = ["def fails(returns, date):", "    return 1 / 0 if date.month == 6 else 0.1 + 0 * returns.mean()", ""]
         (tmp_path / "mine.py").write_text("\n".join(lines))

@@ -42,6 +42,9 @@ SMALLER = {
 def smaller(arguments: list[str]) -> list[str]:
     """These flags, for whoever decides the weights."""
     flags = SMALLER[arguments[0]]
+    if "--strategy" in arguments:  # it decides itself: flags of weights are refused
+        at = flags.index(RULES[0])
+        return [*flags[:at], *flags[at + 4 :]]
     return ["--lookback" if one == "--cov-lookback" and "--weights" in arguments else one for one in flags]
 
 

@@ -36,7 +36,7 @@ def test_overlay_levers_somebody_elses_strategy() -> None:
 def test_the_ladder_of_somebody_elses_strategy() -> None:
     result = example("ladder_of_your_strategy").main()
     assert result.legs == ("base", "dynamic")
-    assert result.steps[-1].runs["dynamic"].mean_leverage > result.steps[-1].runs["base"].mean_leverage
+    assert result.steps[-1].legs["dynamic"].mean_leverage > result.steps[-1].legs["base"].mean_leverage
 
 
 @pytest.mark.long

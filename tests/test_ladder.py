@@ -71,8 +71,8 @@ def climbed() -> Ladder:
     return ladder(sample_market(), config(), workers=1)
 
 
-def legs(panel: Panel, settings: dict[str, Any], broker: bool) -> tuple[Leg, Leg]:
-    base, dynamic = run_rung(panel, settings, broker=broker)
+def legs(panel: Panel, settings: dict[str, Any], through: str) -> tuple[Leg, Leg]:
+    base, dynamic = run_rung(panel, settings, through=through)
     return base, dynamic
 
 
@@ -84,7 +84,7 @@ def test_the_notebook_on_real_prices(market: Path) -> None:
     panel = load("csv", data_dir=market, end="2025-12-04")
     rung = RUNGS[0]
     for leg, printed in zip(
-        run_rung(panel, rung_settings(make_config(), rung), broker=rung.broker),
+        run_rung(panel, rung_settings(make_config(), rung), through=rung.through),
         (("7.41", "11.21", "0.66", "-30.35"), ("9.49", "11.21", "0.85", "-23.07")),
         strict=True,
     ):
@@ -126,8 +126,8 @@ def test_the_rungs_are_the_published_ones() -> None:
 def test_the_broker_without_costs_is_the_arrays_day_by_day(n_assets: int, seed: int, changes: dict[str, Any]) -> None:
     """Two implementations that share no loop: an off-by-one or a cost in either shows."""
     panel, user = sample_market(n_assets, seed), config(**changes)
-    arrays = legs(panel, rung_settings(user, BY_ID["no_look_ahead"]), broker=False)
-    broker = legs(panel, rung_settings(user, BY_ID["event_driven"]), broker=True)
+    arrays = legs(panel, rung_settings(user, BY_ID["no_look_ahead"]), through="arrays")
+    broker = legs(panel, rung_settings(user, BY_ID["event_driven"]), through="margin")
     for a, b in zip(arrays, broker, strict=True):
         assert list(a.returns.index) == list(b.returns.index)
         np.testing.assert_allclose(a.returns, b.returns, rtol=0, atol=1e-9)
@@ -139,7 +139,7 @@ def test_the_broker_without_costs_is_the_arrays_day_by_day(n_assets: int, seed: 
 
 def test_the_last_rung_is_the_backtest(climbed: Ladder) -> None:
     result = backtest(sample_market(), config())
-    for leg, of in ((climbed.steps[-1].base, result.base), (climbed.steps[-1].dynamic, result.dynamic)):
+    for leg, of in ((climbed.steps[-1].legs["base"], result.base), (climbed.steps[-1].legs["dynamic"], result.dynamic)):
         pd.testing.assert_series_equal(leg.returns, of.returns, check_exact=True)
         assert leg.statistics == of.statistics
 
@@ -157,8 +157,8 @@ def test_each_rung_keeps_what_the_rungs_above_changed() -> None:
 @pytest.mark.parametrize("rung", [r for r in RUNGS if r.switches], ids=lambda rung: rung.id)
 def test_every_switch_acts(rung: Any, climbed: Ladder) -> None:
     """Alone off again from the bottom (arrays: from the lowest array rung) each switch changes the result."""
-    broker = not set(rung.switches) <= set(REAL)
-    bottom = RUNGS[-1] if broker else BY_ID["no_look_ahead"]
+    through = "arrays" if set(rung.switches) <= set(REAL) else "margin"
+    bottom = BY_ID["no_look_ahead"] if through == "arrays" else RUNGS[-1]
     step = climbed.steps[RUNGS.index(bottom)]
     settings = rung_settings(climbed.config, bottom)
     for name in rung.switches:
@@ -169,22 +169,24 @@ def test_every_switch_acts(rung: Any, climbed: Ladder) -> None:
             one["maintenance_margin"] = IDEAL["maintenance_margin"]
         if name == "maintenance_margin":
             continue  # acts on a margin call only; with initial_margin above
-        dynamic = legs(sample_market(), one, broker)[1]
-        assert np.abs(dynamic.returns - step.dynamic.returns).max() > 1e-7, name
+        dynamic = legs(sample_market(), one, through)[1]
+        assert np.abs(dynamic.returns - step.legs["dynamic"].returns).max() > 1e-7, name
 
 
 def test_relever_comes_in_with_the_band() -> None:
     user = config(relever="rebalance")
     assert rung_settings(user, BY_ID["hold_between_rebalances"])["relever"] == "daily"
     settings = rung_settings(user, BY_ID["leverage_band"])
-    other = legs(sample_market(), settings | {"relever": "daily"}, broker=True)[1]
-    assert np.abs(legs(sample_market(), settings, broker=True)[1].returns - other.returns).max() > 1e-7
+    other = legs(sample_market(), settings | {"relever": "daily"}, through="margin")[1]
+    assert np.abs(legs(sample_market(), settings, through="margin")[1].returns - other.returns).max() > 1e-7
 
 
 def test_the_broker_itself_is_no_label(climbed: Ladder) -> None:
     """The array form has no account: at the bottom it is another result."""
     paper = climbed.steps[RUNGS.index(BY_ID["no_look_ahead"])]
-    assert abs(paper.dynamic.statistics["sharpe"] - climbed.steps[-1].dynamic.statistics["sharpe"]) > 1e-3
+    assert (
+        abs(paper.legs["dynamic"].statistics["sharpe"] - climbed.steps[-1].legs["dynamic"].statistics["sharpe"]) > 1e-3
+    )
 
 
 def test_what_the_flags_leave_unchanged_is_listed_and_said() -> None:
@@ -194,7 +196,7 @@ def test_what_the_flags_leave_unchanged_is_listed_and_said() -> None:
     assert said == {"hold_between_rebalances", "next_open_fills", "commission"}
     assert len(result.steps) == len(RUNGS)
     above = result.steps[RUNGS.index(BY_ID["commission"]) - 1]
-    assert result.steps[RUNGS.index(BY_ID["commission"])].dynamic is above.dynamic
+    assert result.steps[RUNGS.index(BY_ID["commission"])].legs["dynamic"] is above.legs["dynamic"]
 
 
 def test_a_dated_rate_is_a_change() -> None:
@@ -213,9 +215,9 @@ def test_workers_do_not_change_results(climbed: Ladder) -> None:
     for one, two in zip(climbed.steps, other.steps, strict=True):
         for leg in LEGS:
             pd.testing.assert_series_equal(
-                getattr(one, leg).returns, getattr(two, leg).returns, check_exact=True, check_freq=False
+                one.legs[leg].returns, two.legs[leg].returns, check_exact=True, check_freq=False
             )
-            assert getattr(one, leg).statistics == getattr(two, leg).statistics
+            assert one.legs[leg].statistics == two.legs[leg].statistics
 
 
 def test_an_error_in_a_process_is_the_users() -> None:
@@ -231,7 +233,7 @@ def test_an_error_in_a_process_is_the_users() -> None:
 def same_bits(one: Ladder, two: Ladder) -> None:
     for a, b in zip(one.steps, two.steps, strict=True):
         for leg in LEGS:
-            first, second = getattr(a, leg), getattr(b, leg)
+            first, second = a.legs[leg], b.legs[leg]
             pd.testing.assert_series_equal(first.returns, second.returns, check_exact=True, check_freq=False)
             assert first.statistics == second.statistics
             assert first.mean_leverage == pytest.approx(second.mean_leverage, rel=1e-14, nan_ok=True)
@@ -280,7 +282,7 @@ def test_a_twin_that_differs_ends_a_ladder(
             return found
 
     monkeypatch.setattr(run, "Twins", Off)
-    day = climbed.steps[-1].dynamic.returns.index[20].date()
+    day = climbed.steps[-1].legs["dynamic"].returns.index[20].date()
     with pytest.raises(TwinError, match=f"{day}: {id_}, {leg}: return of the session is .* through Cerebro"):
         ladder(sample_market(), config(), workers=1)
 
@@ -298,7 +300,7 @@ def test_summary_and_frame(climbed: Ladder) -> None:
     assert [rung["id"] for rung in content["rungs"]] == list(frame.index) == [rung.id for rung in RUNGS]
     assert set(content) == {"format", "rungs", "constant", "conclusion", "config", "data", "engine", "versions"}
     assert content["data"]["synthetic"] is True
-    assert content["data"]["statistics_from"] == climbed.steps[-1].base.returns.index[0]
+    assert content["data"]["statistics_from"] == climbed.steps[-1].legs["base"].returns.index[0]
     assert content["data"]["first_weights"].date() == backtest(sample_market(), config()).base.decided[0]
     for rung, (_, row) in zip(content["rungs"], frame.iterrows(), strict=True):
         for leg in LEGS:
@@ -322,7 +324,7 @@ def test_conclusion_in_numbers(climbed: Ladder) -> None:
 def test_the_constant_leverage_of_the_last_rung(climbed: Ladder) -> None:
     """That of `backtest`: what dynamic holds on average, held throughout."""
     ran = backtest(climbed.panel, climbed.config)
-    last = climbed.steps[-1].dynamic
+    last = climbed.steps[-1].legs["dynamic"]
     assert climbed.constant.statistics == ran.constant.statistics
     assert abs(climbed.constant.mean_leverage - last.mean_leverage) <= 0.01
     timing = 100 * (last.statistics["growth"] - climbed.constant.statistics["growth"])
@@ -450,12 +452,12 @@ def test_intervals_of_steps_are_about_what_the_steps_change(climbed: Ladder) -> 
     pytest.importorskip("arch", reason="the extra `sweep` is not installed")
     sure = step_intervals(climbed, draws=200)
     ids = [step.rung.id for step in climbed.steps[1:] if step.changes]
-    first = max(getattr(step, leg).returns.index[0] for step in climbed.steps for leg in LEGS)
+    first = max(step.legs[leg].returns.index[0] for step in climbed.steps for leg in LEGS)
     for leg in LEGS:
         assert list(sure[leg]) == ids
-        before = getattr(climbed.steps[0], leg).returns.loc[first:]
+        before = climbed.steps[0].legs[leg].returns.loc[first:]
         for step in climbed.steps[1:]:
-            now = getattr(step, leg).returns.loc[first:]
+            now = step.legs[leg].returns.loc[first:]
             if not step.changes:
                 continue
             found = sure[leg][step.rung.id]
@@ -470,7 +472,8 @@ def test_intervals_of_steps_are_about_what_the_steps_change(climbed: Ladder) -> 
 def test_a_step_is_told_from_none_if_it_costs_every_session(climbed: Ladder, paid: float, told: bool) -> None:
     pytest.importorskip("arch", reason="the extra `sweep` is not installed")
     *most, above, last = climbed.steps
-    dearer = replace(last, dynamic=replace(above.dynamic, returns=above.dynamic.returns - paid))
+    held = above.legs["dynamic"]
+    dearer = replace(last, legs={**above.legs, "dynamic": replace(held, returns=held.returns - paid)})
     found = step_intervals(replace(climbed, steps=(*most, above, dearer)), draws=100)["dynamic"][last.rung.id]
     assert found.told_apart is told
     if told:
@@ -483,9 +486,9 @@ def test_sharpe_ratios_of_steps_are_those_over_bills(climbed: Ladder) -> None:
     sure = step_intervals(climbed, draws=20)
     # The account's rungs share their sessions with the last one, whose statistics are there.
     last, above = climbed.steps[-1], climbed.steps[-2]
-    assert last.dynamic.returns.index[0] == max(step.dynamic.returns.index[0] for step in climbed.steps)
+    assert last.legs["dynamic"].returns.index[0] == max(step.legs["dynamic"].returns.index[0] for step in climbed.steps)
     for leg in LEGS:
-        one, two = (getattr(step, leg).statistics["excess_sharpe"] for step in (above, last))
+        one, two = (step.legs[leg].statistics["excess_sharpe"] for step in (above, last))
         assert sure[leg][last.rung.id].excess_sharpe.estimate == pytest.approx(two - one, abs=1e-12)
 
 

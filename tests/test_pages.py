@@ -135,7 +135,7 @@ def priced(result: Backtest, ends: tuple[float, float], costs: tuple[float, floa
         return dataclasses.replace(one, costs={**one.costs, **paid, "end": end, "sessions": sessions})
 
     base, dynamic = run(result.base, ends[0], 0.0), run(result.dynamic, ends[1], 1.0)
-    return dataclasses.replace(result, base=base, dynamic=dynamic)
+    return dataclasses.replace(result, portfolios={**result.portfolios, "base": base, "dynamic": dynamic})
 
 
 @pytest.mark.parametrize(("ends", "costs", "said"), [

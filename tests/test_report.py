@@ -73,7 +73,7 @@ def climbed(result: Backtest) -> Ladder:
         return Leg(result.base.returns, statistics, 1.5)
 
     steps = [
-        Step(Rung(id, what), True, leg(0.07, 0.8), leg(growth, sharpe))
+        Step(Rung(id, what), True, {"base": leg(0.07, 0.8), "dynamic": leg(growth, sharpe)})
         for id, what, growth, sharpe in (
             ("paper", "paper </script>", 0.09, 0.9),
             ("next_open", "open", 0.095, 0.95),

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
@@ -315,7 +316,18 @@ def test_words_that_come_later_are_kept_too(panel: Panel, config: Config, tmp_pa
 
 def test_a_try_is_found_by_every_parameter_but_the_prices(config: Config) -> None:
     known = key_of(config)
+    cross = bt.strategies.SMA_CrossOver
+    theirs = {**config, "strategy": cross, "sizer": bt.sizers.FixedSize}
+    others = [
+        theirs,
+        {**theirs, "strategy": (cross, {"fast": 9})},
+        {**theirs, "sizer": (bt.sizers.FixedSize, {"stake": 9})},
+    ]
+    assert len({known, *map(key_of, others)}) == 4
+    assert key_of(theirs) == key_of({**theirs, "strategy": (cross, {})})
     for name, value in config.items():
+        if name in ("strategy", "sizer"):
+            continue
         other = {"auto": 0.01, "XNYS": "XLON", None: "x", "2010-01-01": "2011-01-01", "blend": "equal"}.get(
             value, value
         )
@@ -343,7 +355,7 @@ def test_a_sweep_that_is_finished_is_not_judged_anew(
     monkeypatch.setattr("riskoverlay.studies.sweep.judged.confidence", never)
     again = judge(sweep(panel, config, dimensions, storage=storage), draws=50)
     assert again.intervals == first.intervals
-    assert np.array_equal(again.base, first.base)
+    assert all(np.array_equal(again.others[name], first.others[name]) for name in ("base", "constant"))
     for asked in ({"draws": 60}, {"draws": 50, "level": 0.9}):
         with pytest.raises(AssertionError):
             judge(sweep(panel, config, dimensions, storage=storage), **asked)
@@ -599,11 +611,11 @@ def test_the_best_is_judged_among_all_tries_on_shared_sessions(swept: Sweep) -> 
     sharpes = [s["excess_sharpe"] for s in swept.statistics]
     assert judged.best == int(np.argmax(sharpes)) == judged.ranking[0]
     base = simulate(swept.panel, {**swept.config_of(judged.winner), **UNLEVERED}).returns
-    assert np.array_equal(judged.base, base[-min(sizes) :])
+    assert np.array_equal(judged.others["base"], base[-min(sizes) :])
     best = swept.config_of(judged.winner)
     steady = constant_leverage(swept.panel, best, simulate(swept.panel, best).mean_leverage)
-    assert np.array_equal(judged.constant, steady.returns[-min(sizes) :])
-    assert not np.array_equal(judged.constant, judged.base)
+    assert np.array_equal(judged.others["constant"], steady.returns[-min(sizes) :])
+    assert not np.array_equal(judged.others["constant"], judged.others["base"])
     assert judged.deflated == deflated_sharpe(swept.returns[:, judged.best], session_sharpe(swept.returns))
     assert judged.overfitting is not None
     assert judged.overfitting.probability == cscv(swept.returns, blocks=8).probability
@@ -633,7 +645,7 @@ def test_criterion_says_what_is_best(panel: Panel, config: Config) -> None:
     by_sharpe, by_growth = (sweep(panel, config, values, criterion=c) for c in ("sharpe", "growth"))
     assert content(by_sharpe) == content(by_growth)
     places = [
-        Judged(s, 0, np.empty(0), np.empty(0), None, 0.0, None, {}).ranking  # type: ignore[arg-type]
+        Judged(s, 0, {}, None, 0.0, None, {}).ranking  # type: ignore[arg-type]
         for s in (by_sharpe, by_growth)
     ]
     for s, ranking, name in zip((by_sharpe, by_growth), places, ("excess_sharpe", "growth"), strict=True):

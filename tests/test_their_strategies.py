@@ -15,13 +15,12 @@ from riskoverlay.errors import InputError, StrategyError
 from riskoverlay.feeds import Panel, load
 from riskoverlay.strategies import VolTargetDrawdownSizer, open_account
 from riskoverlay.studies.cli import main
-from riskoverlay.studies.ladder import STRATEGY_RUNGS, StrategyLadder, climb_strategy, strategy_conclusion
-from riskoverlay.studies.workbench import make_config
-from riskoverlay.studies.workbench.theirs import Strategies, backtest_strategy, run_strategy
+from riskoverlay.studies.ladder import STRATEGY_RUNGS, Ladder, conclusion, ladder
+from riskoverlay.studies.workbench import backtest, make_config, simulate
 
 RATES = {"borrow_rate": 0.05, "cash_rate": 0.01, "risk_free": 0.0}
 UNSIZED = bt.strategies.SMA_CrossOver
-CROSS = Strategies((UNSIZED, {"fast": 10, "slow": 40}))
+CROSS = {"strategy": (UNSIZED, {"fast": 10, "slow": 40})}
 
 MINE = """
 import backtrader as bt
@@ -77,8 +76,8 @@ def by_hand(panel: Panel, sizing: dict[str, Any] | None, **account: Any) -> list
 
 
 def test_unsized_orders_are_levered(panel: Panel) -> None:
-    runs = backtest_strategy(panel, make_config({**RATES, "target_vol": 0.2}), CROSS)
-    assert list(runs) == ["base", "dynamic"]
+    runs = backtest(panel, make_config({**RATES, **CROSS, "target_vol": 0.2})).runs
+    assert list(runs) == ["base", "constant", "dynamic"]
     assert runs["base"].value.tolist() == by_hand(panel, {"lev_min": 1.0, "lev_max": 1.0})
     assert runs["dynamic"].value.tolist() == by_hand(panel, {"target_vol": 0.2})
     for run in runs.values():
@@ -94,9 +93,9 @@ def test_a_strategy_that_sizes_itself_is_one_account(mine: Path, panel: Panel) -
     content, frame = json.loads(Path("a.json").read_text()), pd.read_csv("a.csv", index_col="date")
     assert "dynamic" not in content
     assert 0.5 < content["account"]["mean_leverage"] < 0.7
-    assert content["account"]["costs"]["end"] == pytest.approx(frame["value_account"].iloc[-1])
+    assert content["account"]["costs"]["end"] == pytest.approx(frame["value_acc"].iloc[-1])
     assert list(content["files"]) == ["mine.py"]
-    assert list(frame) == ["value_account", "return_account"]
+    assert list(frame) == ["SPY", "ret_SPY", "ret_port_acc", "equity_acc", "dd_acc", "value_acc"]
 
 
 def test_a_sizer_of_its_own_is_used(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,13 +113,16 @@ def test_a_sizer_of_its_own_is_used(mine: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_the_ladder_ends_in_the_backtest_and_begins_on_backtraders_broker(panel: Panel) -> None:
-    config = make_config({**RATES, "commission_per_share": 0.01, "slippage_bps": 5.0})
-    result = climb_strategy(panel, config, CROSS)
+    config = make_config({**RATES, **CROSS, "commission_per_share": 0.01, "slippage_bps": 5.0})
+    result = ladder(panel, config, workers=1)
     assert [step.rung for step in result.steps] == list(STRATEGY_RUNGS)
-    last = backtest_strategy(panel, config, CROSS)
-    for leg in ("base", "dynamic"):
-        assert result.steps[-1].runs[leg].value.equals(last[leg].value)
-        assert result.steps[-1].runs[leg].statistics == last[leg].statistics
+    last = backtest(panel, config)
+    assert result.legs == ("base", "dynamic")
+    for leg in result.legs:
+        assert result.steps[-1].legs[leg].returns.equals(last.runs[leg].returns)
+        assert result.steps[-1].legs[leg].statistics == last.runs[leg].statistics
+    assert result.constant is not None
+    assert result.constant.statistics == last.constant.statistics
     # The top: a Cerebro of backtrader alone, with cheat-on-close, whose orders are a number of shares.
     cerebro = bt.Cerebro(stdstats=False)
     for feed in panel.feeds():
@@ -130,13 +132,14 @@ def test_the_ladder_ends_in_the_backtest_and_begins_on_backtraders_broker(panel:
     cerebro.addstrategy(UNSIZED, fast=10, slow=40)
     cerebro.addsizer(VolTargetDrawdownSizer, lev_min=1.0, lev_max=1.0, whole_shares=False)
     cerebro.run()
-    assert result.steps[0].runs["base"].value.iloc[-1] == pytest.approx(cerebro.broker.getvalue(), rel=1e-12)
+    grown = 100_000.0 * float((1.0 + result.steps[0].legs["base"].returns).prod())
+    assert grown == pytest.approx(cerebro.broker.getvalue(), rel=1e-12)
 
 
 @pytest.fixture(scope="module")
-def with_it(panel: Panel) -> StrategyLadder:
+def with_it(panel: Panel) -> Ladder:
     """A ladder of which every rung changes something."""
-    return climb_strategy(panel, make_config({**RATES, "target_vol": 0.3}), CROSS)
+    return ladder(panel, make_config({**RATES, **CROSS, "target_vol": 0.3}), workers=1)
 
 
 @pytest.mark.parametrize(
@@ -149,17 +152,15 @@ def with_it(panel: Panel) -> StrategyLadder:
         ("loan_interest", "borrow_rate", 0.0),
     ],
 )
-def test_a_rung_that_changes_nothing_says_so(
-    panel: Panel, with_it: StrategyLadder, rung: str, flag: str, value: Any
-) -> None:
+def test_a_rung_that_changes_nothing_says_so(panel: Panel, with_it: Ladder, rung: str, flag: str, value: Any) -> None:
     more = {"cash_rate": 0.0} if rung == "loan_interest" else {}
-    without = climb_strategy(panel, make_config({**RATES, **more, "target_vol": 0.3, flag: value}), CROSS)
-    (one,), (two,) = ([step for step in ladder.steps if step.rung.id == rung] for ladder in (with_it, without))
+    without = ladder(panel, make_config({**RATES, **CROSS, **more, "target_vol": 0.3, flag: value}), workers=1)
+    (one,), (two,) = ([step for step in result.steps if step.rung.id == rung] for result in (with_it, without))
     assert one.changes
     assert one.what == one.rung.what
     assert not two.changes
-    assert two.what == "changes nothing here"
-    assert f"Nothing changed at {rung}" in strategy_conclusion(without)
+    assert two.what == "no change with these flags"
+    assert f"Nothing changed at {rung}" in conclusion(without)
 
 
 def test_the_command_climbs(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +173,7 @@ def test_the_command_climbs(mine: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert " ".join(content["conclusion"].split()) in " ".join(out.split())
     assert all(len(line) <= 80 for line in out.splitlines())
     # 1.4 times the money: backtrader's own broker refuses what a margin account lends.
-    assert content["rungs"][2]["account"]["mean_leverage"] < 1.01 < content["rungs"][3]["account"]["mean_leverage"]
+    assert content["rungs"][2]["mean_leverage"]["account"] < 1.01 < content["rungs"][3]["mean_leverage"]["account"]
     assert main(["backtest", *flags, "--json", "b.json", "--csv", "", "--quiet"]) == 0
     last = json.loads(Path("b.json").read_text())["account"]
     assert {name: last[name] for name in ("growth", "excess_sharpe", "max_drawdown")} == {
@@ -186,12 +187,11 @@ def test_the_command_climbs(mine: Path, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--sizer", "mine.py:Tens"], "--sizer belongs to --strategy: give one, or neither of them"),
+        (["--sizer", "mine.py:Tens"], "sizer belongs to a strategy of your own: give one, too, or no sizer"),
         (["--strategy", "mine.py:Tens"], "mine.py: Tens is no strategy there: give one of Holds, Crosses, Nothing"),
         (["--strategy", "mine.py:Holds:x=1"], "x=1 is no parameter of Holds"),
-        (["--strategy", "mine.py:Holds", "--cov-lookback", "60"], "--cov-lookback is of weights, and --strategy"),
-        (["--strategy", "mine.py:Holds", "--weights", "equal"], "--weights is of weights, and --strategy"),
-        (["--strategy", "mine.py:Holds", "--html", "a.html"], "--html does not go with --strategy"),
+        (["--strategy", "mine.py:Holds", "--cov-lookback", "60"], "cov_lookback is of weights, and strategy=..."),
+        (["--strategy", "mine.py:Holds", "--weights", "equal"], "weights is of weights, and strategy=..."),
         (["--strategy", "mine.py:Nothing"], "no order of Nothing was filled in"),
         (["--strategy", "mine.py:Holds:bad=40"], "Holds raises KeyError: 'bad day': correct the strategy"),
         (["--strategy", "other.py:Holds"], "other.py does not exist"),
@@ -207,14 +207,16 @@ def test_what_cannot_be_run_is_refused(
     assert Path("a.json").read_text() == "old"
 
 
-def test_an_error_elsewhere_is_no_users(panel: Panel) -> None:
+def test_an_error_elsewhere_is_no_users(panel: Panel, mine: Path) -> None:
     class Fails(bt.Strategy):
         def next(self) -> None:
             raise KeyError("mine")
 
     with pytest.raises(KeyError):  # in no file that was given
-        run_strategy(panel, make_config(RATES), (Fails, {}), None)
-    with pytest.raises(StrategyError, match="Fails raises KeyError"):
-        run_strategy(panel, make_config(RATES), (Fails, {}), None, files=(str(Path(__file__).resolve()),))
+        simulate(panel, make_config({**RATES, "strategy": Fails}))
+    with pytest.raises(StrategyError, match="Holds raises KeyError"):
+        simulate(panel, make_config({**RATES, "strategy": "mine.py:Holds:bad=40"}))
     with pytest.raises(InputError, match="no order of Nothing was filled"):
-        run_strategy(panel, make_config(RATES), (type("Nothing", (bt.Strategy,), {}), {}), None)
+        simulate(panel, make_config({**RATES, "strategy": type("Nothing", (bt.Strategy,), {})}))
+    with pytest.raises(InputError, match=r"strategy=<class 'int'> is none: give a class of bt.Strategy"):
+        simulate(panel, make_config({**RATES, "strategy": int}))

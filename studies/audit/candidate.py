@@ -1,4 +1,4 @@
-"""What the audit looks at: our own strategy with a config, or a strategy, sizer and analyzers from files."""
+"""What the audit looks at: the strategy of a configuration, ours or somebody's, set up as a backtest sets it up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,11 +8,12 @@ import pandas as pd
 
 from riskoverlay.strategies.weights import WeightMemory
 
-from ..workbench.assembly import our_sizer, our_strategy, set_up
+from ..workbench.assembly import ANALYZERS, our_sizer, our_strategy, pair_of, set_up
 from ..workbench.parameters import Config
-from ..workbench.references import FromFile, parse_reference
+from ..workbench.references import FromFile
+from ..workbench.theirs import theirs_of
 
-__all__ = ["FromFile", "Ours", "Theirs", "parse_reference"]
+__all__ = ["Candidate"]
 
 
 _remember = WeightMemory()
@@ -20,59 +21,32 @@ _remember = WeightMemory()
 
 
 @dataclass(frozen=True)
-class Ours:
-    """Sets up a Cerebro as `simulate` does: RiskParityBlend, its sizer, account and analyzers.
+class Candidate:
+    """Sets up a Cerebro as `simulate` does: strategy, sizer and account of a configuration, and analyzers.
 
     Attributes
     ----------
     config : Config
     rates : mapping
         As `Panel.rates`.
-    files : tuple of str
-        Whose errors are the user's: none.
-    """
-
-    config: Config
-    rates: Mapping[str, pd.Series] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-
-    def __call__(self, cerebro: bt.Cerebro) -> None:
-        pair = our_strategy(self.config, _remember, anew=True), our_sizer(self.config)
-        set_up(cerebro, self.config, self.rates, pairs=[pair])
-
-
-@dataclass(frozen=True)
-class Theirs:
-    """Sets up a Cerebro with classes from files, in the account of a config.
-
-    Attributes
-    ----------
-    config : Config
-    strategy : FromFile
-    sizer : FromFile or None
-        None: the strategy's own.
     analyzers : tuple of FromFile
-    rates : mapping
-        As `Panel.rates`.
+        Of the user's; his strategy has no others, since they look at nothing that it decides.
     """
 
     config: Config
-    strategy: FromFile
-    sizer: FromFile | None = None
-    analyzers: tuple[FromFile, ...] = ()
     rates: Mapping[str, pd.Series] = field(default_factory=dict)
+    analyzers: tuple[FromFile, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
         """Whose errors are the user's."""
-        return tuple(one.file for one in (self.strategy, self.sizer, *self.analyzers) if one is not None)
+        theirs = theirs_of(self.config)
+        return (*(() if theirs is None else theirs.files), *(one.file for one in self.analyzers))
 
     def __call__(self, cerebro: bt.Cerebro) -> None:
-        sizer = None if self.sizer is None else self.sizer.part(bt.Sizer)
-        set_up(
-            cerebro,
-            self.config,
-            self.rates,
-            pairs=[(self.strategy.part(bt.Strategy), sizer)],
-            analyzers=[analyzer.part(bt.Analyzer) for analyzer in self.analyzers],
-        )
+        if self.config["strategy"] is None:
+            pair = our_strategy(self.config, _remember, anew=True), our_sizer(self.config)
+            set_up(cerebro, self.config, self.rates, pairs=[pair], analyzers=ANALYZERS)
+        else:
+            own = [analyzer.part(bt.Analyzer) for analyzer in self.analyzers]
+            set_up(cerebro, self.config, self.rates, pairs=[pair_of(self.config)], analyzers=own)

@@ -5,7 +5,7 @@ import sys
 
 from riskoverlay.errors import InputError
 
-from ..audit import AuditResult, Ours, Theirs, audit, audit_summary
+from ..audit import AuditResult, Candidate, audit, audit_summary
 from ..workbench.allocations import config_summary
 from ..workbench.outputs import write_json
 from ..workbench.parameters import BLEND
@@ -22,12 +22,6 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_parameters(command, OUTPUTS)
     group = command.add_argument_group("audit")
-    group.add_argument(
-        "--strategy",
-        metavar="FILE:CLASS[:KWARGS]",
-        help="a strategy of your own, e.g. mine.py:Mine:period=20 (default: RiskParityBlend). The file is run",
-    )
-    group.add_argument("--sizer", metavar="FILE:CLASS[:KWARGS]", help="its sizer (default: the strategy's own)")
     group.add_argument(
         "--analyzer", metavar="FILE:CLASS[:KWARGS]", action="append", default=[], help="its analyzers, one a flag"
     )
@@ -47,12 +41,10 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     """
     config = config_of(options, OUTPUTS)
     analyzers = tuple(parse_reference(text) for text in options.analyzer)
-    sizer = parse_reference(options.sizer) if options.sizer else None
-    strategy = parse_reference(options.strategy) if options.strategy else None
-    if strategy is None and (sizer or analyzers):
-        raise InputError("--sizer and --analyzer belong to --strategy", "give one, or neither of them")
+    if config["strategy"] is None and analyzers:
+        raise InputError("--analyzer belongs to --strategy", "give one, or neither of them")
     panel = panel_of(options, config, screen)
-    setup = Ours(config, panel.rates) if strategy is None else Theirs(config, strategy, sizer, analyzers, panel.rates)
+    setup = Candidate(config, panel.rates, analyzers)
     with screen.progress("audit", min(max(options.cuts, 1), len(panel.sessions) - 1)) as advance:
         result = audit(setup, panel, cuts=options.cuts, workers=options.workers, advance=advance)
     if not result.orders and result.clean:
@@ -63,7 +55,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     _show(screen, result)
     print(result.traceback, end="", file=sys.stderr)
     ours = "RiskParityBlend" if config["weights"] == BLEND else f"Allocation of {config['weights']}"
-    about = {"strategy": options.strategy or ours, "sizer": options.sizer, "analyzers": options.analyzer}
+    about = {"strategy": config["strategy"] or ours, "sizer": config["sizer"], "analyzers": options.analyzer}
     content = {**about, **audit_summary(result), **config_summary(config), "sha256": panel.sha256}
     write_outputs(options, screen, {"json": lambda path: write_json(path, content)})
     return 0 if result.clean else 1

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from riskoverlay.errors import require
+from riskoverlay.errors import InputError, require
 
 from ..financing import breakeven_summary
 from ..judgement import confidence, interval_rows, intervals_summary
@@ -17,16 +17,13 @@ from ..workbench.outputs import write_file, write_json
 from ..workbench.portfolios import Backtest, backtest
 from ..workbench.runs import UNLEVERED, Run
 from ..workbench.summaries import backtest_summary, series_frame, weights_frame
+from ..workbench.theirs import theirs_of
 from ..workbench.twins import Twins, check_twin
 from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
 from .pages import add_spans, spans_of
 from .screen import Screen, shown
-from .strategies import add_strategy, run_strategy_backtest, theirs_of
 
 __all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
-
-REFUSED = ("check_twin", "breakeven", "confidence", "span")
-"""Flags that need weights, beside those of files."""
 
 SERIES = "level63_dd_leverage_series.csv"
 SUMMARY = "level63_dd_leverage_summary.json"
@@ -58,7 +55,6 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_breakeven(command)
     add_spans(command)
-    add_strategy(command)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -72,10 +68,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     config = config_of(options, OUTPUTS)
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
-    theirs = theirs_of(options, "html", "png", "weights_csv", "benchmark", *REFUSED)
-    if theirs is not None:
-        run_strategy_backtest(options, panel_of(options, config, screen), config, theirs, screen)
-        return
+    if config["strategy"] is not None:
+        _refuse_of_weights(options)
     benchmarks = [parse_benchmark(text) for text in options.benchmark]
     spans = spans_of(options, "html", "json")
     panel = panel_of(options, config, screen)
@@ -89,7 +83,10 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         content["spans"] = found
     if options.confidence:
         with screen.step("intervals"):
-            intervals = confidence(result.dynamic.returns, result.base.returns, result.dynamic.risk_free)
+            first = result.portfolios.get("base")
+            intervals = confidence(
+                result.leading.returns, None if first is None else first.returns, result.leading.risk_free
+            )
         screen.table(*interval_rows(intervals))
         content["confidence"] = intervals_summary(intervals)
     if options.check_twin:
@@ -108,13 +105,20 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
         {
             "csv": write_series,
             "weights_csv": lambda path: write_file(
-                path, lambda temporary: weights_frame(result.dynamic).to_csv(temporary)
+                path, lambda temporary: weights_frame(result.leading).to_csv(temporary)
             ),
             "json": lambda path: write_json(path, content),
             "html": lambda path: write_report(path, result, spans=spans, intervals=intervals, spread=spread),
             "png": lambda path: write_picture(path, result),
         },
     )
+
+
+def _refuse_of_weights(options: argparse.Namespace) -> None:
+    """InputError for what needs weights."""
+    for name in ("weights_csv", "check_twin"):
+        if getattr(options, name):
+            raise InputError(f"--{name.replace('_', '-')} is of weights, and a strategy decides itself", "leave it out")
 
 
 def _check_twin(result: Backtest, screen: Screen) -> dict[str, dict[str, float]]:
@@ -161,28 +165,35 @@ BEYOND = (
 
 
 def _show(screen: Screen, result: Backtest) -> None:
-    panel, base = result.panel, result.base
+    panel, lead = result.panel, result.leading
     more = f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
-    screen.line(f"{', '.join(panel.symbols[:12])}{more}, {panel.source}")
+    theirs = theirs_of(result.config)
+    name = "" if theirs is None else f"{theirs.name} on "
+    screen.line(f"{name}{', '.join(panel.symbols[:12])}{more}, {panel.source}")
     screen.synthetic(panel)
     screen.window(panel)
-    warm_up = sessions_before(result.config)
+    why = "from the session of the first fill"
+    if lead.decided:
+        warm_up = sessions_before(result.config)
+        why = f"the first {warm_up} returns warm up, and weights are decided from {lead.begins:%Y-%m-%d} on"
     screen.line(
-        f"Statistics from {base.first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d} ({len(base.returns)} sessions; "
-        f"the first {warm_up} returns warm up, and weights are decided from {base.decided[0]:%Y-%m-%d} on)."
+        f"Statistics from {lead.first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d} ({len(lead.returns)} sessions; {why})."
     )
     screen.line(f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}.")
     runs = result.runs
     width = 14 if len(runs) < 4 else 10
     rows = [[label, *(shown(shape, value(one)) for one in runs.values())] for label, value, shape in ROWS]
     screen.table(["", *runs], rows, min_width=width)
-    screen.line("constant: base at dynamic's mean leverage, which is known only afterwards.", style="dim")
     beyond = result.active
-    rows = [
-        [label, *(shown(shape, scale * one[key]) for one in beyond.values())] for label, key, scale, shape in BEYOND
-    ]
-    screen.table(["dynamic beyond", *beyond], rows, min_width=width)
-    timing = 100 * beyond["constant"]["active_return"]
-    screen.line(f"Timing the leverage {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % of growth a year.")
-    for line in pending_in_words(result.dynamic, result.config):
-        screen.line(f"Dynamic: {line[0].lower()}{line[1:]}")
+    if result.overlaid:
+        screen.line("constant: base at dynamic's mean leverage, which is known only afterwards.", style="dim")
+    if beyond:
+        rows = [
+            [label, *(shown(shape, scale * one[key]) for one in beyond.values())] for label, key, scale, shape in BEYOND
+        ]
+        screen.table([f"{result.lead} beyond", *beyond], rows, min_width=width)
+    if result.overlaid:
+        timing = 100 * beyond["constant"]["active_return"]
+        screen.line(f"Timing the leverage {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % of growth a year.")
+    for line in pending_in_words(lead, result.config):
+        screen.line(f"{result.lead.capitalize()}: {line[0].lower()}{line[1:]}")

@@ -12,10 +12,11 @@ from riskoverlay.rules import Parameter
 from ..financing import Breakeven, breakeven, breakeven_in_words
 from ..workbench.beside import Benchmark, benchmark_panel
 from ..workbench.outputs import check_apart
-from ..workbench.parameters import GROUPS, PARAMETERS, Config, check_rule_of, make_config, parse_value, shown_parameters
+from ..workbench.parameters import GROUPS, PARAMETERS, Config, check_owner, make_config, parse_value, shown_parameters
 from ..workbench.rates import AUTO_RATES
 from ..workbench.runs import load_panel
 from ..workbench.summaries import read_config
+from ..workbench.theirs import theirs_of
 from ..workbench.twins import ENGINES
 from .inputs import inputs_of
 from .screen import Screen
@@ -134,14 +135,15 @@ def config_of(options: argparse.Namespace, outputs: Iterable[Output] = ()) -> Co
     Raises
     ------
     InputError, MissingFileError
-        A config file or a value that cannot be read; and as `check_outputs`.
+        A config file or a value that cannot be read; and as `check_outputs` and `theirs_of`.
     """
     check_outputs(options, outputs)
     config = read_config(options.config) if options.config else make_config()
     given = {name: getattr(options, name) for name in PARAMETERS if hasattr(options, name)}
     config |= {name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
-    check_rule_of(config["weights"], given)
+    check_owner(config, given)
     check_apart(_named(options, outputs), inputs_of(options, config))
+    theirs_of(config)  # what is wrong with the user's file is said before prices are fetched
     return config
 
 
@@ -167,7 +169,9 @@ def add_engine(command: Any, twin: str, cerebro: str) -> None:
         What each choice means.
     """
     command.add_argument(
-        "--engine", default="twin", choices=ENGINES, help=f"twin: {twin}; cerebro: {cerebro} (default twin)"
+        "--engine",
+        choices=ENGINES,
+        help=f"twin: {twin}; cerebro: {cerebro} (default twin, and cerebro for a strategy of your own)",
     )
 
 

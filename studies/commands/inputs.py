@@ -48,11 +48,7 @@ def inputs_of(options: argparse.Namespace, config: Config) -> list[tuple[str, st
     weights = str(config["weights"])
     if ".py:" in weights or weights.lower().endswith(".csv"):
         found.append(("the file of weights", weights.partition(".py:")[0] + (".py" if ".py:" in weights else "")))
-    for text in (
-        getattr(options, "strategy", None),
-        getattr(options, "sizer", None),
-        *getattr(options, "analyzer", ()),
-    ):
+    for text in (config["strategy"], config["sizer"], *getattr(options, "analyzer", ())):
         if text:
             found.append(("the strategy's file", text.partition(".py:")[0] + ".py"))
     return found + [("the storage", name) for name in _storage(getattr(options, "storage", None))]

@@ -1,6 +1,8 @@
-"""`riskoverlay ladder`: from the notebook's paper result to the account, one difference at a time."""
+"""`riskoverlay ladder`: from a paper result, or a free broker, to the account, one difference at a time."""
 
 import argparse
+from collections.abc import Callable
+from itertools import zip_longest
 
 from riskoverlay.errors import require
 
@@ -8,6 +10,7 @@ from ..financing import breakeven_summary
 from ..ladder import (
     NOT_TOLD,
     Ladder,
+    Leg,
     conclusion,
     engine_in_words,
     ladder,
@@ -38,9 +41,14 @@ from .flags import (
 )
 from .pages import add_spans, spans_of
 from .screen import Screen
-from .strategies import add_strategy, run_strategy_ladder, theirs_of
 
 __all__ = ["add_flags", "run"]
+
+LAST: dict[bool, tuple[str, str, Callable[[Leg], float]]] = {
+    True: ("paper", f"the notebook's ratio, {NOTEBOOK_RATIO}", lambda leg: leg.statistics["sharpe"]),
+    False: ("lev.", "the mean leverage held", lambda leg: leg.mean_leverage),
+}
+"""The last column of a ladder of weights, and of any other: title, meaning, value."""
 
 OUTPUTS = (
     Output("json", "every rung, with config and data"),
@@ -62,7 +70,6 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     )
     add_breakeven(command)
     add_spans(command)
-    add_strategy(command)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> None:
@@ -76,10 +83,6 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     config = config_of(options, OUTPUTS)
     if options.confidence:
         require("arch", "sweep", "a confidence interval")
-    theirs = theirs_of(options, "html", "png", "breakeven", "confidence", "span", "workers")
-    if theirs is not None:
-        run_strategy_ladder(options, panel_of(options, config, screen), config, theirs, screen)
-        return
     spans = spans_of(options, "html")
     panel = panel_of(options, config, screen)
     check_spans(spans, panel.sessions)
@@ -116,20 +119,22 @@ def _show(screen: Screen, result: Ladder) -> None:
     screen.line(f"At the bottom: {costs_in_words(result.config)}.")
     screen.synthetic(result.panel)
     screen.window(result.panel)
-    changes = zip(result.changes("base"), result.changes("dynamic"), strict=True)
+    changes = {leg: result.changes(leg) for leg in result.legs}
+    last, meaning, value = LAST[result.config["strategy"] is None]
     rows = []
-    for step, (base, dynamic) in zip(result.steps, changes, strict=True):
-        for label, name, leg, change in (
-            (step.rung.id, "base", step.base, base),
-            (step.what, "dynamic", step.dynamic, dynamic),
-        ):
-            s = leg.statistics
+    for at, step in enumerate(result.steps):
+        for label, name in zip_longest((step.rung.id, step.what), result.legs):
+            if name is None:
+                rows.append([label, *[""] * 7])
+                continue
+            s = step.legs[name].statistics
             percent = [f"{100 * s['growth']:.2f}", *(f"{100 * s[key]:.1f}" for key in ("ann_vol", "max_drawdown"))]
-            rows.append([label, name, f"{s['excess_sharpe']:.2f}", signed(change), *percent, f"{s['sharpe']:.2f}"])
-    screen.table(["rung", "", "Sharpe", "step", "growth", "vol", "fall", "paper"], rows, dim_under=True)
+            sharpe, change = f"{s['excess_sharpe']:.2f}", signed(changes[name][at])
+            rows.append([label, name, sharpe, change, *percent, f"{value(step.legs[name]):.2f}"])
+    screen.table(["rung", "", "Sharpe", "step", "growth", "vol", "fall", last], rows, dim_under=True)
     screen.line(
         f"Growth, volatility and largest fall in per cent; step is of Sharpe, from the rung above. "
-        f"{risk_free_in_words(result.config)}; paper: the notebook's ratio, {NOTEBOOK_RATIO}."
+        f"{risk_free_in_words(result.config)}; {last}: {meaning}."
     )
     screen.line(conclusion(result))
     if (said := engine_in_words(result)) is not None:

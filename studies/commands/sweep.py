@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     screen : Screen
     """
     config = config_of(options, OUTPUTS)
-    dimensions, where = tries_of(options)
+    dimensions, where = tries_of(options, config)
     require("arch", "sweep", "a confidence interval")
     total = number_of_tries(dimensions, options.trials, options.sweep_seed)
     spans = spans_of(options, "html")

@@ -6,6 +6,7 @@ from typing import Any
 from riskoverlay.errors import require
 
 from ..sweep import CRITERIA, Dimension, parse_dimension
+from ..workbench.parameters import Config
 from .flags import add_engine, add_workers
 
 __all__ = ["add_tries", "tries_of"]
@@ -16,7 +17,7 @@ def add_tries(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("tries")
     group.add_argument(
         "--grid", action="append", required=True, metavar="NAME=VALUES",
-        help="a parameter and its values, a,b,c or low:high:step; once for each",
+        help="a parameter, or an argument of your rule or strategy, and its values, a,b,c or low:high:step; once each",
     )  # fmt: skip
     group.add_argument(
         "--trials", type=int, metavar="N",
@@ -30,12 +31,14 @@ def add_tries(command: argparse.ArgumentParser) -> None:
     group.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster that runs the tries")
 
 
-def tries_of(options: argparse.Namespace) -> tuple[list[Dimension], dict[str, Any]]:
+def tries_of(options: argparse.Namespace, config: Config) -> tuple[list[Dimension], dict[str, Any]]:
     """What is tried, and where.
 
     Parameters
     ----------
     options : argparse.Namespace
+    config : Config
+        Whose rule of weights or strategy it is.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def tries_of(options: argparse.Namespace) -> tuple[list[Dimension], dict[str, An
     MissingExtraError
         Tries are to be kept, and SQLAlchemy is not installed.
     """
-    dimensions = [parse_dimension(text) for text in options.grid]
+    dimensions = [parse_dimension(text, config) for text in options.grid]
     if options.storage is not None:
         require("sqlalchemy", "sweep", "a storage of tries")
     names = ("trials", "criterion", "storage", "study", "engine", "workers", "dask")

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 
 from ..workbench.parameters import Config
 from ..workbench.rates import resolved_rates
-from ..workbench.runs import UNLEVERED, simulate
-from ..workbench.twins import Twins, check_engine, check_twin
+from ..workbench.runs import UNLEVERED, Run, simulate
+from ..workbench.twins import Twins, check_twin, engine_of
 from ..workbench.workers import check_workers, open_workers
 
 __all__ = ["BREAKEVENS", "Breakeven", "breakeven", "breakeven_in_words", "breakeven_summary"]
@@ -49,7 +50,7 @@ def breakeven(
     panel: Panel,
     config: Config,
     *,
-    engine: str = "twin",
+    engine: str | None = None,
     workers: int | None = 1,
     advance: Callable[[int], None] | None = None,
 ) -> Breakeven:
@@ -63,9 +64,9 @@ def breakeven(
     panel : Panel
     config : Config
         Everything else of the account.
-    engine : {"twin", "cerebro"}
-        The twin of the account runs here, and dynamic at the first of the spreads that are found through Cerebro, too;
-        Cerebro runs in the workers.
+    engine : {"twin", "cerebro"}, optional
+        The twin of the account (default: where it can, which is of weights) runs here, and dynamic at the first of the
+        spreads that are found through Cerebro, too; Cerebro runs in the workers.
     workers : int, optional
         Processes, None: one a processor. Results do not depend on it.
     advance : callable, optional
@@ -85,8 +86,7 @@ def breakeven(
     config = resolved_rates(config, panel.rates)
     over_bill = "irx" in panel.rates
     tried: dict[int, dict[str, float]] = {}
-    check_engine(engine)
-    twins = Twins(panel) if engine == "twin" else None
+    twins = Twins(panel) if engine_of(engine, config) == "twin" else None
     count = 1 if twins else check_workers(workers)
     with open_workers(_lead, twins or panel, count, fork=True) as pool:
 
@@ -142,6 +142,8 @@ def _lead(bars: Panel | Twins, config: Config) -> dict[str, float]:
     """What dynamic is ahead of base, by statistic."""
     both = ({**config, **UNLEVERED}, config)
     runs = [bars.run(one) if isinstance(bars, Twins) else simulate(bars, one) for one in both]
+    if not all(run.overlaid for run in runs if isinstance(run, Run)):
+        raise InputError("a strategy that sizes itself has no dynamic and no base", "ask for no breakeven")
     base, dynamic = (run.statistics for run in runs)
     return {name: float(np.float64(dynamic[name]) - base[name]) for name in BREAKEVENS}
 

@@ -112,7 +112,7 @@ def _block_length(r: Floats) -> float:
 
 def confidence(
     dynamic: npt.ArrayLike,
-    base: npt.ArrayLike,
+    base: npt.ArrayLike | None,
     risk_free: npt.ArrayLike = 0.0,
     *,
     draws: int = 1000,
@@ -124,7 +124,7 @@ def confidence(
     Parameters
     ----------
     dynamic, base : array-like of shape (n_sessions,)
-        Returns of the same sessions, fractions.
+        Returns of the same sessions, fractions. Without base it is of one account.
     risk_free : array-like of shape (n_sessions,), or float
         What a bill paid over them; drawn with them.
     draws, level, seed
@@ -134,7 +134,7 @@ def confidence(
     -------
     dict
         `base`, `dynamic` and `difference` -> statistic -> Interval. The difference, dynamic − base, is paired: both are
-        drawn from the same sessions.
+        drawn from the same sessions. Of one account: `account` alone.
 
     Raises
     ------
@@ -142,21 +142,20 @@ def confidence(
         As `bootstrap_intervals`.
     """
     names = ("excess_sharpe", "growth", "max_drawdown")
-    legs = [np.asarray(leg, dtype=np.float64) for leg in (base, dynamic)]
-    both = np.column_stack([*legs, np.broadcast_to(np.asarray(risk_free, dtype=np.float64), legs[0].shape)])
-    found = bootstrap_intervals(
-        both, _base_dynamic_difference, draws=draws, level=level, seed=seed, dependence=both[:, :2]
-    )
-    portfolios = ("base", "dynamic", "difference")
+    legs = [np.asarray(leg, dtype=np.float64) for leg in (base, dynamic) if leg is not None]
+    drawn = np.column_stack([*legs, np.broadcast_to(np.asarray(risk_free, dtype=np.float64), legs[0].shape)])
+    found = bootstrap_intervals(drawn, _measured, draws=draws, level=level, seed=seed, dependence=drawn[:, :-1])
+    portfolios = ("account",) if base is None else ("base", "dynamic", "difference")
     return {leg: {name: found[3 * i + j] for j, name in enumerate(names)} for i, leg in enumerate(portfolios)}
 
 
-def _base_dynamic_difference(drawn: Floats) -> Floats:
-    """Sharpe ratio, growth and max drawdown of two columns and of their difference, the third the bill; shape (9,)."""
-    r, bill = drawn[:, :2], drawn[:, 2:]
+def _measured(drawn: Floats) -> Floats:
+    """Sharpe ratio, growth and max drawdown of each column, and of the difference of two, the last is the bill; (3,) or
+    (9,)."""
+    r, bill = drawn[:, :-1], drawn[:, -1:]
     value = np.vstack([np.ones((1, r.shape[1])), np.cumprod(1.0 + r, axis=0)])
     fall = (value / np.maximum.accumulate(value, axis=0)).min(axis=0) - 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         sharpe = session_sharpe(r - bill) * math.sqrt(PERIODS)
     legs = np.column_stack([sharpe, growths(r), fall])
-    return np.concatenate([legs[0], legs[1], legs[1] - legs[0]])
+    return np.concatenate([*legs, *np.diff(legs, axis=0)])

@@ -23,11 +23,11 @@ def interval_rows(intervals: Mapping[str, Mapping[str, Interval]]) -> tuple[list
         Growth and drawdown in per cent.
     """
     rows = []
-    for leg, name in (("base", "base"), ("dynamic", "dynamic"), ("difference", "dynamic − base")):
-        found = intervals[leg]
+    for leg, found in intervals.items():
+        name = "dynamic − base" if leg == "difference" else leg
         cells = [(found["growth"], 100, 1), (found["excess_sharpe"], 1, 2), (found["max_drawdown"], 100, 1)]
         rows.append([name, *(f"{k * i.estimate:.{d}f} [{k * i.low:.{d}f}, {k * i.high:.{d}f}]" for i, k, d in cells)])
-    level = intervals["dynamic"]["growth"].level
+    level = next(iter(intervals.values()))["growth"].level
     return [f"{100 * level:g} % intervals", "growth %", "Sharpe", "max drawdown %"], rows
 
 

@@ -5,5 +5,4 @@
 from .run import *
 from .rungs import *
 from .steps import *
-from .strategies import *
 from .words import *

@@ -1,4 +1,4 @@
-"""The reality ladder: from the notebook's paper result to the broker's account, one difference at a time."""
+"""The reality ladder: from a paper result, or a free broker, to the account, one difference at a time."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +21,10 @@ from ..workbench.beside import constant_leverage, constant_target
 from ..workbench.parameters import BLEND, Config
 from ..workbench.rates import bill_returns, resolved_rates
 from ..workbench.runs import UNLEVERED, Run, simulate
-from ..workbench.twins import EQUAL, TwinRun, Twins, check_engine
+from ..workbench.theirs import ACCOUNT
+from ..workbench.twins import EQUAL, TwinRun, Twins, engine_of
 from ..workbench.workers import check_workers, open_workers
-from .rungs import REAL, Rung, changes_something, rung_settings, rungs_of
+from .rungs import ARRAYS, MARGIN, REAL, Rung, changes_something, rung_settings, rungs_of
 
 __all__ = ["LEGS", "Ladder", "Leg", "Step", "ladder", "run_rung"]
 
@@ -34,8 +35,8 @@ FIRST = "event_driven"
 CONSTANT = "constant"
 """What stands below the last rung."""
 
-Job = tuple[str, dict[str, Any], bool, tuple[str, ...]]
-"""Rung, settings, whether through the broker, legs."""
+Job = tuple[str, dict[str, Any], str, tuple[str, ...]]
+"""Rung, settings, what it runs through, legs."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,14 @@ class Step:
     ----------
     rung : Rung
     changes : bool
-        False when the user's settings make it the rung above.
-    base, dynamic : Leg
+        False when it is the rung above: by the user's settings, or to the last digit of every return.
+    legs : mapping
+        Portfolio -> Leg.
     """
 
     rung: Rung
     changes: bool
-    base: Leg
-    dynamic: Leg
+    legs: Mapping[str, Leg]
 
     @property
     def what(self) -> str:
@@ -89,8 +90,9 @@ class Ladder:
     config : Config
     panel : Panel
     steps : tuple of Step
-    constant : Leg
-        In the account of the last rung, base at the constant leverage that dynamic holds there on average.
+    constant : Leg or None
+        In the account of the last rung, base at the constant leverage that dynamic holds there on average; None where
+        there is no overlay.
     engine : {"twin", "cerebro"}
         What ran the rungs between the account's first and its last.
     """
@@ -98,12 +100,27 @@ class Ladder:
     config: Config
     panel: Panel
     steps: tuple[Step, ...]
-    constant: Leg
+    constant: Leg | None
     engine: str = "cerebro"
 
+    @property
+    def legs(self) -> tuple[str, ...]:
+        """base and dynamic, or the one account of a strategy that sizes itself."""
+        return tuple(self.steps[-1].legs)
+
+    @property
+    def bottom(self) -> Leg:
+        """On the last rung, the portfolio that the ladder is about: dynamic, or the one account."""
+        return self.steps[-1].legs[self.legs[-1]]
+
+    @property
+    def top(self) -> str:
+        """Where it begins, to go into a sentence."""
+        return "on a free broker" if self.steps[0].rung.broker else "on paper"
+
     def sharpes(self, leg: str) -> list[float]:
-        """Sharpe ratio of "base" or "dynamic", rung by rung."""
-        return [getattr(step, leg).statistics["excess_sharpe"] for step in self.steps]
+        """Sharpe ratio of one of `legs`, rung by rung."""
+        return [step.legs[leg].statistics["excess_sharpe"] for step in self.steps]
 
     def changes(self, leg: str) -> list[float]:
         """Sharpe ratio less that of the rung above; nan at the top."""
@@ -115,7 +132,7 @@ def run_rung(
     panel: Panel,
     settings: Mapping[str, Any],
     *,
-    broker: bool,
+    through: str,
     legs: tuple[str, ...] = LEGS,
     remember: WeightMemory | None = None,
 ) -> list[Leg]:
@@ -126,10 +143,10 @@ def run_rung(
     panel : Panel
     settings : mapping
         As `rung_settings` gives them.
-    broker : bool
-        Through Cerebro (`simulate`), or as arrays (`paper_backtest`).
+    through : {"arrays", "stock", "margin"}
+        As arrays (`paper_backtest`), or through Cerebro (`simulate`) and one of the brokers.
     legs : tuple of str
-        Some of `LEGS`.
+        Some of `LEGS`, or the one account.
     remember : WeightMemory, optional
         As `simulate`.
 
@@ -142,8 +159,8 @@ def run_rung(
     InputError, ConvergenceError
         As these two.
     """
-    if broker:
-        runs = [simulate(panel, _account(settings, leg), remember=remember) for leg in legs]
+    if through != ARRAYS:
+        runs = [simulate(panel, _account(settings, leg), remember=remember, broker=through) for leg in legs]
         return [_leg(run) for run in runs]
     paper = paper_backtest(
         panel.closes,
@@ -165,19 +182,19 @@ def _account(settings: Mapping[str, Any], leg: str) -> Config:
 
 
 def _climb(twins: Twins, job: Job) -> list[Leg]:
-    _, settings, broker, legs = job
-    return run_rung(twins.panel, settings, broker=broker, legs=legs, remember=twins.remember)
+    _, settings, through, legs = job
+    return run_rung(twins.panel, settings, through=through, legs=legs, remember=twins.remember)
 
 
 def ladder(
     panel: Panel,
     config: Config,
     *,
-    engine: str = "twin",
+    engine: str | None = None,
     workers: int | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Ladder:
-    """Climb down from paper to account.
+    """Climb down from paper, or of somebody's strategy from backtrader's own broker, to the account.
 
     Parameters
     ----------
@@ -185,9 +202,10 @@ def ladder(
         Bars of the universe.
     config : Config
         Every parameter; the last rung is `backtest(panel, config)`, to the last digit.
-    engine : {"twin", "cerebro"}
-        What runs the account. Its first and its last rung, and the constant portfolio, go through Cerebro in any case;
-        "twin": those between are run by the twin of the account, which has to agree with Cerebro on these two to 1e-9.
+    engine : {"twin", "cerebro"}, optional
+        What runs the account (default: the twin where it can, which is of weights). Its first and its last rung, and
+        the constant portfolio, go through Cerebro in any case; "twin": those between are run by the twin of the
+        account, which has to agree with Cerebro on these two to 1e-9.
     workers : int, optional
         Processes, None: one a processor. Results do not depend on it. With more than one, a script must call this under
         `if __name__ == "__main__":`, because each process may read the script again.
@@ -208,53 +226,67 @@ def ladder(
         The twin differs from Cerebro.
     """
     count = check_workers(workers)
-    check_engine(engine)
+    engine = engine_of(engine, config)
     config = resolved_rates(config, panel.rates)
-    rungs = rungs_of(config)
+    rungs, legs = rungs_of(config), _legs_of(panel, config)
     changing = [rung for rung in rungs if changes_something({**config, **REAL}, rung)]
     twins, bottom = Twins(panel), changing[-1].id
     done = _by_twin(twins, config, changing) if engine == "twin" else {}
-    jobs = _jobs(config, changing, through=(FIRST, bottom) if done else None)
+    jobs = _jobs(config, changing, legs, only=(FIRST, bottom) if done else None)
     if done:
         steady = constant_target(twins, config, done[bottom]["dynamic"].mean_leverage)
-        jobs.append((CONSTANT, {**config, "lev_min": steady, "lev_max": steady}, True, LEGS[1:]))
+        jobs.append((CONSTANT, {**config, "lev_min": steady, "lev_max": steady}, MARGIN, LEGS[1:]))
     # The account as the user wants it first, so that a wrong value is found at once; then what trades every session.
-    jobs.sort(key=lambda job: (job[0] != bottom, not job[2]))
+    jobs.sort(key=lambda job: (job[0] != bottom, job[2] == ARRAYS))
 
     found: dict[str, dict[str, Leg]] = {id_: {} for id_, *_ in jobs}
     if advance is not None:
         advance(len(rungs) - len(found.keys() - {CONSTANT}))
     with open_workers(_climb, twins, min(count, len(jobs)), fork=True) as pool:
         for number, result in pool.perform(dict(enumerate(jobs))):
-            id_, _, _, legs = jobs[number]
-            found[id_] |= zip(legs, result, strict=True)
-            if advance is not None and len(found[id_]) == len(LEGS):
+            id_, _, _, of = jobs[number]
+            found[id_] |= zip(of, result, strict=True)
+            if advance is not None and len(found[id_]) == len(legs):
                 advance(1)
     for id_ in [id_ for id_ in found if id_ in done]:
-        for leg in LEGS:
+        for leg in legs:
             _compare(found[id_][leg], done[id_][leg], f"{id_}, {leg}: return of the session")
     done |= found
 
     steps: list[Step] = []
     for rung in rungs:
-        here = done.get(rung.id) or {"base": steps[-1].base, "dynamic": steps[-1].dynamic}
-        steps.append(Step(rung, rung in changing, here["base"], here["dynamic"]))
+        here = {leg: done[rung.id][leg] for leg in legs} if rung.id in done else steps[-1].legs
+        steps.append(Step(rung, rung in changing and not (steps and _same(here, steps[-1].legs)), here))
     if CONSTANT in done:
-        constant = done[CONSTANT]["dynamic"]
+        constant: Leg | None = done[CONSTANT]["dynamic"]
+    elif legs == LEGS:
+        held = steps[-1].legs["dynamic"].mean_leverage
+        constant = _leg(constant_leverage(panel, config, held, remember=twins.remember))
     else:
-        constant = _leg(constant_leverage(panel, config, steps[-1].dynamic.mean_leverage, remember=twins.remember))
+        constant = None
     return Ladder(config, panel, tuple(steps), constant, engine)
 
 
-def _jobs(config: Config, changing: Sequence[Rung], through: tuple[str, ...] | None) -> list[Job]:
+def _legs_of(panel: Panel, config: Config) -> tuple[str, ...]:
+    """The portfolios: of a strategy of somebody's one run shows whether it ever asks the overlay for a size."""
+    if config["strategy"] is None or simulate(panel, {**config, **UNLEVERED}).overlaid:
+        return LEGS
+    return (ACCOUNT,)
+
+
+def _same(legs: Mapping[str, Leg], above: Mapping[str, Leg]) -> bool:
+    return all(one.returns.equals(above[name].returns) for name, one in legs.items())
+
+
+def _jobs(config: Config, changing: Sequence[Rung], legs: tuple[str, ...], only: tuple[str, ...] | None) -> list[Job]:
     """What is run on arrays, and through Cerebro: the rungs named, or all."""
     jobs: list[Job] = []
     for rung in changing:
         settings = rung_settings(config, rung)
         if not rung.broker:
-            jobs.append((rung.id, settings, False, LEGS))
-        elif through is None or rung.id in through:
-            jobs += [(rung.id, settings, True, (leg,)) for leg in LEGS]
+            jobs.append((rung.id, settings, rung.through, legs))
+        elif only is None or rung.id in only:
+            jobs += [(rung.id, settings, rung.through, (leg,)) for leg in legs]
     return jobs
 
 

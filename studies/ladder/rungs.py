@@ -1,4 +1,4 @@
-"""The rungs: what stands between the notebook's paper result and the broker's account."""
+"""The rungs: what stands between the notebook's paper result, or a free broker, and the account."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,10 @@ from typing import Any
 
 from ..workbench.parameters import BLEND, Config
 
-__all__ = ["IDEAL", "REAL", "RUNGS", "Rung", "changes_something", "rung_settings", "rungs_of"]
+__all__ = ["IDEAL", "REAL", "RUNGS", "STRATEGY_RUNGS", "Rung", "changes_something", "rung_settings", "rungs_of"]
+
+ARRAYS, STOCK, MARGIN = "arrays", "stock", "margin"
+"""What a rung runs through: array arithmetic, backtrader's own broker, the account."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +23,19 @@ class Rung:
         What changes, in a few plain words.
     switches : tuple of str
         Settings that are ideal (`IDEAL`) above this rung, real from it on.
-    broker : bool
-        Whether it runs through Cerebro, or as array arithmetic.
+    through : {"arrays", "stock", "margin"}
+        Array arithmetic, or Cerebro with backtrader's own broker or a margin account.
     """
 
     id: str
     what: str
     switches: tuple[str, ...] = ()
-    broker: bool = False
+    through: str = ARRAYS
+
+    @property
+    def broker(self) -> bool:
+        """Whether it runs through Cerebro."""
+        return self.through != ARRAYS
 
 
 RUNGS = (
@@ -36,18 +44,30 @@ RUNGS = (
     Rung("long_only_min_variance", "minimum variance is solved", ("min_variance",)),
     Rung("simple_returns", "simple returns of assets, not log", ("portfolio_returns",)),
     Rung("no_look_ahead", "what is known today earns tomorrow", ("look_ahead",)),
-    Rung("event_driven", "through a broker, without costs", (), True),
-    Rung("hold_between_rebalances", "holdings drift between rebalances", ("drift",), True),
-    Rung("leverage_band", "leverage acts only beyond a band", ("lev_band", "relever"), True),
-    Rung("next_open_fills", "orders fill at the next open", ("execution",), True),
-    Rung("whole_shares", "no fractions of a share", ("whole_shares",), True),
+    Rung("event_driven", "through a broker, without costs", (), MARGIN),
+    Rung("hold_between_rebalances", "holdings drift between rebalances", ("drift",), MARGIN),
+    Rung("leverage_band", "leverage acts only beyond a band", ("lev_band", "relever"), MARGIN),
+    Rung("next_open_fills", "orders fill at the next open", ("execution",), MARGIN),
+    Rung("whole_shares", "no fractions of a share", ("whole_shares",), MARGIN),
     Rung("commission", "the broker takes its commission",
-         ("commission_bps", "commission_per_share", "commission_min"), True),
-    Rung("slippage", "fills are worse than the quote", ("slippage_bps",), True),
+         ("commission_bps", "commission_per_share", "commission_min"), MARGIN),
+    Rung("slippage", "fills are worse than the quote", ("slippage_bps",), MARGIN),
     Rung("loan_interest", "loans have a price, and limits",
-         ("borrow_rate", "cash_rate", "initial_margin", "maintenance_margin"), True),
+         ("borrow_rate", "cash_rate", "initial_margin", "maintenance_margin"), MARGIN),
 )  # fmt: skip
 """From paper to account. Each rung keeps what the rungs above it changed; the last is `backtest`."""
+
+STRATEGY_RUNGS = (
+    Rung("stock_broker", "backtrader's broker, filled at once", (), STOCK),
+    Rung("next_open_fills", "orders fill at the next open", ("execution",), STOCK),
+    Rung("whole_shares", "no fractions of a share", ("whole_shares",), STOCK),
+    Rung("margin_account", "a margin account and its limits", ("initial_margin", "maintenance_margin"), MARGIN),
+    Rung("commission", "the broker takes its commission",
+         ("commission_bps", "commission_per_share", "commission_min"), MARGIN),
+    Rung("slippage", "fills are worse than the quote", ("slippage_bps",), MARGIN),
+    Rung("loan_interest", "loans cost, idle cash earns", ("borrow_rate", "cash_rate"), MARGIN),
+)  # fmt: skip
+"""Of anybody's strategy, from backtrader's own broker, free and filled at once, to the account."""
 
 SOLVERS = ("converged_risk_parity", "long_only_min_variance")
 """Rungs of the notebook's rule alone."""
@@ -57,7 +77,7 @@ PAPER = Rung("paper", "nothing: arrays, weights on the day they are decided")
 
 
 def rungs_of(config: Mapping[str, Any]) -> tuple[Rung, ...]:
-    """The rungs for the rule of weights of a configuration.
+    """The rungs for the strategy of a configuration, and its rule of weights.
 
     Parameters
     ----------
@@ -66,8 +86,10 @@ def rungs_of(config: Mapping[str, Any]) -> tuple[Rung, ...]:
     Returns
     -------
     tuple of Rung
-        `RUNGS`, or those without the notebook's own solvers.
+        `RUNGS`, or those without the notebook's own solvers; `STRATEGY_RUNGS`, if the strategy is somebody's.
     """
+    if config["strategy"] is not None:
+        return STRATEGY_RUNGS
     if config["weights"] == BLEND:
         return RUNGS
     return (PAPER, *(rung for rung in RUNGS[1:] if rung.id not in SOLVERS))
@@ -94,6 +116,9 @@ IDEAL: dict[str, Any] = {
 }
 """Every switch as the paper has it."""
 
+NO_LOANS = {"initial_margin": 1.0, "maintenance_margin": 1.0}
+"""What backtrader's own broker asks for: it lends nothing."""
+
 REAL = {"portfolio_returns": "simple", "look_ahead": False}
 """Switches that are no parameters of the account: a broker leaves no choice."""
 
@@ -114,7 +139,8 @@ def rung_settings(config: Config, rung: Rung) -> dict[str, Any]:
     """
     rungs = rungs_of(config)
     below = rungs[rungs.index(rung) + 1 :]
-    return {**config, **REAL, **{name: IDEAL[name] for other in below for name in other.switches}}
+    ideal = {name: IDEAL[name] for other in below for name in other.switches}
+    return {**config, **REAL, **ideal, **(NO_LOANS if rung.through == STOCK else {})}
 
 
 def changes_something(settings: Mapping[str, Any], rung: Rung) -> bool:

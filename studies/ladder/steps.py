@@ -11,7 +11,7 @@ from riskoverlay.conventions import PERIODS
 from ..judgement import Interval, bootstrap_intervals
 from ..judgement.sharpe import growths, session_sharpe
 from ..workbench.rates import bill_returns
-from .run import LEGS, Ladder
+from .run import Ladder
 
 __all__ = ["NOT_TOLD", "Surety", "step_intervals", "surety_rows", "surety_summary"]
 
@@ -65,12 +65,11 @@ def step_intervals(
         As `bootstrap_intervals`.
     """
     changing = [i for i, step in enumerate(result.steps) if i and step.changes]
-    first = max(getattr(step, leg).returns.index[0] for step in result.steps for leg in LEGS)
+    legs = result.legs
+    first = max(step.legs[leg].returns.index[0] for step in result.steps for leg in legs)
     shown = sorted({0, *changing})
-    columns = [
-        getattr(result.steps[i], leg).returns.loc[first:].to_numpy(dtype=np.float64) for leg in LEGS for i in shown
-    ]
-    days = list(result.steps[-1].base.returns.loc[first:].index)
+    columns = [result.steps[i].legs[leg].returns.loc[first:].to_numpy(dtype=np.float64) for leg in legs for i in shown]
+    days = list(result.bottom.returns.loc[first:].index)
     before = result.panel.sessions[int(result.panel.sessions.searchsorted(first)) - 1]
     bill = bill_returns(result.config["risk_free"], result.panel.rates, days, before)
     drawn = np.column_stack([*columns, bill])
@@ -83,11 +82,11 @@ def step_intervals(
         dependence=drawn[:, [0, len(shown) - 1, -2]],
     )
     steps = len(shown) - 1
-    sharpes, grown = found[: len(LEGS) * steps], found[len(LEGS) * steps :]
+    sharpes, grown = found[: len(legs) * steps], found[len(legs) * steps :]
     ids = [result.steps[i].rung.id for i in shown[1:]]
     return {
         leg: {id_: Surety(sharpes[k * steps + j], grown[k * steps + j]) for j, id_ in enumerate(ids)}
-        for k, leg in enumerate(LEGS)
+        for k, leg in enumerate(legs)
     }
 
 
@@ -113,16 +112,16 @@ def surety_rows(sure: dict[str, dict[str, Surety]]) -> tuple[list[str], list[lis
     rows : list of list of str
         Sharpe ratio, and growth in per cent; of dynamic below base; `NOT_TOLD` beside what is not told from 0.
     """
-    rows = []
-    for id_ in sure[LEGS[0]]:
-        for leg in LEGS:
+    rows, first = [], next(iter(sure))
+    for id_ in sure[first]:
+        for leg in sure:
             one = sure[leg][id_]
             rows.append([
-                id_ if leg == LEGS[0] else "", leg,
+                id_ if leg == first else "", leg,
                 _in_words(one.excess_sharpe, 1.0, 2), _in_words(one.growth, 100.0, 2),
                 "" if one.told_apart else NOT_TOLD,
             ])  # fmt: skip
-    level = sure[LEGS[0]][next(iter(sure[LEGS[0]]))].growth.level
+    level = next(iter(sure[first].values())).growth.level
     return [f"{100 * level:g} % intervals", "", "Sharpe", "growth %", ""], rows
 
 

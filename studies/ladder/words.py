@@ -11,7 +11,8 @@ import pandas as pd
 from ..workbench.allocations import config_summary
 from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
-from .run import LEGS, Ladder
+from ..workbench.theirs import theirs_of
+from .run import LEGS, Ladder, Leg
 
 __all__ = [
     "conclusion",
@@ -27,11 +28,13 @@ STATISTICS = ("growth", "excess_sharpe", "ann_ret", "ann_vol", "sharpe", "max_dr
 
 
 def universe_in_words(result: Ladder) -> str:
-    """Symbols, source and the sessions that count at the bottom, in one line."""
-    panel, first = result.panel, result.steps[-1].dynamic.returns.index[0]
+    """Whose strategy, symbols, source and the sessions that count at the bottom, in one line."""
+    panel, first = result.panel, result.bottom.returns.index[0]
     symbols = ", ".join(panel.symbols[:12]) + (", ..." if len(panel.symbols) > 12 else "")
     count = f" ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
-    return f"{symbols}{count}; {panel.source}, {first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d}"
+    theirs = theirs_of(result.config)
+    name = "" if theirs is None else f"{theirs.name} on "
+    return f"{name}{symbols}{count}; {panel.source}, {first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d}"
 
 
 def waterfall_bars(sharpes: Sequence[float]) -> list[tuple[float, float]]:
@@ -60,35 +63,48 @@ def signed(change: float) -> str:
 
 
 def conclusion(result: Ladder) -> str:
-    """Paper Sharpe, broker Sharpe, the largest single loss, dynamic against base at the bottom: in numbers."""
+    """Sharpe at the top and in the account, the largest single loss, dynamic against base at the bottom: in numbers."""
     parts = []
-    for leg in LEGS:
+    end = "in the account" if result.steps[0].rung.broker else "through the broker"
+    for leg in result.legs:
         sharpes, changes = result.sharpes(leg), result.changes(leg)
-        part = f"{leg}: Sharpe {sharpes[0]:.2f} on paper, {sharpes[-1]:.2f} through the broker"
+        part = f"{leg}: Sharpe {sharpes[0]:.2f} {result.top}, {sharpes[-1]:.2f} {end}"
         worst = int(np.argmin([0.0, *np.nan_to_num(changes[1:])]))
         if worst:
             part += f", largest single loss {-changes[worst]:.2f} ({result.steps[worst].rung.id})"
+        if len(result.legs) == 1:
+            part += f"; it {growth_in_words(result.bottom.statistics['growth'])}"
         parts.append(part[0].upper() + part[1:])
+    if result.constant is not None:
+        parts += _overlay_in_words(result, result.constant)
+    if result.config["strategy"] is not None and (still := [s.rung.id for s in result.steps[1:] if not s.changes]):
+        parts.append(f"Nothing changed at {', '.join(still)}")
+    if result.panel.synthetic:
+        parts.append("The market is synthetic: none of this happened")
+    return ". ".join(parts) + "."
+
+
+def _overlay_in_words(result: Ladder, constant: Leg) -> list[str]:
+    """What the overlay is worth at both ends, and what of it is timing."""
+    parts = []
     ends = [
-        step.dynamic.statistics["excess_sharpe"] - step.base.statistics["excess_sharpe"]
+        step.legs["dynamic"].statistics["excess_sharpe"] - step.legs["base"].statistics["excess_sharpe"]
         for step in (result.steps[0], result.steps[-1])
     ]
     if np.isfinite(ends).all():
-        base, dynamic = (growth_in_words(getattr(result.steps[-1], leg).statistics["growth"]) for leg in LEGS)
+        base, dynamic = (growth_in_words(result.steps[-1].legs[leg].statistics["growth"]) for leg in LEGS)
         parts.append(
-            f"The overlay is worth {ends[0]:+.2f} of Sharpe on paper and {ends[1]:+.2f} in the account, where dynamic "
-            f"{dynamic} and base {base}"
+            f"The overlay is worth {ends[0]:+.2f} of Sharpe {result.top} and {ends[1]:+.2f} in the account, where "
+            f"dynamic {dynamic} and base {base}"
         )
-    held, steady = result.steps[-1].dynamic, result.constant.statistics["growth"]
+    held, steady = result.bottom, constant.statistics["growth"]
     timing = 100 * (held.statistics["growth"] - steady)
     if np.isfinite(timing):
         parts.append(
             f"The same leverage on average, {held.mean_leverage:.2f}, held constant {growth_in_words(steady)}: timing "
             f"it {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % a year"
         )
-    if result.panel.synthetic:
-        parts.append("The market is synthetic: none of this happened")
-    return ". ".join(parts) + "."
+    return parts
 
 
 def engine_in_words(result: Ladder) -> str | None:
@@ -125,21 +141,21 @@ def ladder_summary(result: Ladder) -> dict[str, Any]:
     dict
         For `write_json`.
     """
-    first = result.steps[-1].dynamic.returns.index[0]
-    before = int(result.panel.sessions.searchsorted(first)) - 1
+    first = result.bottom.returns.index[0]
+    before, constant = int(result.panel.sessions.searchsorted(first)) - 1, result.constant
     return {
         "format": FORMAT,
         "rungs": [
             {
                 "id": step.rung.id,
                 "what": step.what,
-                "first_session": step.dynamic.returns.index[0],
-                "base": step.base.statistics,
-                "dynamic": step.dynamic.statistics,
+                "first_session": step.legs[result.legs[-1]].returns.index[0],
+                **{name: leg.statistics for name, leg in step.legs.items()},
+                "mean_leverage": {name: leg.mean_leverage for name, leg in step.legs.items()},
             }
             for step in result.steps
         ],
-        "constant": {**result.constant.statistics, "mean_leverage": result.constant.mean_leverage},
+        **({} if constant is None else {"constant": {**constant.statistics, "mean_leverage": constant.mean_leverage}}),
         "conclusion": conclusion(result),
         "engine": result.engine,
         **config_summary(result.config),
@@ -158,11 +174,12 @@ def ladder_frame(result: Ladder) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_rungs, n_columns)
-        Index the rung's id: what, then base_ and dynamic_ statistics and change of Sharpe ratio, fractions.
+        Index the rung's id: what, then statistics of each portfolio (base_, dynamic_) and change of its Sharpe ratio,
+        fractions.
     """
     columns: dict[str, list[Any]] = {"what": [step.what for step in result.steps]}
-    for leg in LEGS:
+    for leg in result.legs:
         for name in STATISTICS:
-            columns[f"{leg}_{name}"] = [getattr(step, leg).statistics[name] for step in result.steps]
+            columns[f"{leg}_{name}"] = [step.legs[leg].statistics[name] for step in result.steps]
         columns[f"{leg}_sharpe_change"] = result.changes(leg)
     return pd.DataFrame(columns, index=pd.Index([step.rung.id for step in result.steps], name="rung"))

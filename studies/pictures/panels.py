@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..report.facts import at_decisions, counted, drawdowns, largest_and_others
-from ..report.portfolios import Account, accounts, lead_first, lead_last
+from ..report.portfolios import Account, accounts, lead_first, lead_last, leader
 from ..report.words import symbols_in_words
 from ..workbench.captions import costs_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
@@ -47,7 +47,7 @@ STYLE = {
 
 
 def write_picture(path: str | Path, result: Backtest) -> None:
-    """Value, drawdown, leverage and weights, 16:9, 1920 × 1080 dots, drawn without a screen.
+    """Value, drawdown, leverage, and weights or costs, 16:9, 1920 × 1080 dots, drawn without a screen.
 
     Parameters
     ----------
@@ -65,12 +65,15 @@ def write_picture(path: str | Path, result: Backtest) -> None:
 
     with matplotlib.rc_context(STYLE):
         figure = new_figure(16, 9, dpi=120, layout="constrained")
-        (value, drawdown), (leverage, weights) = figure.subplots(2, 2, sharex=True)
+        (value, drawdown), (leverage, last) = figure.subplots(2, 2, sharex=True)
         shown = accounts(result)
         _value(value, shown)
         _drawdown(drawdown, result, shown)
         _leverage(leverage, result)
-        _weights(weights, result)
+        if result.leading.decided:
+            _weights(last, result)
+        else:
+            _costs(last, result)
         figure.suptitle(_heading(result, shown), x=0.01, ha="left", fontsize=12, linespacing=1.4)
         write_file(path, lambda temporary: save(figure, temporary, dpi=120))
 
@@ -109,14 +112,14 @@ def _value(axes: Any, shown: Sequence[Account]) -> None:
 def _drawdown(axes: Any, result: Backtest, shown: Sequence[Account]) -> None:
     for one in lead_last(shown):
         axes.plot(100 * drawdowns(one), color=one.ink, lw=1.0, label=one.label)
-    lead = lead_last(shown)[-1]
+    lead = leader(shown)
     fall = 100 * drawdowns(lead)
     axes.fill_between(fall.index, fall, color=lead.ink, alpha=0.13, lw=0)
     config = result.config
     levels = {
         "brake starts": -100.0 * config["dd_threshold1"],
         f"brake full,\nleverage × {config['dd_min_scale']:g}": -100.0 * config["dd_threshold2"],
-    }
+    } if result.overlaid else {}  # fmt: skip
     low = 1.05 * min(*(100.0 * float(drawdowns(one).min()) for one in shown), *levels.values())
     axes.set_ylim(low, 0.0)
     at = 0.0
@@ -130,18 +133,31 @@ def _drawdown(axes: Any, result: Backtest, shown: Sequence[Account]) -> None:
 
 
 def _leverage(axes: Any, result: Backtest) -> None:
-    table = result.dynamic.exposure.loc[counted(result.dynamic)]
-    axes.plot(table["volatility_part"], color=VOLATILITY, lw=0.9, ls=":", label="volatility part")
-    axes.plot(table["brake_part"], color=BRAKE, lw=0.9, label="brake part")
-    axes.plot(table["target_leverage"], color=INK, lw=0.7, label="target")
-    axes.plot(table["leverage"].loc[result.dynamic.first :], color=DYNAMIC, lw=1.3, label="held")
+    run = result.leading
+    table = run.exposure.loc[counted(run)]
+    if result.overlaid:
+        axes.plot(table["volatility_part"], color=VOLATILITY, lw=0.9, ls=":", label="volatility part")
+        axes.plot(table["brake_part"], color=BRAKE, lw=0.9, label="brake part")
+        axes.plot(table["target_leverage"], color=INK, lw=0.7, label="target")
+    axes.plot(table["leverage"].loc[run.first :], color=DYNAMIC, lw=1.3, label="held")
     axes.set_ylim(bottom=0)
-    axes.set_title("Leverage of dynamic", pad=ABOVE)
+    axes.set_title(f"Leverage of {result.lead}", pad=ABOVE)
+    _legend(axes)
+
+
+def _costs(axes: Any, result: Backtest) -> None:
+    """What a strategy that decides no weights has paid by each session."""
+    run = result.leading
+    for kind, color in (("commission", INK), ("slippage", VOLATILITY), ("interest", BRAKE)):
+        paid = pd.Series(run.costs["sessions"][kind], run.sessions).cumsum().loc[run.begins :]
+        axes.plot(paid, color=color, lw=1.1, label=kind)
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")
+    axes.set_title(f"Costs of {result.lead} so far", pad=ABOVE)
     _legend(axes)
 
 
 def _weights(axes: Any, result: Backtest) -> None:
-    run = result.dynamic
+    run = result.leading
     weights = at_decisions(run.weights, run)
     largest = weights.mean().nlargest(len(ASSETS) - 1).index
     table = largest_and_others(weights, [name for name in result.panel.symbols if name in largest])

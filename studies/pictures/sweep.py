@@ -43,7 +43,10 @@ def draw_sweep(judged: Judged, path: str | Path) -> None:
     _splits(right, judged)
     own, base = (judged.intervals[leg]["excess_sharpe"].estimate for leg in ("dynamic", "base"))
     count = len(judged.sweep.good)
-    title = f"Best of {count} tries: Sharpe ratio {own:.3f}, base {base:.3f}; luck alone would give {judged.luck:.2f}"
+    title = (
+        f"Best of {count} tries: Sharpe ratio {own:.3f}, {judged.against} {base:.3f}; "
+        f"luck alone would give {judged.luck:.2f}"
+    )
     _head(figure, title, _below(judged.sweep, params_in_words(judged.winner.params)), judged.sweep.panel.synthetic)
     save(figure, path)
 

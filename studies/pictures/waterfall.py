@@ -5,8 +5,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from ..ladder import LEGS, Ladder, signed, universe_in_words, waterfall_bars
+from ..ladder import Ladder, signed, universe_in_words, waterfall_bars
 from ..workbench.captions import costs_in_words, risk_free_in_words
+from ..workbench.theirs import ACCOUNT
 from .canvas import BLUE, GREY, INK, RULE, VERMILION, new_figure, save
 
 __all__ = ["draw_waterfall"]
@@ -14,11 +15,15 @@ __all__ = ["draw_waterfall"]
 BAND = "#f5f7f9"
 PAPER, BROKER = "#9aa5b1", "#323f4b"
 
-PANELS = {"base": "Base: leverage 1", "dynamic": "Dynamic: volatility target × drawdown brake"}
+PANELS = {
+    "base": "Base: leverage 1",
+    "dynamic": "Dynamic: volatility target × drawdown brake",
+    ACCOUNT: "The account: it sizes its own orders",
+}
 
 
 def draw_waterfall(result: Ladder, path: str | Path) -> None:
-    """Draw base and dynamic side by side: what each rung gives or takes, between two full bars.
+    """Draw the portfolios side by side: what each rung gives or takes, between two full bars.
 
     Parameters
     ----------
@@ -32,19 +37,20 @@ def draw_waterfall(result: Ladder, path: str | Path) -> None:
     """
     figure = new_figure(13, 8)
     left, top, gap = 0.255, 0.82, 0.02
-    width = (0.985 - left - gap) / 2
-    panels = [figure.add_axes((left + i * (width + gap), 0.02, width, top - 0.02)) for i in range(2)]
-    finite = [s for leg in LEGS for s in result.sharpes(leg) if math.isfinite(s)]
+    legs = result.legs
+    width = (0.985 - left - gap * (len(legs) - 1)) / len(legs)
+    panels = [figure.add_axes((left + i * (width + gap), 0.02, width, top - 0.02)) for i in range(len(legs))]
+    finite = [s for leg in legs for s in result.sharpes(leg) if math.isfinite(s)]
     low, high = min([0.0, *finite]), max([0.1, *finite])
     room = high - low
-    for axes, leg in zip(panels, LEGS, strict=True):
+    for axes, leg in zip(panels, legs, strict=True):
         _panel(axes, result, leg, room)
         axes.set_xlim(low - (0.12 * room if low < 0 else 0.0), high + 0.17 * room)
         axes.set_ylim(len(result.steps) + 0.5, -0.5)
     _rows(panels[0], result)
 
-    ends = [f"{leg} {result.sharpes(leg)[0]:.2f} → {result.sharpes(leg)[-1]:.2f}" for leg in LEGS]
-    title = f"Sharpe ratio from paper to account: {', '.join(ends)}".replace("-", "−")
+    ends = [f"{leg} {result.sharpes(leg)[0]:.2f} → {result.sharpes(leg)[-1]:.2f}" for leg in legs]
+    title = f"Sharpe ratio from {result.top.split(maxsplit=1)[1]} to account: {', '.join(ends)}".replace("-", "−")
     figure.text(0.015, 0.972, title, size=18, weight="bold", color=INK, va="top")
     after = f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}."
     scope = "\n".join(textwrap.fill(line, 170) for line in (universe_in_words(result), after))

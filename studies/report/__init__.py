@@ -3,6 +3,7 @@
 # ruff: noqa: F403  each module says what it exports
 
 from .kinds import *
+from .own import *
 from .page import *
 from .portfolios import *
 from .spans import *

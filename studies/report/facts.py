@@ -127,7 +127,7 @@ def risk_shares(result: Backtest) -> pd.DataFrame:
     DataFrame of shape (n_decisions, n_symbols)
         Fractions, sum 1; nan where too few returns are known, or nothing is held.
     """
-    config, run = result.config, result.dynamic
+    config, run = result.config, result.leading
     blend = config["weights"] == BLEND
     lookback = config["cov_lookback"] if blend else config["lookback"] or len(result.panel.sessions)
     shrinkage = (config["shrinkage"], config["shrink_alpha"]) if blend else ("diagonal", 0.0)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from riskoverlay.conventions import PERIODS
 
+from ..workbench.parameters import BLEND
 from ..workbench.portfolios import Backtest
 from .chart import Chart, Mark, Trace, css, days, level, line
 from .facts import (
@@ -69,14 +70,10 @@ def account_charts(result: Backtest, shown: Sequence[Account]) -> list[Chart]:
     -------
     list of Chart
     """
-    return [
-        _equity(shown),
-        _drawdown_and_brake(result, shown),
-        _leverage(result),
-        _volatility(result, shown),
-        *rolling(shown),
-        *_areas(result),
-    ]
+    fell = _drawdown_and_brake(result, shown) if result.overlaid else drawdown(shown)
+    levered = _leverage(result) if result.overlaid else _held(result)
+    areas = _areas(result) if result.leading.decided else []
+    return [_equity(shown), fell, levered, _volatility(result, shown), *rolling(shown), *areas]
 
 
 # -- of any portfolios -------------------------------------------------------------------------------------------------
@@ -229,20 +226,22 @@ def _drawdown_and_brake(result: Backtest, shown: Sequence[Account]) -> Chart:
 
 
 def _leverage(result: Backtest) -> Chart:
-    config, table = result.config, result.dynamic.exposure.loc[counted(result.dynamic)]
+    config, table, run = result.config, result.dynamic.exposure.loc[counted(result.dynamic)], result.dynamic
+    acted = f"Held is acted on when it is more than {config['lev_band']:g} away from target."
+    if not run.decided:
+        acted = "It sizes the orders that ask for it: what is held is not levered anew between them."
     brake = {"line": {"color": css("--brake"), "width": 1.5, "shape": "hv"}, "fill": "tozeroy", "yaxis": "y2"}
     data = [
         line("volatility part", table["volatility_part"], "--volatility", ".2f", dash="dot"),
         line("target", table["target_leverage"], "--target", ".2f", width=1),
-        line("held", table["leverage"].where(table.index >= result.dynamic.first), "--dynamic", ".2f", width=2),
+        line("held", table["leverage"].where(table.index >= run.first), "--dynamic", ".2f", width=2),
         line("brake part", table["brake_part"], "--brake", ".2f") | brake | {"fillcolor": css("--brake-soft")},
     ]
     bounds = [level(config[name], "--rule") for name in ("lev_min", "lev_max")]
     return Chart(
         id="leverage",
         title="Leverage of the dynamic account",
-        note="Target = volatility part × brake part, within its bounds. "
-        f"Held is acted on when it is more than {config['lev_band']:g} away from target. Below: the brake, 1 is off.",
+        note=f"Target = volatility part × brake part, within its bounds. {acted} Below: the brake, 1 is off.",
         data=data,
         layout={
             "yaxis": {"domain": [0.34, 1], "rangemode": "tozero", "tickformat": ".1f"},
@@ -261,34 +260,51 @@ def _leverage(result: Backtest) -> Chart:
     )
 
 
+def _held(result: Backtest) -> Chart:
+    """Leverage of an account that no overlay sizes."""
+    run = result.leading
+    table = run.exposure.loc[counted(run)]
+    return Chart(
+        id="leverage",
+        title="Leverage of the account",
+        note="Held at each close: the value of its positions, shorts as much as longs, over equity.",
+        data=[line("held", table["leverage"], "--dynamic", ".2f", width=2)],
+        layout={"yaxis": {"rangemode": "tozero", "tickformat": ".1f"}, "shapes": [level(1.0, "--rule")]},
+        legend=[Mark("held", "--dynamic", (0,))],
+    )
+
+
 def _volatility(result: Backtest, shown: Sequence[Account]) -> Chart:
-    config = result.config
+    config, marks, aims, shapes = result.config, _legend(shown), "", []
+    if result.overlaid:
+        aims = " The overlay aims at the dashed line; the brake and the bounds of leverage may keep it away."
+        shapes = [level(config["target_vol"], "--target")]
+        marks.append(Mark(f"target, {100 * config['target_vol']:g} %", "--target", dash="dashed"))
     return Chart(
         id="volatility",
         title="Volatility",
-        note=f"Of the last {config['vol_lookback']} daily returns, a year. The overlay aims at the dashed line; the "
-        "brake and the bounds of leverage may keep it away.",
+        note=f"Of the last {config['vol_lookback']} daily returns, a year.{aims}",
         data=_lines(shown, lambda one: rolling_volatility(one, config["vol_lookback"]), ".1%"),
-        layout={
-            "yaxis": {"tickformat": ".0%", "rangemode": "tozero"},
-            "shapes": [level(config["target_vol"], "--target")],
-        },
-        legend=[*_legend(shown), Mark(f"target, {100 * config['target_vol']:g} %", "--target", dash="dashed")],
+        layout={"yaxis": {"tickformat": ".0%", "rangemode": "tozero"}, "shapes": shapes},
+        legend=marks,
         fit=("yaxis",),
     )
 
 
 def _areas(result: Backtest) -> list[Chart]:
     """Weights and shares of risk; both change at decisions only, so both are drawn as steps from one to the next."""
-    weights, risk = at_decisions(result.dynamic.weights, result.dynamic), risk_shares(result)
+    weights, risk = at_decisions(result.leading.weights, result.leading), risk_shares(result)
     largest = weights.mean().sort_values(ascending=False, kind="stable").index[:ASSETS]
     named = [name for name in result.panel.symbols if name in largest]
-    blend = f"{100 * (1 - result.config['alpha_minvar']):g} % risk parity, {100 * result.config['alpha_minvar']:g} % "
+    whose = f"By {plotly_text(result.config['weights'])}"
+    if result.config["weights"] == BLEND:
+        part = 100 * result.config["alpha_minvar"]
+        whose = f"{100 - part:g} % risk parity, {part:g} % minimum variance"
     return [
         _stack(
             "weights",
             "Weights",
-            f"{blend}minimum variance, before leverage, as decided; sum 100 %. Base and dynamic share them.",
+            f"{whose}, before leverage, as decided; sum 100 %. Base and dynamic share them.",
             largest_and_others(weights, named),
             named,
         ),

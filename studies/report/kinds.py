@@ -11,18 +11,19 @@ from riskoverlay.feeds import Panel
 
 from ..financing import Breakeven, breakeven_in_words
 from ..judgement import Interval
-from ..ladder import LEGS, Ladder, Surety, engine_in_words
+from ..ladder import Ladder, Surety, engine_in_words
 from ..sweep import Judged, in_words, params_in_words
 from ..walkforward import Walk, walk_in_words
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
 from ..workbench.parameters import Config
 from ..workbench.portfolios import Backtest
+from ..workbench.theirs import theirs_of
 from .chart import Chart
 from .figures import account_charts, costs, drawdown, growth, rolling, shared_arrays, years
 from .markup import day, escape, number
 from .page import Page, Section, drawn, folded, page_html, paragraphs, time_spans
-from .portfolios import Account, Portfolio, accounts, base_and_dynamic, lead_first, walk_portfolios
+from .portfolios import Account, Portfolio, accounts, lead_first, leader, walk_portfolios
 from .rungs import rungs_table, surety_table, waterfall
 from .spans import Span, crises, spans_summary
 from .tables import (
@@ -142,12 +143,13 @@ def report_html(
         plotly is not installed.
     """
     shown = accounts(result)
-    heading, lede = "Dynamic against base", backtest_words(result)
+    heading, lede = _heading(result), backtest_words(result)
     own: list[Section] = []
     charts: list[Chart] = []
     if ladder is not None:
-        heading, lede = "From paper to account", ladder_words(ladder)
-        found = [waterfall(ladder, leg) for leg in LEGS]
+        heading, lede = f"{_whose(result)}from {ladder.top.removeprefix('on ')} to account", ladder_words(ladder)
+        heading = heading[0].upper() + heading[1:]
+        found = [waterfall(ladder, leg) for leg in ladder.legs]
         own, charts = [*own, _ladder(ladder, found, sure)], [*charts, *found]
     if sweep is not None:
         tries = len(sweep.sweep.good)
@@ -156,8 +158,8 @@ def report_html(
         own, charts = [*own, *_sweep(sweep, found)], [*charts, *found]
     traded = (fill["symbol"] for one in shown for fill in one.run.fills)
     symbols = list(dict.fromkeys([*result.panel.symbols, *traded]))
-    coming = paragraphs(pending_in_words(result.dynamic, result.config))
-    over_time, bars, paid = account_charts(result, shown), years(shown), costs(base_and_dynamic(shown)[1])
+    coming = paragraphs(pending_in_words(result.leading, result.config))
+    over_time, bars, paid = account_charts(result, shown), years(shown), costs(leader(shown))
     return page_html(
         Page(
             title=f"{heading}, {shown[0].returns.index[0]:%Y-%m-%d} to {shown[0].returns.index[-1]:%Y-%m-%d}",
@@ -174,10 +176,10 @@ def report_html(
                 Section("drawdowns", "Worst drawdowns", worst_drawdowns_tables(shown)),
                 Section("costs", "Costs", drawn([paid]) + folded("Costs of every account", costs_by_year(shown))),
                 Section("trades", "Trades", coming + trades([one.name for one in lead_first(shown)], symbols)),
-                *_origin(result.panel, result.config, result.dynamic.decided[0], result.dynamic.first),
+                *_origin(result.panel, result.config, result.leading.begins.date(), result.leading.first),
             ],
             charts=[*charts, *over_time, bars, paid],
-            shared=shared_arrays(shown, result.dynamic.decided),
+            shared=shared_arrays(shown, result.leading.decided),
             symbols=symbols,
             trades=trade_columns(shown, symbols),
         )
@@ -255,6 +257,16 @@ def page_spans(panel: Panel, shown: Sequence[Portfolio], spans: Sequence[Span] =
 # -- sections ----------------------------------------------------------------------------------------------------------
 
 
+def _heading(result: Backtest) -> str:
+    named = f"{_whose(result)}dynamic against base" if result.overlaid else _whose(result).rstrip(": ") or result.lead
+    return named[0].upper() + named[1:]
+
+
+def _whose(result: Backtest) -> str:
+    theirs = theirs_of(result.config)
+    return "" if theirs is None else f"{theirs.name}: "
+
+
 def _scope(panel: Panel, one: Portfolio) -> str:
     return (
         f"{escape(symbols_in_words(panel))} · {day(one.returns.index[0])} to {day(one.returns.index[-1])} · "
@@ -265,8 +277,8 @@ def _scope(panel: Panel, one: Portfolio) -> str:
 def _ladder(ladder: Ladder, found: Sequence[Chart], sure: Mapping[str, Mapping[str, Surety]] | None) -> Section:
     notes = [
         "Each rung is a full run that keeps all above it; the last is the account of this page. Change is of the "
-        f"Sharpe ratio, from the rung above. {risk_free_in_words(ladder.config)}; the notebook ratio is "
-        f"{NOTEBOOK_RATIO}."
+        f"Sharpe ratio, from the rung above. {risk_free_in_words(ladder.config)}"
+        + (f"; the notebook ratio is {NOTEBOOK_RATIO}." if ladder.config["strategy"] is None else ".")
     ]
     if (said := engine_in_words(ladder)) is not None:
         notes.append(said)
@@ -280,13 +292,15 @@ def _ladder(ladder: Ladder, found: Sequence[Chart], sure: Mapping[str, Mapping[s
 
 def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:
     verdict = intervals_table(
-        judged.intervals, {"dynamic": "the best", "difference": "the best − base"}, "judgement.intervals"
+        judged.intervals,
+        {"base": judged.against, "dynamic": "the best", "difference": f"the best − {judged.against}"},
+        "judgement.intervals",
     ) + paragraphs(in_words(judged))
     best = params_in_words(judged.winner.params)
-    note = (
-        f"The best: {best}. On the sessions that all tries share; base has its parameters, constant also its mean "
-        "leverage."
-    )
+    beside = "base has its parameters, constant also its mean leverage"
+    if judged.against != "base":
+        beside = "as given: the parameters that were not tried"
+    note = f"The best: {best}. On the sessions that all tries share; {beside}."
     return [
         Section("verdict", "Verdict", verdict),
         Section("tries", "The tries", drawn(found) + ranking(judged) + paragraphs([note], "soft")),
@@ -295,7 +309,11 @@ def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:
 
 def _figures(result: Backtest, shown: Sequence[Account], intervals: Intervals | None, spread: Breakeven | None) -> str:
     over = f"{risk_free_in_words(result.config)}. {costs_in_words(result.config)}."
-    text = paragraphs([over], "soft") + headline(shown) + paragraphs([CONSTANT], "soft") + beyond(result.active)
+    text = paragraphs([over], "soft") + headline(shown)
+    if result.overlaid:
+        text += paragraphs([CONSTANT], "soft")
+    if found := result.active:
+        text += beyond(result.lead, found)
     if spread is not None:
         text += paragraphs([breakeven_in_words(spread)])
     if intervals is not None:

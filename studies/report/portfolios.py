@@ -13,6 +13,7 @@ from ..walkforward import Walk
 from ..workbench.beside import on_sessions_of
 from ..workbench.portfolios import Backtest
 from ..workbench.runs import Run
+from ..workbench.theirs import ACCOUNT
 
 __all__ = [
     "Account",
@@ -22,10 +23,16 @@ __all__ = [
     "base_and_dynamic",
     "lead_first",
     "lead_last",
+    "leader",
     "walk_portfolios",
 ]
 
-LOOKS = {"base": ("--base", "#83888e"), "constant": ("--constant", "#a8690a"), "dynamic": ("--dynamic", "#0b5f9e")}
+LOOKS = {
+    "base": ("--base", "#83888e"),
+    "constant": ("--constant", "#a8690a"),
+    "dynamic": ("--dynamic", "#0b5f9e"),
+    ACCOUNT: ("--dynamic", "#0b5f9e"),
+}
 """Name of a portfolio -> its colour in page.css, and the same on white."""
 
 BENCHMARKS = (("--b1", "#3f8f6b"), ("--b2", "#8a5aa8"), ("--b3", "#c2527a"), ("--b4", "#5c6b2f"))
@@ -107,29 +114,30 @@ AnyPortfolio = TypeVar("AnyPortfolio", bound=Portfolio)
 
 
 def accounts(result: Backtest) -> tuple[Account, ...]:
-    """The accounts of a backtest in the order of tables, on the sessions of base.
+    """The accounts of a backtest in the order of tables, on the sessions of the one that it is about.
 
     Whoever adds one to `Backtest.runs` gives it its look here; columns, lines and bars follow.
     """
-    index = pd.DatetimeIndex(result.base.returns.index)
-    at = int(result.base.sessions.searchsorted(index[0]))
-    others = dict(zip(result.benchmarks, cycle(BENCHMARKS)))
+    lead = result.leading
+    index = pd.DatetimeIndex(lead.returns.index)
+    looks = {result.lead: LOOKS[ACCOUNT], **LOOKS}
+    others = dict(zip((name for name in result.runs if name not in looks), cycle(BENCHMARKS)))
     return tuple(
         Account(
             name=name,
-            key=name if name in LOOKS else f"benchmarks.{name}",
+            key=name if name in result.portfolios else f"benchmarks.{name}",
             label=name,
             colour=colour,
             ink=ink,
-            lead=name == "dynamic",
+            lead=name == result.lead,
             returns=pd.Series(on_sessions_of(run, index), index),
-            risk_free=result.base.risk_free,
-            before=result.base.sessions[at - 1],
+            risk_free=lead.risk_free,
+            before=lead.begins,
             statistics=run.statistics,
             run=run,
         )
         for name, run in result.runs.items()
-        for colour, ink in [LOOKS[name] if name in LOOKS else others[name]]
+        for colour, ink in [looks[name] if name in looks else others[name]]
     )
 
 
@@ -143,6 +151,11 @@ def lead_last(shown: Sequence[AnyPortfolio]) -> list[AnyPortfolio]:
     return sorted(shown, key=lambda one: one.lead)
 
 
+def leader(shown: Sequence[AnyPortfolio]) -> AnyPortfolio:
+    """The one that the page is about."""
+    return lead_last(shown)[-1]
+
+
 def base_and_dynamic(shown: Sequence[AnyPortfolio]) -> tuple[AnyPortfolio, AnyPortfolio]:
     """The two whose difference is what the overlay did."""
     named = {one.name: one for one in shown}
@@ -152,10 +165,14 @@ def base_and_dynamic(shown: Sequence[AnyPortfolio]) -> tuple[AnyPortfolio, AnyPo
 def walk_portfolios(walk: Walk) -> tuple[Portfolio, ...]:
     """The account of a walk-forward and what it is held against, on the sessions that were traded."""
     index = pd.DatetimeIndex(walk.account.returns.index)
-    looks = {
+    looks: dict[str, tuple[str, str, str, npt.NDArray[np.float64]]] = {
         "walk_forward": ("walk-forward", *LOOKS["dynamic"], np.asarray(walk.account.returns)),
         "unchosen": ("as given", *LOOKS["base"], np.asarray(walk.default)),
-        "constant": ("constant", *LOOKS["constant"], np.asarray(walk.constant.returns)),
+        **(
+            {}
+            if walk.constant is None
+            else {"constant": ("constant", *LOOKS["constant"], np.asarray(walk.constant.returns))}
+        ),
         "in_sample_winner": ("best in hindsight", "--hindsight", "#b8442c", walk.sweep.returns[:, walk.winner]),
     }
     statistics = walk.legs

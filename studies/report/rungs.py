@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ..ladder import LEGS, Ladder, Surety, waterfall_bars
+from ..ladder import Ladder, Surety, waterfall_bars
 from .chart import Chart, css
 from .markup import cell, escape, figure, number, packed, plotly_text, table
+from .portfolios import LOOKS
 
 __all__ = ["rungs_table", "surety_table", "waterfall"]
 
@@ -19,7 +20,7 @@ def waterfall(ladder: Ladder, leg: str) -> Chart:
     ----------
     ladder : Ladder
     leg : str
-        One of `LEGS`.
+        One of `Ladder.legs`.
 
     Returns
     -------
@@ -35,8 +36,8 @@ def waterfall(ladder: Ladder, leg: str) -> Chart:
     return Chart(
         id=f"ladder-{leg}",
         title=leg.capitalize(),
-        note=f"Sharpe ratio from {first} on paper to {last} in the account.",
-        data=[_bars(starts, changes, ["--paper-bar", *between, f"--{leg}"], labels, [*sharpes, sharpes[-1]])],
+        note=f"Sharpe ratio from {first} {ladder.top} to {last} in the account.",
+        data=[_bars(starts, changes, ["--paper-bar", *between, LOOKS[leg][0]], labels, [*sharpes, sharpes[-1]])],
         layout={
             "hovermode": "closest",
             "margin": {"l": 8, "r": 8},
@@ -95,21 +96,28 @@ FIGURES = (("growth", "growth", "percent"), ("Sharpe ratio", "excess_sharpe", "r
 
 
 def rungs_table(ladder: Ladder) -> str:
-    """Growth and Sharpe ratio of every rung, its change, and the notebook's ratio beside it."""
-    changes = {leg: ladder.changes(leg) for leg in LEGS}
+    """Growth and Sharpe ratio of every rung, its change, and the notebook's ratio beside it, or leverage held."""
+    of_weights = ladder.config["strategy"] is None
+    changes = {leg: ladder.changes(leg) for leg in ladder.legs}
     rows = []
     for i, step in enumerate(ladder.steps):
-        name = escape(step.rung.id.replace("_", " "))
-        row = [cell(f'{name}<br><span class="soft">{escape(step.what)}</span>', tag="th")]
-        for leg in LEGS:
-            found, key = getattr(step, leg).statistics, f"rungs.{i}.{leg}"
+        rung = escape(step.rung.id.replace("_", " "))
+        row = [cell(f'{rung}<br><span class="soft">{escape(step.what)}</span>', tag="th")]
+        for leg in ladder.legs:
+            found, key = step.legs[leg].statistics, f"rungs.{i}.{leg}"
             row += [cell(figure(found[name], unit, f"{key}.{name}")) for _, name, unit in FIGURES]
             row.append(cell(number(changes[leg][i], "ratio", signed=True), kind="soft"))
-            row.append(cell(figure(found["sharpe"], "ratio", f"{key}.sharpe"), kind="soft"))
+            last = figure(found["sharpe"], "ratio", f"{key}.sharpe")
+            if not of_weights:
+                last = figure(step.legs[leg].mean_leverage, "times", f"rungs.{i}.mean_leverage.{leg}")
+            row.append(cell(last, kind="soft"))
         rows.append(row)
     head = ["rung"]
-    for leg in LEGS:
-        head += [f"{leg} {label}" for label, *_ in FIGURES] + ["change", f"{leg} notebook ratio"]
+    for leg in ladder.legs:
+        head += [f"{leg} {label}" for label, *_ in FIGURES] + [
+            "change",
+            f"{leg} {'notebook ratio' if of_weights else 'leverage held'}",
+        ]
     return table(head, rows, kind="wide rungs")
 
 
@@ -126,11 +134,11 @@ def surety_table(sure: Mapping[str, Mapping[str, Surety]]) -> str:
     str
     """
     rows, level = [], 0.0
-    for id_ in sure[LEGS[0]]:
-        unsure = [leg for leg in LEGS if not sure[leg][id_].told_apart]
+    for id_ in next(iter(sure.values())):
+        unsure = [leg for leg in sure if not sure[leg][id_].told_apart]
         said = f'<br><span class="soft">{" and ".join(unsure)} not told from 0</span>' if unsure else ""
         row = [cell(escape(id_.replace("_", " ")) + said, tag="th")]
-        for leg in LEGS:
+        for leg in sure:
             one, key = sure[leg][id_], f"confidence.{leg}.{id_}"
             level = one.growth.level
             for name, unit in (("excess_sharpe", "ratio"), ("growth", "points")):
@@ -141,6 +149,6 @@ def surety_table(sure: Mapping[str, Mapping[str, Surety]]) -> str:
                 row.append(cell(f'{estimate}<br><span class="soft">{low} to {high}</span>'))
         rows.append(row)
     head = [f"change, {100 * level:g} % intervals"]
-    for leg in LEGS:
+    for leg in sure:
         head += [f"{leg} Sharpe ratio", f"{leg} growth"]
     return table(head, rows, kind="wide rungs")

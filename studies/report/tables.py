@@ -13,8 +13,9 @@ from riskoverlay.feeds import Panel
 from ..judgement import Interval
 from ..workbench.parameters import GROUPS, Config, shown_parameters
 from ..workbench.summaries import data_summary, run_summary, versions
+from ..workbench.theirs import described
 from .markup import MISSING, cell, day, escape, figure, number, packed, table
-from .portfolios import Account, Portfolio, base_and_dynamic, lead_first
+from .portfolios import Account, Portfolio, base_and_dynamic, lead_first, leader
 
 __all__ = [
     "beyond",
@@ -70,18 +71,21 @@ def _at(summary: Mapping[str, Any], path: str) -> Any:
 def headline(shown: Sequence[Account]) -> str:
     """Figures of every account, and the difference that the overlay makes."""
     summaries = {one.key: run_summary(one.run) for one in shown}
-    base, dynamic = (summaries[one.key] for one in base_and_dynamic(shown))
+    overlaid = _overlaid(shown)
     rows = []
     for label, path, unit in HEADLINE:
-        difference = _at(dynamic, path) - _at(base, path)
-        rows.append(
-            [
-                cell(label, tag="th"),
-                *(cell(figure(_at(found, path), unit, f"{key}.{path}")) for key, found in summaries.items()),
-                cell(figure(difference, "points" if unit == "percent" else unit, signed=True), kind="soft"),
-            ]
-        )
-    return table(["", *(one.label for one in shown), DIFFERENCE], rows, kind="figures")
+        row = [cell(label, tag="th")]
+        row += [cell(figure(_at(found, path), unit, f"{key}.{path}")) for key, found in summaries.items()]
+        if overlaid:
+            base, dynamic = (_at(summaries[one.key], path) for one in base_and_dynamic(shown))
+            row.append(cell(figure(dynamic - base, "points" if unit == "percent" else unit, signed=True), kind="soft"))
+        rows.append(row)
+    head = ["", *(one.label for one in shown)]
+    return table([*head, DIFFERENCE] if overlaid else head, rows, kind="figures")
+
+
+def _overlaid(shown: Sequence[Portfolio]) -> bool:
+    return {"base", "dynamic"} <= {one.name for one in shown}
 
 
 BEYOND = (
@@ -95,11 +99,13 @@ BEYOND = (
 """Label, name in `active_statistics`, unit."""
 
 
-def beyond(found: Mapping[str, Mapping[str, float]]) -> str:
-    """What dynamic did beyond each of the others.
+def beyond(lead: str, found: Mapping[str, Mapping[str, float]]) -> str:
+    """What an account did beyond each of the others.
 
     Parameters
     ----------
+    lead : str
+        Its name.
     found : mapping
         As `Backtest.active`.
 
@@ -111,14 +117,14 @@ def beyond(found: Mapping[str, Mapping[str, float]]) -> str:
         [
             cell(label, tag="th"),
             *(
-                cell(figure(one[key], unit, f"dynamic_beyond.{name}.{key}", signed=unit == "points"))
+                cell(figure(one[key], unit, f"{lead}_beyond.{name}.{key}", signed=unit == "points"))
                 for name, one in found.items()
             ),
         ]
         for label, key, unit in BEYOND
     ]
     head = ["", *(f"beyond {name}" for name in found)]
-    return table(head, rows, kind="figures", caption="What dynamic did beyond the others, on the same sessions")
+    return table(head, rows, kind="figures", caption=f"What {lead} did beyond the others, on the same sessions")
 
 
 def intervals_table(intervals: Mapping[str, Mapping[str, Interval]], labels: Mapping[str, str], key: str) -> str:
@@ -191,7 +197,7 @@ def monthly(shown: Sequence[Portfolio]) -> str:
     str
     """
     tables = {one.label: _months(one) for one in lead_first(shown)}
-    if {"base", "dynamic"} <= {one.name for one in shown}:
+    if _overlaid(shown):
         base, dynamic = base_and_dynamic(shown)
         tables[DIFFERENCE] = tables[dynamic.label] - tables[base.label]
     return "".join(
@@ -253,7 +259,7 @@ def costs_by_year(shown: Sequence[Account]) -> str:
     paid = [one.run.costs for one in shown]
     rows = [
         [cell(year, tag="th"), *(cell(number(one["by_year"][year][kind], "money")) for one in paid for kind in kinds)]
-        for year in base_and_dynamic(shown)[1].run.costs["by_year"]
+        for year in leader(shown).run.costs["by_year"]
     ]
     total = [cell(number(one[kind], "money"), kind="total") for one in paid for kind in kinds]
     rows.append([cell("all", tag="th"), *total])
@@ -326,6 +332,8 @@ def _shown(value: Any) -> str:
         return MISSING
     if isinstance(value, (pd.Series, Mapping)):
         return f"{len(value)} dated values"
+    if isinstance(value, type) or (isinstance(value, tuple) and isinstance(value[0], type)):
+        return str(described(value))
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
     return str(value)

@@ -156,7 +156,7 @@ def _splits(judged: Judged, found: Overfitting) -> Chart:
 
 
 def ranking(judged: Judged, most: int = 10) -> str:
-    """The best tries, best first, and base and constant beside the best, on the sessions that all tries share.
+    """The best tries, best first, and what the best is held against, on the sessions that all tries share.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def ranking(judged: Judged, most: int = 10) -> str:
         values = [cell(escape(value_in_words(one.params[name]))) for name in names]
         rows.append([cell(f"try {one.number}", tag="th"), *values, *_figures(found[place], key)])
     for name, statistics in judged.beside.items():
-        rows.append([cell(name, tag="th"), *(cell("") for _ in names), *_figures(statistics)])
+        rows.append([cell(name.replace("_", " "), tag="th"), *(cell("") for _ in names), *_figures(statistics)])
     return table(["", *names, *(label for label, *_ in STATISTICS)], rows, kind="wide")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from riskoverlay.feeds import Panel
 
-from ..ladder import LEGS, Ladder
+from ..ladder import Ladder
 from ..sweep import Judged, params_in_words
 from ..walkforward import Walk
 from ..workbench.captions import growth_in_words, risk_free_in_words
@@ -63,8 +63,27 @@ def extra_costs(result: Backtest) -> dict[str, float]:
     return dict(sorted(extra.items(), key=lambda item: -item[1]))
 
 
+def account_words(result: Backtest) -> list[str]:
+    """What became of the one account of a strategy that sizes itself, and what it was measured in."""
+    run = result.leading
+    took = run.interest[0] + float(run.costs["slippage"]) + float(run.costs["commission"])
+    first = (
+        f"The account {growth_in_words(run.statistics['growth'])}, and ended at {number(run.costs['end'], 'money')} "
+        f"after {number(took, 'money')} of costs."
+    )
+    figures = (
+        f"{risk_free_in_words(result.config)} {number(run.statistics['excess_sharpe'], 'ratio')}, volatility "
+        f"{number(run.statistics['ann_vol'], 'percent')}, largest fall "
+        f"{number(run.statistics['max_drawdown'], 'percent')}, mean leverage {number(run.mean_leverage, 'times')}; all "
+        "after costs."
+    ) + ("" if run.overlaid else " The strategy sizes its own orders: there is no overlay.")
+    return [first, figures]
+
+
 def backtest_words(result: Backtest) -> list[str]:
     """The outcome with its reason, and what it was measured in."""
+    if not result.overlaid:
+        return account_words(result)
     base, dynamic = result.base.statistics, result.dynamic.statistics
     first = f"Dynamic {growth_in_words(dynamic['growth'])} and base {growth_in_words(base['growth'])}: {_why(result)}."
     sharpe, volatility = (
@@ -103,20 +122,23 @@ def _why(result: Backtest) -> str:
 
 
 def ladder_words(ladder: Ladder) -> list[str]:
-    """Which rung costs most, and where both portfolios began and ended."""
-    changes = np.nan_to_num(ladder.changes("dynamic"))
+    """Which rung costs most, and where each portfolio began and ended."""
+    lead = ladder.legs[-1]
+    changes = np.nan_to_num(ladder.changes(lead))
     worst = int(np.argmin(changes))
+    between = f"{ladder.top.removeprefix('on ')} and account"
+    who = lead if lead == "dynamic" else f"the {lead}"
     if round(float(changes[worst]), 2) < 0.0:
         rung = ladder.steps[worst].rung
         first = (
-            f"What costs dynamic most between paper and account is {rung.id.replace('_', ' ')} ({rung.what}): "
+            f"What costs {who} most between {between} is {rung.id.replace('_', ' ')} ({rung.what}): "
             f"{number(float(changes[worst]), 'level')} of Sharpe ratio."
         )
     else:
-        first = "No single rung between paper and account costs dynamic anything."
+        first = f"No single rung between {between} costs {who} anything."
     ends = [
-        f"{leg} has {number(sharpes[0], 'level')} on paper and {number(sharpes[-1], 'level')} in the account"
-        for leg, sharpes in ((leg, ladder.sharpes(leg)) for leg in reversed(LEGS))
+        f"{leg} has {number(sharpes[0], 'level')} {ladder.top} and {number(sharpes[-1], 'level')} in the account"
+        for leg, sharpes in ((leg, ladder.sharpes(leg)) for leg in reversed(ladder.legs))
     ]
     text = ", ".join(ends)
     return [first, f"{text[0].upper()}{text[1:]}. {risk_free_in_words(ladder.config)}."]
@@ -135,7 +157,8 @@ def sweep_words(judged: Judged) -> list[str]:
     what = f"the best of {tries} tries ({params_in_words(judged.winner.params)})" if tries > 1 else "the only try"
     first = (
         f"{what[0].upper()}{what[1:]} has a Sharpe ratio of {number(own, 'ratio')}, {told}{side} the "
-        f"{number(base, 'ratio')} of base, the same portfolio without leverage."
+        f"{number(base, 'ratio')} of "
+        + ("base, the same portfolio without leverage." if judged.against == "base" else "the strategy as given.")
     )
     if tries < 2:
         return [first, f"{risk_free_in_words(judged.sweep.config)}."]

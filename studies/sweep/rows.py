@@ -13,9 +13,10 @@ import pandas as pd
 
 from riskoverlay.feeds import Panel, PriceSelection
 
-from ..workbench.allocations import files_of_weights
+from ..workbench.allocations import files_of
 from ..workbench.parameters import PARAMETERS, Config, make_config, shown_parameters
 from ..workbench.summaries import with_older_meanings
+from ..workbench.theirs import described
 from .tries import Outcome
 
 __all__ = ["NAMES", "checksum", "key_of", "key_of_row", "pack", "prices_hash", "row_of", "unpack"]
@@ -50,12 +51,14 @@ def _text_of(config: Config) -> str:
     def plain(value: Any) -> Any:
         if value is None or isinstance(value, (str, int, float)):
             return value
+        if isinstance(value, (type, tuple)):
+            return described(value)
         if isinstance(value, Mapping):
             value = pd.Series(dict(value))
         return [[str(day), float(rate)] for day, rate in value.items()] if isinstance(value, pd.Series) else value
 
     named = {name: plain(value) for name, value in make_config(config).items() if name in NAMES}
-    named |= {f"file {name}": digest for name, digest in files_of_weights(config["weights"]).items()}
+    named |= {f"file {name}": digest for name, digest in files_of(config).items()}
     return json.dumps(named, sort_keys=True, default=repr)
 
 

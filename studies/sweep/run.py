@@ -11,11 +11,12 @@ from riskoverlay.errors import ConvergenceError, InputError, TwinError
 from riskoverlay.feeds import Panel
 
 from ..judgement import check_criterion
-from ..workbench.allocations import files_of_weights, with_params
-from ..workbench.parameters import Config, check_rule_of
+from ..workbench.allocations import files_of, with_params
+from ..workbench.parameters import Config, check_owner
 from ..workbench.rates import resolved_rates
 from ..workbench.runs import simulate
-from ..workbench.twins import Twins, check_engine, check_twin
+from ..workbench.theirs import check_filed
+from ..workbench.twins import Twins, check_twin, engine_of
 from ..workbench.workers import Workers, can_fork, check_workers, open_workers
 from .rows import key_of
 from .space import Dimension, points_of
@@ -46,7 +47,7 @@ def sweep(
     criterion: str = "sharpe",
     storage: str | None = None,
     study: str = "sweep",
-    engine: str = "twin",
+    engine: str | None = None,
     workers: int | None = 1,
     dask: str | None = None,
     advance: Callable[[int], None] | None = None,
@@ -76,9 +77,10 @@ def sweep(
         Path of an SQLite file, or a URL of SQLite or PostgreSQL (default: nothing is kept, and no database needed).
     study : str
         Name of the sweep in its storage.
-    engine : {"twin", "cerebro"}
-        The twin of the account, or Cerebro. Of tries by the twin the best 3 and 3 others (of fewer than 100 the best
-        and another) are run through Cerebro as well: daily equity has to be equal to 1e-9.
+    engine : {"twin", "cerebro"}, optional
+        The twin of the account, or Cerebro (default: the twin where it can, which is of weights). Of tries by the twin
+        the best 3 and 3 others (of fewer than 100 the best and another) are run through Cerebro as well: daily equity
+        has to be equal to 1e-9.
     workers : int, optional
         Processes on this machine, None: one a processor. With more than one, a script must call this under
         `if __name__ == "__main__":`, because each process reads the script again.
@@ -104,13 +106,16 @@ def sweep(
     """
     points = points_of(dimensions, trials, seed)
     check_criterion(criterion)
-    check_engine(engine)
+    engine = engine_of(engine, config)
     names = [dimension.name for dimension in dimensions]
     if "weights" not in names:
-        check_rule_of(config["weights"], names)
-    if dask is not None and (made_of := files_of_weights(config["weights"])):
+        check_owner(config, names)
+    if storage is not None or dask is not None:
+        check_filed(config)
+    if dask is not None and (made_of := files_of(config)):
+        named = "weights" if config["strategy"] is None else "strategy"
         raise InputError(
-            f"weights={config['weights']!r} are in {', '.join(made_of)}, which a cluster does not have",
+            f"{named}={config[named]!r} needs {', '.join(made_of)}, which a cluster does not have",
             "run it without --dask, or give a rule by name",
         )
     config = resolved_rates(config, panel.rates)

@@ -14,8 +14,8 @@ import numpy as np
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import PriceSelection
 
-from ..workbench.allocations import RULE
-from ..workbench.parameters import PARAMETERS, make_config, parse_value, shown_parameters
+from ..workbench.allocations import OWNERS, full_name
+from ..workbench.parameters import PARAMETERS, Config, make_config, parse_value, shown_parameters, strangers
 
 __all__ = ["MOST", "Dimension", "Params", "check_dimensions", "draw", "grid", "parse_dimension", "points_of"]
 
@@ -58,7 +58,7 @@ class Dimension:
     @property
     def numeric(self) -> bool:
         """Whether values have an order and a distance."""
-        if self.name.startswith(RULE):
+        if self.name.startswith(tuple(OWNERS)):
             ends = self.values if self.values is not None else (self.low, self.high)
             return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in ends)
         default = PARAMETERS[self.name].default
@@ -66,14 +66,17 @@ class Dimension:
         return isinstance(default, (int, float)) and not isinstance(default, bool) and not words
 
 
-def parse_dimension(text: str) -> Dimension:
+def parse_dimension(text: str, config: Config | None = None) -> Dimension:
     """A dimension from text.
 
     Parameters
     ----------
     text : str
         `name=a,b,c`, `name=low:high:step` (both ends included, in exact decimals) or, to draw from, `name=low:high`.
-        Whole numbers have a step of 1 unless another is given.
+        Whole numbers have a step of 1 unless another is given. An argument of the rule of weights, of your strategy or
+        its sizer is named rule.NAME, strategy.NAME, sizer.NAME.
+    config : Config, optional
+        Whose rule or strategy it is: an argument that one of them alone has needs no more than its name.
 
     Returns
     -------
@@ -88,7 +91,9 @@ def parse_dimension(text: str) -> Dimension:
     name = name.strip().removeprefix("--").replace("-", "_")
     if not equals or not values.strip():
         raise InputError("has no values", "give name=a,b,c or name=low:high:step", "grid", text)
-    if name.startswith(RULE):
+    if config is not None and (name not in PARAMETERS or name in strangers(config)):
+        name = full_name(config, name)
+    if name.startswith(tuple(OWNERS)):
         if ":" in values and "{" not in values:
             return _range(name, text, [part.strip() for part in values.split(":")])
         return Dimension(name, _each_once(text, tuple(_literal(part.strip()) for part in values.split(","))))
@@ -120,7 +125,7 @@ def _literal(text: str) -> Any:
 
 def _number(name: str, text: str) -> Any:
     """A number of a range: of an argument of a rule, whole where it is written so."""
-    return _literal(text) if name.startswith(RULE) else parse_value(name, text)
+    return _literal(text) if name.startswith(tuple(OWNERS)) else parse_value(name, text)
 
 
 def _range(name: str, text: str, parts: list[str]) -> Dimension:
@@ -133,7 +138,7 @@ def _range(name: str, text: str, parts: list[str]) -> Dimension:
     low, high = numbers[:2]
     if low > high:
         raise InputError(f"grid={text!r}: {low} is above {high}", "give low:high:step")
-    if name.startswith(RULE):
+    if name.startswith(tuple(OWNERS)):
         whole = all(re.fullmatch(r"[+-]?\d+", part) for part in parts)
     else:
         whole = isinstance(PARAMETERS[name].default, int)

@@ -1,6 +1,6 @@
 """What is said of a sweep: sentences, tables, and what its files hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,15 +33,10 @@ def in_words(judged: Judged) -> list[str]:
     gain = judged.intervals["difference"]["excess_sharpe"]
     sure = "" if gain.low > 0.0 or gain.high < 0.0 else ": not told apart from none"
     lines.append(
-        f"Against the base portfolio its Sharpe ratio differs by {gain.estimate:+.2f}, "
-        f"between {gain.low:+.2f} and {gain.high:+.2f}{sure}."
+        f"Against the {'base portfolio' if judged.against == 'base' else 'strategy as given'} its Sharpe ratio differs "
+        f"by {gain.estimate:+.2f}, between {gain.low:+.2f} and {gain.high:+.2f}{sure}."
     )
-    base, constant = (judged.beside[name] for name in ("base", "constant"))
-    lines.append(
-        f"With the same parameters base {growth_in_words(base['growth'])} (Sharpe ratio {base['excess_sharpe']:.2f}), "
-        f"and at the best try's mean leverage, held constant, it {growth_in_words(constant['growth'])} "
-        f"({constant['excess_sharpe']:.2f})."
-    )
+    lines.append(_beside(judged.beside))
     if judged.sweep.checked:
         lines.append(_checked(judged.sweep))
     tries = judged.sweep.tries
@@ -54,6 +49,15 @@ def in_words(judged: Judged) -> list[str]:
     if judged.sweep.panel.synthetic:
         lines.append("The market is synthetic: none of this happened.")
     return lines
+
+
+def _beside(found: Mapping[str, Mapping[str, float]]) -> str:
+    """What the best try is held against."""
+    told = [f"{growth_in_words(s['growth'])} (Sharpe ratio {s['excess_sharpe']:.2f})" for s in found.values()]
+    if len(told) == 1:
+        return f"With the parameters as given the account {told[0]}."
+    base, constant = told[0], told[1].replace("(Sharpe ratio ", "(")
+    return f"With the same parameters base {base}, and at the best try's mean leverage, held constant, it {constant}."
 
 
 def _best(judged: Judged) -> str:

@@ -14,11 +14,11 @@ from riskoverlay.feeds import Panel
 
 from ..judgement import SCORES
 from ..sweep import Dimension, Sweep, sweep
-from ..workbench.allocations import RULE
+from ..workbench.allocations import OWNERS
 from ..workbench.beside import held_on_average
 from ..workbench.parameters import BLEND, GROUPS, Config, shown_parameters
 from ..workbench.runs import simulate
-from .account import Account, trade_plan
+from .account import Account, check_plannable, trade_plan
 from .choosing import Window, choose, windows
 
 __all__ = ["Walk", "walkforward"]
@@ -41,8 +41,9 @@ class Walk:
         Place of the try that was best on the very sessions: what only hindsight finds.
     default : Series
         Returns of the configuration as given, nothing chosen, fractions.
-    constant : Account
-        The base portfolio as given, at the constant leverage that `account` held on average.
+    constant : Account or None
+        The base portfolio as given, at the constant leverage that `account` held on average; None of a strategy that
+        sizes itself.
     """
 
     sweep: Sweep
@@ -52,19 +53,21 @@ class Walk:
     account: Account
     winner: int
     default: pd.Series
-    constant: Account
+    constant: Account | None
 
     @property
     def legs(self) -> dict[str, dict[str, float]]:
-        """Statistics of `walk_forward`, `in_sample_winner`, `unchosen` and `constant`."""
+        """Statistics of `walk_forward`, `in_sample_winner`, `unchosen` and, where there is one, `constant`."""
         m = len(self.account.returns)
         bill = self.risk_free
-        return {
+        found = {
             "walk_forward": summary(np.asarray(self.account.returns), bill),
             "in_sample_winner": summary(self.sweep.returns[-m:, self.winner], bill),
             "unchosen": summary(np.asarray(self.default)[-m:], bill),
-            "constant": summary(np.asarray(self.constant.returns), bill),
         }
+        if self.constant is not None:
+            found["constant"] = summary(np.asarray(self.constant.returns), bill)
+        return found
 
     @property
     def risk_free(self) -> npt.NDArray[np.float64]:
@@ -108,11 +111,11 @@ def walkforward(
     Raises
     ------
     InputError
-        As `sweep` and `windows`, and for a parameter that is no decision.
+        As `sweep`, `windows` and `check_plannable`, and for a parameter that is no decision.
     """
     decisions = shown_parameters(*GROUPS["weights"], *GROUPS["leverage"])
     for dimension in dimensions:
-        if dimension.name not in decisions and not dimension.name.startswith(RULE):
+        if dimension.name not in decisions and not dimension.name.startswith(tuple(OWNERS)):
             raise InputError(
                 f"grid={str(dimension)!r}: {dimension.name} is no decision of the trader's",
                 "give parameters of weights and leverage",
@@ -122,6 +125,7 @@ def walkforward(
                 f"grid={str(dimension)!r}: the blend is another strategy than the rest, and an account has one",
                 "give rules without it",
             )
+    check_plannable(config, [dimension.name for dimension in dimensions])
     windows(panel.sessions, train=train, test=test)  # what is wrong with them is said before the long part
     tries = sweep(panel, config, dimensions, criterion=criterion, **more)
     scored, sessions = tries.scored, tries.sessions
@@ -139,8 +143,8 @@ def walkforward(
         choices=tuple(choices),
         account=account,
         winner=int(np.nanargmax(worth)),
-        default=simulate(panel, tries.config).returns,
-        constant=_constant(panel, tries.config, plan[0][0], account.mean_leverage),
+        default=simulate(panel, tries.config).every_return,
+        constant=_constant(panel, tries.config, plan[0][0], account.mean_leverage) if account.overlaid else None,
     )
 
 

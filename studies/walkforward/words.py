@@ -28,11 +28,13 @@ def walk_in_words(walk: Walk) -> list[str]:
         f"the difference, {winner - own:+.2f}, is what hindsight adds.",
         f"The parameters as given, nothing chosen, have {unchosen:.2f}: choosing was worth {own - unchosen:+.2f}.",
     ]
-    account, steady = (growth_in_words(legs[name]["growth"]) for name in ("walk_forward", "constant"))
-    lines.append(
-        f"The account {account}; its mean leverage, {walk.account.mean_leverage:.2f}, held constant on the portfolio "
-        f"as given {steady}."
-    )
+    account = f"The account {growth_in_words(legs['walk_forward']['growth'])}; its mean leverage"
+    held = f"{walk.account.mean_leverage:.2f}"
+    if walk.constant is None:
+        lines.append(f"{account} was {held}.")
+    else:
+        steady = growth_in_words(legs["constant"]["growth"])
+        lines.append(f"{account}, {held}, held constant on the portfolio as given {steady}.")
     if walk.sweep.panel.synthetic:
         lines.append("The market is synthetic: none of this happened.")
     return lines

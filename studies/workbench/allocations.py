@@ -1,6 +1,7 @@
 """The rule of weights that a configuration names: a name, a function or table in a file, or weights as they stand."""
 
 import hashlib
+import inspect
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -20,13 +21,16 @@ from riskoverlay.strategies import (
 )
 from riskoverlay.strategies.optimizers import NAMED_RULES, named_rule
 
-from .parameters import BLEND, Config, values_of
+from .parameters import BLEND, PARAMETERS, Config, values_of
 from .references import parse_arguments, parse_reference, sources
+from .theirs import described, files_of_strategy, theirs_of, with_arguments
 
 __all__ = [
-    "RULE",
+    "OWNERS",
     "config_summary",
+    "files_of",
     "files_of_weights",
+    "full_name",
     "read_weights",
     "rule_of",
     "rules_of_weights",
@@ -35,8 +39,8 @@ __all__ = [
     "with_params",
 ]
 
-RULE = "rule."
-"""Before the name of an argument of the rule of weights, where parameters are named."""
+OWNERS = {"rule.": "weights", "strategy.": "strategy", "sizer.": "sizer"}
+"""What stands before an argument of somebody's, where parameters are named -> the parameter that names whose it is."""
 
 SHAPES = "a name such as risk_parity, FILE.py:function, FILE.csv, or SPY:0.6,TLT:0.4"
 
@@ -79,12 +83,18 @@ def sessions_before(config: Config) -> int:
 
 def config_summary(config: Config) -> dict[str, Any]:
     """A configuration in a file: its parameters, and what the user's files were that it names, by SHA-256."""
-    made_of = files_of_weights(config["weights"])
-    return {"config": config, "files": made_of} if made_of else {"config": config}
+    made_of = files_of(config)
+    written = {**config, **{name: described(config[name]) for name in OWNERS.values() if name != "weights"}}
+    return {"config": written, "files": made_of} if made_of else {"config": written}
+
+
+def files_of(config: Config) -> dict[str, str]:
+    """The user's files that a configuration names, and the modules beside them: file name -> SHA-256 of its bytes."""
+    return files_of_strategy(config) if config["strategy"] is not None else files_of_weights(config["weights"])
 
 
 def with_params(config: Config, params: Mapping[str, Any]) -> Config:
-    """A configuration with some parameters changed, those of the rule of weights too (`RULE` before their name).
+    """A configuration with some parameters changed, arguments of what it names too (`OWNERS` before their name).
 
     Parameters
     ----------
@@ -99,14 +109,74 @@ def with_params(config: Config, params: Mapping[str, Any]) -> Config:
     Raises
     ------
     InputError
-        A rule that takes no arguments.
+        A rule that takes no arguments, a strategy or a sizer that is not there.
     """
-    plain = {name: value for name, value in params.items() if not name.startswith(RULE)}
-    changed = {**config, **plain}
-    own = {name.removeprefix(RULE): value for name, value in params.items() if name.startswith(RULE)}
-    if own:
-        changed["weights"] = _with_arguments(changed["weights"], own)
+    changed = {**config, **{name: value for name, value in params.items() if not name.startswith(tuple(OWNERS))}}
+    for prefix, owner in OWNERS.items():
+        own = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+        if not own:
+            continue
+        if changed[owner] is None:
+            raise InputError(f"{prefix}{next(iter(own))} is an argument of no {owner}", f"give a {owner}, too")
+        change = _with_arguments if owner == "weights" else with_arguments
+        changed[owner] = change(changed[owner], own)
     return changed
+
+
+GIVEN = frozenset({"returns", "prices", "date", "held"})
+"""What a rule of weights is told of a session, by name: the rest are arguments of the user's."""
+
+
+def full_name(config: Config, name: str) -> str:
+    """The name of an argument of somebody's with its owner before it, where one alone has it.
+
+    Parameters
+    ----------
+    config : Config
+        Which rule, strategy and sizer.
+    name : str
+        With an owner before it, it is left as it is; so is what nobody has.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        An argument that the strategy has, and its sizer, too; or neither of them.
+    """
+    theirs = theirs_of(config)
+    if theirs is None:
+        known = {"rule.": _arguments_of_rule(config["weights"])}
+    else:
+        parts = {"strategy.": theirs.strategy, "sizer.": theirs.sizer}
+        known = {prefix: _parameters(part[0]) for prefix, part in parts.items() if part is not None}
+    owners = [prefix for prefix, names in known.items() if name in names]
+    if len(owners) > 1:
+        both = " and ".join(f"{prefix}{name}" for prefix in owners)
+        raise InputError(f"{name} may be {both}", "give one of these names")
+    if theirs is not None and not owners and "." not in name and name not in PARAMETERS:
+        there = ", ".join(argument for names in known.values() for argument in names)
+        raise InputError(f"{name} is no parameter, and no argument of {theirs.name}", f"give one of {there or 'none'}")
+    return f"{owners[0]}{name}" if owners else name
+
+
+def _parameters(of: Any) -> list[str]:
+    """Of a class of backtrader's, by name."""
+    return list(of.params._getkeys())
+
+
+def _arguments_of_rule(text: str) -> list[str]:
+    """Of a rule that is a function or a class, by name."""
+    name = text.partition(":")[0]
+    if name in NAMED_RULES:
+        rule: Any = named_rule(name)
+    elif ".py:" in text:
+        rule = parse_reference(text).found()
+    else:
+        return []
+    return [key for key in inspect.signature(rule).parameters if key not in GIVEN]
 
 
 def _with_arguments(text: str, own: Mapping[str, Any]) -> str:
@@ -119,7 +189,7 @@ def _with_arguments(text: str, own: Mapping[str, Any]) -> str:
         arguments = dict(parse_arguments(rest))
     else:
         one = next(iter(own))
-        raise InputError(f"{RULE}{one}: weights={text} take no arguments", "give a rule that is a function")
+        raise InputError(f"rule.{one}: weights={text} take no arguments", "give a rule that is a function")
     return f"{name}:{','.join(f'{key}={value!r}' for key, value in {**arguments, **own}.items())}"
 
 

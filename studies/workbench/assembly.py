@@ -23,11 +23,11 @@ from riskoverlay.strategies.weights import WeightMemory
 from .allocations import strategy_of
 from .parameters import Config, values_of
 from .rates import with_dated_rates
+from .references import Part
+from .theirs import AskedOverlay, theirs_of
 
-__all__ = ["ANALYZERS", "Pair", "Part", "assemble", "our_sizer", "our_strategy", "set_up"]
+__all__ = ["ANALYZERS", "Pair", "Part", "add_analyzers", "assemble", "our_sizer", "our_strategy", "pair_of", "set_up"]
 
-Part = tuple[type, Mapping[str, Any]]
-"""A class of backtrader's, and its parameters."""
 Pair = tuple[Part, Part | None]
 """A strategy, and its sizer; None: the strategy's own."""
 
@@ -64,6 +64,30 @@ def our_sizer(config: Config) -> Part:
     return VolTargetDrawdownSizer, values_of(config, LeverageRules, SizingRules)
 
 
+def pair_of(config: Config, remember: WeightMemory | None = None) -> Pair:
+    """The strategy of a configuration with its sizer: ours with ours, or somebody's.
+
+    Parameters
+    ----------
+    config : Config
+    remember : WeightMemory, optional
+        As `our_strategy`.
+
+    Returns
+    -------
+    Pair
+
+    Raises
+    ------
+    InputError, MissingFileError, StrategyError
+        As `theirs_of`.
+    """
+    theirs = theirs_of(config)
+    if theirs is None:
+        return our_strategy(config, remember), our_sizer(config)
+    return theirs.strategy, theirs.sizer or (AskedOverlay, our_sizer(config)[1])
+
+
 def set_up(
     cerebro: bt.Cerebro,
     config: Config,
@@ -83,7 +107,7 @@ def set_up(
     rates : mapping, optional
         Dated rates by name, as `Panel.rates`, where the account charges by them.
     pairs : sequence of Pair, optional
-        Strategies with their sizers (default: ours with ours, as `config` says); () for none.
+        Strategies with their sizers (default: that of `config`); () for none.
     analyzers : sequence of Part
         Named for their classes.
     **account
@@ -101,13 +125,25 @@ def set_up(
     """
     terms = with_dated_rates(values_of(config, AccountTerms), rates or {})
     open_account(cerebro, **values_of(config, ExecutionTerms), **terms, **account)
-    for (strategy, parameters), sizer in ((our_strategy(config), our_sizer(config)),) if pairs is None else pairs:
+    for (strategy, parameters), sizer in (pair_of(config),) if pairs is None else pairs:
         at = cerebro.addstrategy(strategy, **parameters)
         if sizer is not None:
             cerebro.addsizer_byidx(at, sizer[0], **sizer[1])
+    add_analyzers(cerebro, analyzers)
+    return cerebro
+
+
+def add_analyzers(cerebro: bt.Cerebro, analyzers: Sequence[Part] = ANALYZERS) -> None:
+    """Give a Cerebro what a backtest is made of, so that its runs can be shown.
+
+    Parameters
+    ----------
+    cerebro : bt.Cerebro
+    analyzers : sequence of Part
+        Named for their classes.
+    """
     for analyzer, parameters in analyzers:
         cerebro.addanalyzer(analyzer, _name=analyzer.__name__, **parameters)
-    return cerebro
 
 
 def assemble(panel: Panel, config: Config, **more: Any) -> bt.Cerebro:

@@ -165,7 +165,7 @@ def benchmark_run(
     InputError
         Bars that do not cover the sessions.
     """
-    begins, ends = beside.decided[0], beside.sessions[-1]
+    begins, ends = beside.begins.date(), beside.sessions[-1]
     bars = bars.select(list(benchmark.weights))
     sessions = bars.sessions
     if sessions[0].date() > begins or sessions[-1] < ends:

@@ -89,7 +89,7 @@ def pending_in_words(run: Run, config: Config) -> list[str]:
     return [
         f"Decided on {day:%Y-%m-%d}, to be filled {when}: {', '.join(orders[:MOST_ORDERS])}"
         + (f", ... ({len(orders)} orders)" if len(orders) > MOST_ORDERS else "")
-        + f"; leverage {run.next_decision[1]:.2f}."
+        + (f"; leverage {run.next_decision[1]:.2f}." if run.decided else ".")
         for day, orders in days.items()
     ]
 

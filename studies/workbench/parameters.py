@@ -27,10 +27,11 @@ __all__ = [
     "GROUPS",
     "PARAMETERS",
     "Config",
-    "check_rule_of",
+    "check_owner",
     "make_config",
     "parse_value",
     "shown_parameters",
+    "strangers",
     "values_of",
 ]
 
@@ -50,12 +51,29 @@ class RuleChoice(Rules):
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class StrategyChoice(Rules):
+    """Whose strategy, and who sizes its orders."""
+
+    strategy: Any = parameter(
+        None,
+        "instead of weights, a strategy of your own: FILE.py:Class or FILE.py:Class:name=value,...; the file is run",
+        checked=False, optional=True,
+    )  # fmt: skip
+    sizer: Any = parameter(
+        None,
+        "of your strategy, FILE.py:Class[:name=value,...] (default: the overlay, if it sends orders without a size)",
+        checked=False, optional=True,
+    )  # fmt: skip
+
+
 Config = dict[str, Any]
 """One value for each of `PARAMETERS`, flat, as the summary file stores it."""
 
 GROUPS: dict[str, tuple[type[Rules], ...]] = {
     "prices": (PriceSelection,),
     "weights": (WeightRules, TradingRules, RuleChoice, AllocationRules),
+    "strategy": (StrategyChoice,),
     "leverage": (LeverageRules, SizingRules),
     "execution": (ExecutionTerms,),
     "account": (AccountTerms,),
@@ -105,14 +123,22 @@ OWN = {
 }
 """Parameters of the blend alone (True), and of every other rule of weights alone."""
 
+OF_WEIGHTS = frozenset(shown_parameters(*GROUPS["weights"])) - {"calendar"}
+"""Parameters that a strategy which decides for itself does not have."""
 
-def check_rule_of(weights: str, given: Iterable[str]) -> None:
-    """Refuse parameters that the rule of weights does not have.
+
+def strangers(config: Mapping[str, Any]) -> frozenset[str]:
+    """Parameters that the strategy of a configuration, or its rule of weights, does not have."""
+    return OF_WEIGHTS if config.get("strategy") is not None else OWN[config.get("weights", BLEND) != BLEND]
+
+
+def check_owner(config: Mapping[str, Any], given: Iterable[str]) -> None:
+    """Refuse parameters that the strategy, or its rule of weights, does not have.
 
     Parameters
     ----------
-    weights : str
-        The rule.
+    config : mapping
+        Which strategy, and which rule.
     given : iterable of str
         Names of parameters that somebody has chosen.
 
@@ -120,12 +146,18 @@ def check_rule_of(weights: str, given: Iterable[str]) -> None:
     ------
     InputError
     """
-    blend = weights == BLEND
+    theirs, weights = config.get("strategy") is not None, config.get("weights", BLEND)
+    if not theirs and config.get("sizer") is not None:
+        raise InputError("sizer belongs to a strategy of your own", "give one, too, or no sizer")
     for name in given:
-        if name in OWN[not blend]:
-            whose = "rules of weights other than the blend" if blend else "the blend"
-            own = ", ".join(sorted(OWN[blend]))
-            raise InputError(f"{name} is for {whose}, and weights={weights}", f"leave it out; there are {own}")
+        if name not in strangers(config):
+            continue
+        if theirs:
+            raise InputError(f"{name} is of weights, and strategy=... decides itself", "leave it out")
+        blend = weights == BLEND
+        whose = "rules of weights other than the blend" if blend else "the blend"
+        own = ", ".join(sorted(OWN[blend]))
+        raise InputError(f"{name} is for {whose}, and weights={weights}", f"leave it out; there are {own}")
 
 
 def parse_value(name: str, text: str) -> Any:
@@ -183,7 +215,7 @@ def make_config(values: Mapping[str, Any] | None = None) -> Config:
     config: Config = {name: about.default for name, about in PARAMETERS.items()}
     if len(given) < len(PARAMETERS):  # a whole configuration names what its rule does not have, too
         chosen = [name for name, value in given.items() if not _is_default(name, value)]
-        check_rule_of(str(given.get("weights", BLEND)), chosen)
+        check_owner(given, chosen)
     return config | {name: _of_right_type(PARAMETERS[name], value) for name, value in given.items()}
 
 

@@ -11,6 +11,7 @@ from .beside import Benchmark, active, benchmark_run, constant_leverage
 from .parameters import Config
 from .rates import resolved_rates
 from .runs import UNLEVERED, Run, simulate
+from .theirs import ACCOUNT
 
 __all__ = ["Backtest", "backtest"]
 
@@ -24,31 +25,58 @@ class Backtest:
     config : Config
         With the rates that `auto` came to.
     panel : Panel
-    base, dynamic : Run
-        At leverage 1, and with the overlay.
-    constant : Run
-        Base at the constant leverage that holds on average what dynamic holds: dynamic − constant is what timing
-        earned.
+    portfolios : mapping
+        Name -> Run. `base` at leverage 1; `constant`, base at the constant leverage that holds on average what dynamic
+        holds: dynamic − constant is what timing earned; `dynamic`, with the overlay. Of a strategy that sizes itself
+        `account` alone. The last is what the result is about.
     benchmarks : mapping
         Name -> Run.
     """
 
     config: Config
     panel: Panel
-    base: Run
-    dynamic: Run
-    constant: Run
+    portfolios: Mapping[str, Run]
     benchmarks: Mapping[str, Run] = field(default_factory=dict)
 
     @property
     def runs(self) -> dict[str, Run]:
         """Every portfolio by name, in the order in which they are shown."""
-        return {"base": self.base, "constant": self.constant, "dynamic": self.dynamic, **self.benchmarks}
+        return {**self.portfolios, **self.benchmarks}
+
+    @property
+    def lead(self) -> str:
+        """Name of the portfolio that the result is about: dynamic, or the one account."""
+        return [*self.portfolios][-1]
+
+    @property
+    def leading(self) -> Run:
+        """Its run."""
+        return self.portfolios[self.lead]
+
+    @property
+    def overlaid(self) -> bool:
+        """Whether there is an overlay, and what it is held against: base, constant and dynamic."""
+        return {"base", "constant", "dynamic"} <= self.portfolios.keys()
+
+    @property
+    def base(self) -> Run:
+        """Of a result with an overlay."""
+        return self.portfolios["base"]
+
+    @property
+    def constant(self) -> Run:
+        """Of a result with an overlay."""
+        return self.portfolios["constant"]
+
+    @property
+    def dynamic(self) -> Run:
+        """Of a result with an overlay."""
+        return self.portfolios["dynamic"]
 
     @property
     def active(self) -> dict[str, dict[str, float]]:
-        """What dynamic did beyond each of the others: name -> `active_statistics`."""
-        return {name: active(self.dynamic, run) for name, run in self.runs.items() if name != "dynamic"}
+        """What the leading portfolio did beyond each of the others: name -> `active_statistics`."""
+        return {name: active(self.leading, run) for name, run in self.runs.items() if name != self.lead}
 
 
 def backtest(
@@ -59,7 +87,7 @@ def backtest(
     bars: Panel | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Backtest:
-    """Base, constant and dynamic, and benchmarks.
+    """Base, constant and dynamic, or the one account of a strategy that sizes itself, and benchmarks.
 
     Parameters
     ----------
@@ -81,18 +109,16 @@ def backtest(
         As `simulate` and `benchmark_run`; two benchmarks of one name, or one named for a portfolio.
     """
     config = resolved_rates(config, panel.rates)
-    names = ["base", "constant", "dynamic", *(one.name for one in benchmarks)]
+    names = ["base", "constant", "dynamic", ACCOUNT, *(one.name for one in benchmarks)]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"benchmark {name} is there twice", "give it another name, as NAME=SPY:1")
     remember = WeightMemory()
     base = simulate(panel, {**config, **UNLEVERED}, advance=advance, remember=remember)
-    dynamic = simulate(panel, config, advance=advance, remember=remember)
-    return Backtest(
-        config=config,
-        panel=panel,
-        base=base,
-        dynamic=dynamic,
-        constant=constant_leverage(panel, config, dynamic.mean_leverage, advance=advance, remember=remember),
-        benchmarks={one.name: benchmark_run(one, bars or panel, base, config, panel.rates) for one in benchmarks},
-    )
+    portfolios = {ACCOUNT: base}  # what never asks for a size has none of the overlay's leverage
+    if base.overlaid:
+        dynamic = simulate(panel, config, advance=advance, remember=remember)
+        constant = constant_leverage(panel, config, dynamic.mean_leverage, advance=advance, remember=remember)
+        portfolios = {"base": base, "constant": constant, "dynamic": dynamic}
+    beside = {one.name: benchmark_run(one, bars or panel, base, config, panel.rates) for one in benchmarks}
+    return Backtest(config, panel, portfolios, beside)

@@ -6,7 +6,7 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +15,10 @@ from typing import Any
 
 from riskoverlay.errors import InputError, MissingFileError, RiskOverlayError, StrategyError
 
-__all__ = ["FromFile", "parse_arguments", "parse_reference", "sources"]
+__all__ = ["FromFile", "Part", "parse_arguments", "parse_reference", "sources"]
+
+Part = tuple[type, Mapping[str, Any]]
+"""A class of backtrader's, and its parameters."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class FromFile:
         """The whole path."""
         return str(Path(self.path).resolve())
 
-    def part(self, base: type) -> tuple[type, dict[str, Any]]:
+    def part(self, base: type) -> Part:
         """The class and its arguments, see `load`."""
         return self.load(base), dict(self.arguments)
 

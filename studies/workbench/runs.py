@@ -1,7 +1,7 @@
 """One portfolio through Cerebro and an account: what it gave."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -16,15 +16,17 @@ from riskoverlay.analyzers.accounting import turnover
 from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Cache, Panel, PriceSelection, check_symbols, load
-from riskoverlay.strategies import AccountTerms
+from riskoverlay.strategies import AccountTerms, Rebalancing, VolTargetDrawdownSizer
 from riskoverlay.strategies.weights import WeightMemory
 
-from .assembly import Pair, assemble, our_sizer, our_strategy
+from .assembly import Pair, assemble, pair_of
 from .parameters import Config, values_of
 from .progress import Progress
 from .rates import bill_returns, read_rates
+from .references import blamed
+from .theirs import theirs_of
 
-__all__ = ["UNLEVERED", "Run", "check_counts", "check_size_of_account", "load_panel", "simulate"]
+__all__ = ["UNLEVERED", "Run", "check_counts", "check_size_of_account", "collect", "load_panel", "simulate"]
 
 UNLEVERED = {"lev_min": 1.0, "lev_max": 1.0}
 """The base portfolio: the same strategy, sizer and broker, its leverage bounded to 1."""
@@ -40,7 +42,8 @@ class Run:
     Attributes
     ----------
     decided : list of date
-        Sessions on which weights were decided; statistics count from the session after the first.
+        Sessions on which weights were decided; statistics count from the session after the first. Empty of a strategy
+        that decides no weights: they count from the session of its first fill.
     sessions : DatetimeIndex
         All n sessions of the run.
     value : Series of shape (n,)
@@ -48,9 +51,9 @@ class Run:
     returns : Series of shape (m,)
         Of the sessions that count, m < n; fractions.
     weights : DataFrame of shape (n, n_symbols)
-        Unlevered weights in force at each close, after what was decided on it; fractions.
+        Unlevered weights in force at each close, after what was decided on it; fractions, nan if none are decided.
     exposure : DataFrame of shape (n, 4)
-        leverage (held), target_leverage, volatility_part, brake_part.
+        leverage (held), target_leverage, volatility_part, brake_part; the last three nan without the overlay.
     risk_free : ndarray of shape (m,)
         What a bill paid over each session that counts; fractions.
     statistics : dict
@@ -63,6 +66,8 @@ class Run:
         Every execution, as `Fills` lists them.
     pending : list of dict
         Orders that no bar of the panel fills any more: `symbol`, `size` (signed), `decided` (a date).
+    overlaid : bool
+        Whether the overlay sizes its orders.
     unfilled : int
         Own orders that came to nothing.
     trims : int
@@ -83,6 +88,7 @@ class Run:
     costs: dict[str, Any]
     fills: list[dict[str, Any]]
     pending: list[dict[str, Any]]
+    overlaid: bool
     unfilled: int
     trims: int
     below_maintenance: int
@@ -93,13 +99,25 @@ class Run:
         return self.returns.index[0]
 
     @property
+    def begins(self) -> pd.Timestamp:
+        """The session before it, from whose close it counts: the one that decided the first weights."""
+        return self.sessions[int(self.sessions.searchsorted(self.first)) - 1]
+
+    @property
+    def every_return(self) -> pd.Series:
+        """Of the sessions that count; of somebody's strategy also of those before its first fill, where another may
+        have traded."""
+        return self.returns if self.decided else self.value.pct_change().iloc[1:]
+
+    @property
     def mean_leverage(self) -> float:
         """Held, over the sessions that count."""
         return float(self.exposure["leverage"].loc[self.first :].mean())
 
     @property
     def next_decision(self) -> tuple[dict[str, float], float]:
-        """Unlevered weights by symbol and leverage, decided at the last close for the session after it."""
+        """Unlevered weights by symbol and leverage, decided at the last close for the session after it; nan of what is
+        not decided."""
         weights = {str(symbol): float(weight) for symbol, weight in self.weights.iloc[-1].items()}
         return weights, float(self.exposure["target_leverage"].iloc[-1])
 
@@ -174,7 +192,7 @@ def simulate(
     advance : callable, optional
         Called with the number of sessions done, now and then.
     pair : Pair, optional
-        A `Rebalancing` strategy and its sizer (default: ours, as `config` says).
+        A `Rebalancing` strategy and its sizer (default: as `config` says).
     since : date, optional
         Statistics count from the session after it (default: the one that decided the first weights).
     remember : WeightMemory, optional
@@ -190,35 +208,69 @@ def simulate(
     ------
     InputError
         A parameter out of bounds, a panel too short for the first weights, or an account too small for a whole share of
-        anything at the first rebalance.
+        anything at the first rebalance; somebody's strategy of which no order was filled.
     ConvergenceError
         Weights that cannot be solved for.
+    StrategyError
+        Something raised in a file of the user's; it is the cause.
     """
-    pairs = [pair or (our_strategy(config, remember), our_sizer(config))]
-    cerebro = assemble(panel, config, pairs=pairs, **{"acknowledge": False, **account})
+    theirs = theirs_of(config) if pair is None else None
+    # Ours looks at what became of an order, not at who has seen it.
+    told = {"acknowledge": theirs is not None, **account}
+    cerebro = assemble(panel, config, pairs=[pair or pair_of(config, remember)], **told)
     if advance is not None:
         cerebro.addanalyzer(Progress, advance=advance)
-    (strategy,) = cerebro.run()
-    return _collect(panel, config, strategy, since)
+    if theirs is None:
+        (strategy,) = cerebro.run()
+    else:
+        with blamed(theirs.name, theirs.files):
+            (strategy,) = cerebro.run()
+    return collect(strategy, panel, config, since)
 
 
-def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) -> Run:
+def collect(strategy: Any, panel: Panel, config: Config, since: date | None = None) -> Run:
+    """What a strategy's run gave.
+
+    Parameters
+    ----------
+    strategy : bt.Strategy
+        As it is after the run, with the analyzers of `ANALYZERS` by their names.
+    panel : Panel
+        Whose bars it ran on.
+    config : Config
+    since : date, optional
+        As `simulate`.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        As `simulate`.
+    """
     analyses = {name: analyzer.get_analysis() for name, analyzer in strategy.analyzers.getitems()}
     daily, exposure = analyses["DailySeries"], analyses["Exposure"]
     sessions = pd.DatetimeIndex(daily["dates"], name="date")
-    after = check_counts(config, panel.sessions, strategy.rebalances, since)
-    returns = pd.Series(daily["returns"], sessions)[after:]
     weights = pd.DataFrame(exposure["target_weights"], sessions)
-    first = int(sessions.searchsorted(pd.Timestamp(strategy.rebalances[0])))
-    money = exposure["target_leverage"][first] * daily["value"][first]
-    check_size_of_account(
-        config, strategy.rebalances[0], weights.iloc[first].to_numpy(), money, panel.closes.iloc[first].to_numpy()
-    )
+    decided: list[date] = list(getattr(strategy, "rebalances", ()))
+    if isinstance(strategy, Rebalancing):
+        after = check_counts(config, panel.sessions, decided, since)
+        first = int(sessions.searchsorted(pd.Timestamp(decided[0])))
+        money = exposure["target_leverage"][first] * daily["value"][first]
+        check_size_of_account(
+            config, decided[0], weights.iloc[first].to_numpy(), money, panel.closes.iloc[first].to_numpy()
+        )
+    else:
+        after = _first_fill(type(strategy).__name__, analyses["Fills"]["fills"], sessions)
+    returns = pd.Series(daily["returns"], sessions)[after:]
+    sizer = strategy.getsizer()
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
     held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
     return Run(
-        decided=strategy.rebalances,
+        decided=decided,
         sessions=sessions,
         value=pd.Series(daily["value"], sessions),
         returns=returns,
@@ -230,10 +282,19 @@ def _collect(panel: Panel, config: Config, strategy: Any, since: date | None) ->
         costs=analyses["TradingCosts"],
         fills=analyses["Fills"]["fills"],
         pending=_pending(strategy),
-        unfilled=strategy.unfilled,
-        trims=strategy.getsizer().trims,
+        overlaid=isinstance(sizer, VolTargetDrawdownSizer) and getattr(sizer, "asked", True),
+        unfilled=getattr(strategy, "unfilled", 0),
+        trims=getattr(sizer, "trims", 0),
         below_maintenance=int((held * config["maintenance_margin"] > 1.0 + 1e-9).sum()),
     )
+
+
+def _first_fill(name: str, fills: Sequence[Mapping[str, Any]], sessions: pd.DatetimeIndex) -> int:
+    """Position of the session of the first fill; of the second session, if it is the first: a return needs a close
+    before it."""
+    if not fills:
+        raise InputError(f"no order of {name} was filled in {len(sessions)} sessions", "give more history, or cash")
+    return max(int(sessions.searchsorted(pd.Timestamp(fills[0]["date"]))), 1)
 
 
 def check_counts(config: Config, sessions: pd.DatetimeIndex, decided: list[date], since: date | None) -> int:

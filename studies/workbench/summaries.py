@@ -19,6 +19,7 @@ from .allocations import config_summary
 from .parameters import Config, make_config
 from .portfolios import Backtest
 from .runs import Run
+from .theirs import ACCOUNT
 
 __all__ = [
     "FORMAT",
@@ -33,12 +34,13 @@ __all__ = [
     "with_older_meanings",
 ]
 
-FORMAT = 3
+FORMAT = 4
 """Of summaries and of studies in a storage. 0: those without a number."""
 
 OLDER_MEANINGS: dict[int, dict[str, Any]] = {
     1: {"risk_free": 0.0, "day_count": 365, "adjusted": False},
     2: {"weights": "blend"},
+    3: {"strategy": None, "sizer": None},
 }
 """format -> parameters that files of this format, and of older ones, do not name, with what those files mean by it.
 
@@ -63,17 +65,21 @@ def series_frame(result: Backtest) -> pd.DataFrame:
         both decided at the close before; `ret_port_base`, `equity_base`, `dd_base` and the same of dynamic: returns of
         the two accounts, their growth of 1 and its drawdown (negative fraction). If orders of the dynamic account wait
         for the session after the last, the last row also has `next_w_SYM` and `next_leverage`, what was decided for it,
-        and `order_SYM`, shares to be traded; the rows above have nothing there.
+        and `order_SYM`, shares to be traded; the rows above have nothing there. A strategy that decides no weights has
+        no `w_SYM`, and `value_base`, ... in money; its one account, `acc`, has no target leverage.
     """
-    closes = result.panel.closes
-    before = int(closes.index.searchsorted(result.base.first)) - 1
+    closes, lead = result.panel.closes, result.leading
+    before = int(closes.index.searchsorted(min(run.first for run in result.portfolios.values()))) - 1
     out = closes.copy()
     for symbol in closes:
         out[f"ret_{symbol}"] = closes[symbol] / closes[symbol].shift(1) - 1.0
-    for symbol in closes:
-        out[f"w_{symbol}"] = result.dynamic.weights[symbol].shift(1)
+    if lead.decided:
+        for symbol in closes:
+            out[f"w_{symbol}"] = lead.weights[symbol].shift(1)
     columns: dict[str, pd.Series] = {}
-    for name, run in (("base", result.base), ("dyn", result.dynamic)):
+    short = {"base": "base", "dynamic": "dyn", ACCOUNT: "acc"}
+    shown = {short[name]: run for name, run in result.portfolios.items() if name in short}
+    for name, run in shown.items():
         equity = (1.0 + run.returns).cumprod().reindex(closes.index)
         equity.iloc[before] = 1.0
         columns |= {
@@ -81,10 +87,12 @@ def series_frame(result: Backtest) -> pd.DataFrame:
             f"equity_{name}": equity,
             f"dd_{name}": equity / equity.cummax() - 1.0,
         }
-    columns["leverage"] = result.dynamic.exposure["target_leverage"].shift(1)
-    order = ["ret_port_base", "equity_base", "dd_base", "leverage", "ret_port_dyn", "equity_dyn", "dd_dyn"]
-    out = out.assign(**{name: columns[name] for name in order}).iloc[before:]
-    return out.join(_next_row(result.dynamic)) if result.dynamic.pending else out
+        if not run.decided:
+            columns[f"value_{name}"] = run.value.reindex(closes.index)
+        if name == "base":
+            columns["leverage"] = lead.exposure["target_leverage"].shift(1)
+    out = out.assign(**columns).iloc[before:]
+    return out.join(_next_row(lead)) if lead.pending and lead.decided else out
 
 
 def weights_frame(run: Run) -> pd.DataFrame:
@@ -124,9 +132,11 @@ def run_summary(run: Run) -> dict[str, Any]:
     dict
         Statistics (fractions: `growth` and `excess_sharpe`, and the notebook's `ann_ret`, `ann_vol`, `sharpe`), and
         what it cost (money) with the identity that proves it. `turnover` is a year's, of the sessions that count.
-        `next_session`: weights and leverage decided at the last close, and the orders that wait to be filled.
+        `next_session`: weights and leverage decided at the last close, and the orders that wait to be filled; of what
+        decides no weights those orders.
     """
     weights, leverage = run.next_decision
+    decided = {"weights": weights, "leverage": leverage} if run.decided else {}
     costs = {name: value for name, value in run.costs.items() if name != "sessions"}
     paid, earned = run.interest
     return {
@@ -140,7 +150,7 @@ def run_summary(run: Run) -> dict[str, Any]:
         "mean_leverage": run.mean_leverage,
         "unfilled_orders": run.unfilled,
         "trimmed_sessions": run.trims,
-        "next_session": {"weights": weights, "leverage": leverage, "orders": run.pending},
+        "next_session": {**decided, "orders": run.pending},
     }
 
 
@@ -154,17 +164,16 @@ def backtest_summary(result: Backtest) -> dict[str, Any]:
     Returns
     -------
     dict
-        For `write_json`. `dynamic_beyond` is what dynamic did beyond each of the others, as `active_statistics`.
+        For `write_json`. `dynamic_beyond` is what dynamic did beyond each of the others, as `active_statistics`;
+        `account_beyond`, where there is one account.
     """
     return {
         "format": FORMAT,
         **config_summary(result.config),
-        "base": run_summary(result.base),
-        "constant": run_summary(result.constant),
-        "dynamic": run_summary(result.dynamic),
+        **{name: run_summary(run) for name, run in result.portfolios.items()},
         "benchmarks": {name: run_summary(run) for name, run in result.benchmarks.items()},
-        "dynamic_beyond": result.active,
-        "data": data_summary(result.panel, result.base.decided[0], result.base.first),
+        f"{result.lead}_beyond": result.active,
+        "data": data_summary(result.panel, result.leading.begins, result.leading.first),
         "versions": versions(),
     }
 

@@ -1,211 +1,179 @@
-"""Anybody's strategy in an account: with the overlay, without it, or sizing itself."""
+"""Anybody's strategy, as a configuration names it: a class of a file, or a class as it stands."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
+import backtrader as bt
 
-from riskoverlay.analyzers import summary
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import Panel
 from riskoverlay.strategies import VolTargetDrawdownSizer
 
-from .assembly import Part, assemble, our_sizer
-from .parameters import Config
-from .rates import bill_returns, resolved_rates
-from .references import blamed
-from .runs import UNLEVERED
+from .references import Part, parse_reference, sources
 
-__all__ = ["ACCOUNT", "Strategies", "StrategyRun", "backtest_strategy", "legs_of", "run_strategy"]
+__all__ = [
+    "ACCOUNT",
+    "AskedOverlay",
+    "Theirs",
+    "check_filed",
+    "described",
+    "files_of_strategy",
+    "theirs_of",
+    "with_arguments",
+]
 
 ACCOUNT = "account"
 """Name of the one portfolio of a strategy that sizes itself."""
 
 
 @dataclass(frozen=True)
-class Strategies:
+class Theirs:
     """A strategy of somebody's, and how it is sized.
 
     Attributes
     ----------
     strategy : Part
         A class of backtrader's, and its parameters.
-    sizer : Part, optional
-        Its own sizer (default: the overlay, if the strategy sends orders without a size).
+    sizer : Part or None
+        Its own sizer; None: the overlay, which matters if it sends orders without a size.
     files : tuple of str
         Where they come from: errors that arise there are the user's.
     """
 
     strategy: Part
-    sizer: Part | None = None
-    files: tuple[str, ...] = ()
+    sizer: Part | None
+    files: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the strategy's class."""
+        return self.strategy[0].__name__
 
 
-@dataclass(frozen=True)
-class StrategyRun:
-    """What one run of somebody's strategy gave.
-
-    Attributes
-    ----------
-    value : Series of shape (n,)
-        Equity at each close, money.
-    returns : Series of shape (m,)
-        From the session of the first fill on; fractions.
-    risk_free : ndarray of shape (m,)
-        What a bill paid over each, fractions.
-    statistics : dict
-        `analyzers.summary` of `returns`.
-    mean_leverage : float
-        Held, over these sessions.
-    drawdown, costs : dict
-        Analyses of `MaxDrawdown` and `TradingCosts`.
-    fills : list of dict
-        As `Fills` lists them.
-    """
-
-    value: pd.Series
-    returns: pd.Series
-    risk_free: npt.NDArray[np.float64]
-    statistics: dict[str, float]
-    mean_leverage: float
-    drawdown: dict[str, Any]
-    costs: dict[str, Any]
-    fills: list[dict[str, Any]]
-
-
-class _Asked(VolTargetDrawdownSizer):
+class AskedOverlay(VolTargetDrawdownSizer):
     """The overlay, which knows whether it was asked for a size."""
 
-    asked = 0
+    asked = False
 
     def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:
-        self.asked += 1
+        self.asked = True
         return super()._getsizing(comminfo, cash, data, isbuy)
 
 
-def run_strategy(
-    panel: Panel,
-    config: Config,
-    strategy: Part,
-    sizer: Part | None,
-    *,
-    broker: str = "margin",
-    files: Sequence[str] = (),
-) -> tuple[StrategyRun, Any]:
-    """One run through Cerebro.
+def theirs_of(config: Mapping[str, Any]) -> Theirs | None:
+    """The strategy of somebody's that a configuration names.
 
     Parameters
     ----------
-    panel : Panel
-    config : Config
-        Of the account and of statistics.
-    strategy : Part
-    sizer : Part or None
-        None: backtrader's, one share an order.
-    broker : {"margin", "stock"}
-        As `open_account`.
-    files : sequence of str
-        Whose errors are the user's.
+    config : mapping
+        `strategy` and `sizer`: None; FILE.py:Class:name=value,...; or, in Python, a class, or a class and a mapping of
+        its parameters.
 
     Returns
     -------
-    StrategyRun
-    strategy
-        As it was at the end.
+    Theirs or None
+        None: the strategy is ours.
 
     Raises
     ------
-    InputError
-        Nothing was ever filled; as `assemble`.
-    StrategyError
-        Something raised in one of the files; it is the cause.
+    InputError, MissingFileError, StrategyError
+        A file or a class that is none, parameters that it does not have.
     """
-    config = resolved_rates(config, panel.rates)
-    cerebro = assemble(panel, config, pairs=[(strategy, sizer)], broker=broker)
-    with blamed(strategy[0].__name__, files):
-        (ran,) = cerebro.run()
-    analyses = {name: analyzer.get_analysis() for name, analyzer in ran.analyzers.getitems()}
-    daily, fills = analyses["DailySeries"], analyses["Fills"]["fills"]
-    sessions = pd.DatetimeIndex(daily["dates"], name="date")
-    if not fills:
-        raise InputError(
-            f"no order of {strategy[0].__name__} was filled in {len(sessions)} sessions", "give more history, or cash"
-        )
-    first = int(sessions.searchsorted(pd.Timestamp(fills[0]["date"])))
-    first = max(first, 1)  # a return needs a close before it
-    returns = pd.Series(daily["returns"], sessions)[first:]
-    risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[first - 1])
-    held = pd.Series(analyses["Exposure"]["leverage"], sessions)[first:]
-    run = StrategyRun(
-        value=pd.Series(daily["value"], sessions),
-        returns=returns,
-        risk_free=risk_free,
-        statistics=summary(np.asarray(returns), risk_free),
-        mean_leverage=float(held.mean()),
-        drawdown=analyses["MaxDrawdown"],
-        costs=analyses["TradingCosts"],
-        fills=fills,
-    )
-    return run, ran
+    if config["strategy"] is None:
+        return None
+    strategy, sizer = config["strategy"], config["sizer"]
+    files = tuple(parse_reference(one).file for one in (strategy, sizer) if isinstance(one, str))
+    return Theirs(_part(strategy, bt.Strategy), None if sizer is None else _part(sizer, bt.Sizer), files)
 
 
-def _sizes_itself(panel: Panel, config: Config, theirs: Strategies) -> bool:
-    """Whether a strategy never asks its sizer, or has one of its own: then there is one account and no overlay."""
-    if theirs.sizer is not None:
-        return True
-    _, ran = run_strategy(panel, config, theirs.strategy, (_Asked, dict(our_sizer(config)[1])), files=theirs.files)
-    return not ran.getsizer().asked
+def _part(given: Any, base: type) -> Part:
+    if isinstance(given, str):
+        return parse_reference(given).part(base)
+    found, arguments = given if isinstance(given, tuple) else (given, {})
+    if not (isinstance(found, type) and issubclass(found, base)):
+        kind = base.__name__.lower()
+        raise InputError("is none", f"give a class of bt.{base.__name__}, or FILE.py:Class", kind, found)
+    return found, dict(arguments)
 
 
-def legs_of(panel: Panel, config: Config, theirs: Strategies) -> dict[str, tuple[Config, Part | None]]:
-    """The portfolios of a strategy, found by a run that sees whether its sizer is asked.
+def described(given: Any) -> str | None:
+    """What stands in a file for a strategy or a sizer: its text, or module:Class:name=value,... of a class.
 
     Parameters
     ----------
-    panel : Panel
-    config : Config
-    theirs : Strategies
+    given : object
+        As a configuration has it.
 
     Returns
     -------
-    dict
-        Name -> configuration, sizer.
-
-    Raises
-    ------
-    InputError, StrategyError
-        As `run_strategy`.
+    str or None
     """
-    if _sizes_itself(panel, config, theirs):
-        return {ACCOUNT: (config, theirs.sizer)}
-    base = {**config, **UNLEVERED}
-    return {"base": (base, our_sizer(base)), "dynamic": (config, our_sizer(config))}
+    if given is None or isinstance(given, str):
+        return given
+    found, arguments = given if isinstance(given, tuple) else (given, {})
+    return _written(f"{found.__module__}:{found.__qualname__}", arguments)
 
 
-def backtest_strategy(panel: Panel, config: Config, theirs: Strategies) -> dict[str, StrategyRun]:
-    """A strategy in the account of a configuration.
+def _written(name: str, arguments: Mapping[str, Any]) -> str:
+    return ":".join(filter(None, (name, ",".join(f"{key}={value!r}" for key, value in arguments.items()))))
+
+
+def with_arguments(given: Any, own: Mapping[str, Any]) -> Any:
+    """A strategy or a sizer with some arguments changed, in the form in which it was given.
 
     Parameters
     ----------
-    panel : Panel
-    config : Config
-        Those of weights are not looked at.
-    theirs : Strategies
+    given : str, type or (type, mapping)
+    own : mapping
+        By name.
+
+    Returns
+    -------
+    str or (type, dict)
+    """
+    if isinstance(given, str):
+        reference = parse_reference(given)
+        return _written(f"{reference.path}:{reference.name}", {**dict(reference.arguments), **own})
+    found, arguments = given if isinstance(given, tuple) else (given, {})
+    return found, {**arguments, **own}
+
+
+def files_of_strategy(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the strategy and the sizer of a configuration are made of.
+
+    Parameters
+    ----------
+    config : mapping
 
     Returns
     -------
     dict
-        base at the sizer's leverage of 1, and dynamic with the overlay; `account` alone, if the strategy sizes itself.
-
-    Raises
-    ------
-    InputError
-        As `run_strategy`.
+        File name -> SHA-256 of its bytes; nothing for what is installed, or in no file.
     """
-    return {
-        name: run_strategy(panel, one, theirs.strategy, sizer, files=theirs.files)[0]
-        for name, (one, sizer) in legs_of(panel, config, theirs).items()
-    }
+    found: dict[str, str] = {}
+    for part in _parts(config):
+        if (file := _file_of(part[0])) is not None:
+            found |= sources(file)
+    return found
+
+
+def check_filed(config: Mapping[str, Any]) -> None:
+    """InputError for a class that is in no file, such as one of a notebook: a changed one could not be told from it."""
+    for found, _ in _parts(config):
+        if _file_of(found) is None:
+            raise InputError(
+                f"{found.__name__} is in no file: a changed one could not be told from it", "put it in one"
+            )
+
+
+def _parts(config: Mapping[str, Any]) -> list[Part]:
+    theirs = theirs_of(config)
+    return [] if theirs is None else [part for part in (theirs.strategy, theirs.sizer) if part is not None]
+
+
+def _file_of(found: type) -> str | None:
+    try:
+        return inspect.getsourcefile(found)
+    except (TypeError, OSError):
+        return None

@@ -33,7 +33,7 @@ from .runs import Run, check_counts, check_size_of_account
 if TYPE_CHECKING:
     from riskoverlay.strategies.twin import TwinResult
 
-__all__ = ["ENGINES", "EQUAL", "TwinRun", "Twins", "check_engine", "check_twin"]
+__all__ = ["ENGINES", "EQUAL", "TwinRun", "Twins", "check_twin", "engine_of"]
 
 Floats = npt.NDArray[np.float64]
 OfWeights = WeightRules | AllocationRules
@@ -51,10 +51,32 @@ KEPT = 256
 """Settings of weights, volatility and rates whose arrays a panel's twins keep."""
 
 
-def check_engine(engine: str) -> None:
-    """InputError for what is none of `ENGINES`."""
+def engine_of(engine: str | None, config: Config) -> str:
+    """What runs tries of a configuration.
+
+    Parameters
+    ----------
+    engine : str or None
+        As the user wants it; None: the twin where it can.
+    config : Config
+
+    Returns
+    -------
+    str
+        One of `ENGINES`.
+
+    Raises
+    ------
+    InputError
+        None of them, or the twin for what it cannot run.
+    """
+    if engine is None:
+        return "twin" if config["strategy"] is None else "cerebro"
     if engine not in ENGINES:
         raise InputError("is unknown", f"give one of {', '.join(ENGINES)}", "engine", engine)
+    if engine == "twin" and config["strategy"] is not None:
+        raise InputError("runs strategies of weights alone", "leave it out", "engine", engine)
+    return engine
 
 
 @dataclass(frozen=True)
@@ -169,10 +191,12 @@ class Twins:
         Raises
         ------
         InputError, ConvergenceError
-            As `simulate`.
+            As `simulate`; a strategy of somebody's.
         """
         from riskoverlay.strategies.twin import twin  # numba takes half a second, which a backtest does not need
 
+        if config["strategy"] is not None:
+            raise InputError("the twin of the account knows no strategy but those of weights", "give engine=cerebro")
         of_weights = rules_of_weights(config), config["weights"]
         decisions = self._decisions(*of_weights)
         decided = [self.days[t] for t in decisions.sessions]
