@@ -2,6 +2,8 @@
 
 import datetime as dt
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import backtrader as bt
@@ -26,9 +28,6 @@ class _Watcher(bt.Analyzer):
 
     def notify_fund(self, cash: float, value: float, fundvalue: float, shares: float) -> None:
         self.p.sizer._observe(value, fundvalue)
-
-    def notify_order(self, order: Any) -> None:
-        self.p.sizer._record(order)
 
 
 class VolTargetDrawdownSizer(bt.Sizer):
@@ -137,8 +136,16 @@ class VolTargetDrawdownSizer(bt.Sizer):
         # A sizer that this one replaces must not go on watching.
         strategy._slave_analyzers[:] = [a for a in strategy._slave_analyzers if not isinstance(a, _Watcher)]
         strategy._addanalyzer_slave(_Watcher, sizer=self)
+        strategy._addnotification = partial(self._hear, type(strategy)._addnotification.__get__(strategy))
 
     # -- what is known at a close ----------------------------------------------------------------------------------
+
+    def _hear(self, deliver: Callable[..., None], order: Any, quicknotify: bool = False) -> None:
+        """Of an order before the strategy does: what it sends in answer (a stop for what was bought) is sized by what
+        it holds then."""
+        if not order.p.simulated:
+            self._record(order)
+        deliver(order, quicknotify=quicknotify)
 
     def _record(self, order: Any) -> None:
         for fill in order.executed.iterpending():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from markets import frame
 
+from riskoverlay.feeds import load
 from riskoverlay.strategies import OwnPosition, VolTargetDrawdownSizer, open_account
 
 
@@ -458,3 +459,35 @@ def test_a_change_of_parameters_acts_on_the_same_bar() -> None:
 
     seen = run({}, [100.0] * 5, strategy=Changes, **ONE)
     assert [(one["before"], one["after"]) for one in seen] == [(1, 1), (1, 1), (1, 1.5), (1.5, 1.5), (1.5, 1.5)]
+
+
+class Stops(bt.Strategy):
+    """Enters without a size, and in answer to the fill sends a stop without one, as backtrader's samples do."""
+
+    def __init__(self) -> None:
+        self.sizes: list[float] = []
+
+    def notify_order(self, order: Any) -> None:
+        if order.status == order.Completed:
+            self.sizes.append(order.executed.size)
+            if order.isbuy():
+                self.sell(exectype=bt.Order.StopTrail, trailpercent=0.03)
+
+    def next(self) -> None:
+        if not self.position and len(self) % 5 == 0:
+            self.buy()
+
+
+@pytest.mark.parametrize("broker", ["margin", "stock"])
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_stop_sent_in_answer_to_a_fill_is_what_was_bought(broker: str, quick: bool) -> None:
+    cerebro = bt.Cerebro(stdstats=False, quicknotify=quick)
+    for feed in load("sample", symbols="SPY", end="2011-12-30").feeds():
+        cerebro.adddata(feed)
+    open_account(cerebro, broker=broker)
+    cerebro.addstrategy(Stops)
+    cerebro.addsizer(VolTargetDrawdownSizer, lev_max=1.0)
+    (strategy,) = cerebro.run()
+    bought, sold = strategy.sizes[::2], strategy.sizes[1::2]
+    assert len(sold) > 5
+    assert sold == [-size for size in bought[: len(sold)]]
