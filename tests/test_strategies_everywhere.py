@@ -409,6 +409,24 @@ def test_what_is_no_run_to_show_is_refused(panel: Panel, tmp_path: Path) -> None
     assert path.read_text() == "old"
 
 
+class Stops(Crosses):
+    """Leaves a stop behind on the last bar, and an order."""
+
+    def next(self) -> None:
+        """Buy, and protect."""
+        if not self.position and len(self) == 30:
+            self.buy()
+        if len(self) == self.data.buflen():
+            self.sell(exectype=bt.Order.Stop, price=1.0)
+            self.close()
+
+
+def test_what_waits_for_a_price_is_not_said_to_be_filled_next(panel: Panel) -> None:
+    run = simulate(panel, config_of(Stops))
+    held = sum(fill["size"] for fill in run.fills)
+    assert [order["size"] for order in run.pending] == [-held]
+
+
 def test_files_hold_a_class_as_text(panel: Panel, tmp_path: Path) -> None:
     from riskoverlay.studies.workbench.summaries import backtest_summary
 

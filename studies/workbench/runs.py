@@ -375,10 +375,11 @@ def check_size_of_account(
 
 
 def _pending(strategy: Any) -> list[dict[str, Any]]:
-    """What the broker still holds of a strategy's orders when the bars are over, in the order sent."""
+    """What the broker still holds of a strategy's orders when the bars are over, in the order sent; no stop or limit,
+    which may never be filled."""
     broker = strategy.broker
     return [
         {"symbol": order.data._name, "size": order.executed.remsize, "decided": bt.num2date(order.created.dt).date()}
         for order in (*broker.pending, *broker.submitted)
-        if order.owner is strategy
+        if order.owner is strategy and order.exectype in (bt.Order.Market, bt.Order.Close)
     ]
