@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["log", "name_of", "silenced"]
+__all__ = ["gathered", "log", "name_of", "silenced"]
 
 log = logging.getLogger("riskoverlay")
 """What a run has to say that is no error: a trimmed leverage, an order tried again."""
@@ -36,6 +36,30 @@ def silenced(
             yield
     finally:
         logger.setLevel(before)
+
+
+@contextmanager
+def gathered() -> Iterator[list[logging.LogRecord]]:
+    """Notes are kept, and not said.
+
+    Yields
+    ------
+    list of logging.LogRecord
+        With their text made, so that they pickle.
+    """
+    notes: list[logging.LogRecord] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            record.msg, record.args = record.getMessage(), None
+            notes.append(record)
+
+    keep, before, through = Keep(), log.handlers, log.propagate
+    log.handlers, log.propagate = [keep], False
+    try:
+        yield notes
+    finally:
+        log.handlers, log.propagate = before, through
 
 
 def name_of(data: Any) -> str:

@@ -176,3 +176,94 @@ def begun(number: int) -> str:
     except OSError:
         return ""
     return "" if rest[0] == "Z" else rest[19]
+
+
+# -- one thing beside another ------------------------------------------------------------------------------------------
+
+BESIDE = """
+import logging, os, sys
+from riskoverlay.notes import log
+from riskoverlay.studies.workbench import workers
+
+logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
+how = sys.argv[1]
+here = os.getpid()
+if how == "no copy":
+    workers.can_fork = lambda: False
+
+def make():
+    log.warning("%s, %d", "made", 7)
+    if os.getpid() != here and how == "killed":
+        os.kill(os.getpid(), 9)
+    if how == "fails":
+        raise KeyError("mine")
+    return os.getpid() != here
+
+with workers.begun(make) as made:
+    log.warning("before")
+    print(made())
+"""
+
+
+@pytest.mark.parametrize(("how", "copied"), [("plain", True), ("no copy", False), ("killed", False), ("fails", None)])
+def test_what_is_begun_beside_is_as_if_it_were_made_here(how: str, copied: bool | None) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE, how],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+    assert notes == ["note: before", "note: made, 7"]
+    if copied is None:
+        assert done.stderr.splitlines()[-1] == "KeyError: 'mine'"
+        return
+    one_processor = sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2
+    assert done.stdout.split() == [str(copied and not one_processor)]
+
+
+def python(source: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", source, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_what_is_begun_and_not_asked_for_is_ended(tmp_path: Path) -> None:
+    source = "import pathlib, time\nfrom riskoverlay.studies.workbench.workers import begun\n"
+    source += "def make():\n    time.sleep(3)\n    pathlib.Path('late').touch()\nwith begun(make):\n    pass\n"
+    python(source, folder=tmp_path)
+    assert not (tmp_path / "late").exists()
+
+
+def test_a_backtest_in_two_processes_is_the_backtest_in_one(tmp_path: Path) -> None:
+    """The same bytes and the same notes, in the same order: of base first."""
+    source = "import sys\nfrom riskoverlay.studies.cli import main\nfrom riskoverlay.studies.workbench import workers\n"
+    source += "if sys.argv[1] == 'one':\n    workers.can_fork = lambda: False\nsys.exit(main(sys.argv[2:]))\n"
+    flags = [
+        "backtest",
+        "--end",
+        "2011-12-30",
+        "--lev-max",
+        "3",
+        "--target-vol",
+        "0.3",
+        "--json",
+        "a.json",
+        "--csv",
+        "a.csv",
+    ]
+    done = {}
+    for how in ("one", "two"):
+        (tmp_path / how).mkdir()
+        done[how] = python(source, how, *flags, folder=tmp_path / how)
+    assert done["one"].stdout == done["two"].stdout
+    assert done["one"].stderr == done["two"].stderr
+    assert "leverage 3.0000 wanted" in done["one"].stderr
+    for name in ("a.json", "a.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

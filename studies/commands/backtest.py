@@ -1,10 +1,13 @@
 """`riskoverlay backtest`: base and dynamic portfolio through a broker."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from riskoverlay.errors import InputError, require
+from riskoverlay.feeds import Panel
 
 from ..financing import breakeven_summary
 from ..judgement import confidence, interval_rows, intervals_summary
@@ -14,11 +17,14 @@ from ..workbench.allocations import sessions_before
 from ..workbench.beside import parse_benchmark
 from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
+from ..workbench.parameters import BLEND, Config
 from ..workbench.portfolios import Backtest, backtest
-from ..workbench.runs import UNLEVERED, Run
+from ..workbench.rates import resolved_rates
+from ..workbench.runs import UNLEVERED, Run, simulate
 from ..workbench.summaries import backtest_summary, series_frame, weights_frame
 from ..workbench.theirs import theirs_of
 from ..workbench.twins import Twins, check_twin
+from ..workbench.workers import begun
 from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
 from .pages import add_spans, spans_of
 from .screen import Screen, shown
@@ -75,8 +81,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     panel = panel_of(options, config, screen)
     check_spans(spans, panel.sessions)
     bars = bars_of(options, benchmarks, panel, config, screen)
-    with screen.progress("backtest", 3 * len(panel.sessions)) as advance:
-        result = backtest(panel, config, benchmarks=benchmarks, bars=bars, advance=advance)
+    with _dynamic_begun(panel, config) as dynamic, screen.progress("backtest", 3 * len(panel.sessions)) as advance:
+        result = backtest(panel, config, benchmarks=benchmarks, bars=bars, dynamic=dynamic, advance=advance)
     _show(screen, result)
     content, intervals = backtest_summary(result), None
     if found := page_spans(panel, accounts(result), spans):
@@ -112,6 +118,17 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
             "png": lambda path: write_picture(path, result),
         },
     )
+
+
+@contextmanager
+def _dynamic_begun(panel: Panel, config: Config) -> Iterator[Callable[[], Run] | None]:
+    """Dynamic beside base, begun before a bar moves: its thread would forbid it. The blend's alone: code of the user's
+    runs once, here."""
+    if config["weights"] != BLEND or config["strategy"] is not None:
+        yield None
+        return
+    with begun(partial(simulate, panel, resolved_rates(config, panel.rates))) as dynamic:
+        yield dynamic
 
 
 def _refuse_of_weights(options: argparse.Namespace) -> None:

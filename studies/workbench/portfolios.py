@@ -85,6 +85,7 @@ def backtest(
     *,
     benchmarks: Sequence[Benchmark] = (),
     bars: Panel | None = None,
+    dynamic: Callable[[], Run] | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Backtest:
     """Base, constant and dynamic, or the one account of a strategy that sizes itself, and benchmarks.
@@ -96,6 +97,8 @@ def backtest(
     benchmarks : sequence of Benchmark
     bars : Panel, optional
         What they are made of, as `benchmark_panel` (default: the panel itself).
+    dynamic : callable, optional
+        Gives `simulate(panel, config)`, where that was begun before (default: it is run after base).
     advance : callable, optional
         Hears of 3 × the panel's sessions.
 
@@ -117,8 +120,10 @@ def backtest(
     base = simulate(panel, {**config, **UNLEVERED}, advance=advance, remember=remember)
     portfolios = {ACCOUNT: base}  # what never asks for a size has none of the overlay's leverage
     if base.overlaid:
-        dynamic = simulate(panel, config, advance=advance, remember=remember)
-        constant = constant_leverage(panel, config, dynamic.mean_leverage, advance=advance, remember=remember)
-        portfolios = {"base": base, "constant": constant, "dynamic": dynamic}
+        levered = dynamic() if dynamic else simulate(panel, config, advance=advance, remember=remember)
+        if dynamic and advance is not None:
+            advance(len(panel.sessions))
+        constant = constant_leverage(panel, config, levered.mean_leverage, advance=advance, remember=remember)
+        portfolios = {"base": base, "constant": constant, "dynamic": levered}
     beside = {one.name: benchmark_run(one, bars or panel, base, config, panel.rates) for one in benchmarks}
     return Backtest(config, panel, portfolios, beside)

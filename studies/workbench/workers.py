@@ -10,12 +10,12 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from riskoverlay.errors import InputError
-from riskoverlay.notes import silenced
+from riskoverlay.notes import gathered, log, silenced
 
-__all__ = ["Work", "Workers", "can_fork", "check_workers", "open_workers"]
+__all__ = ["Work", "Workers", "begun", "can_fork", "check_workers", "open_workers"]
 
 MOST_WORKERS = 1024
 """Processes; each has a Python of its own, with pandas in it."""
@@ -25,6 +25,9 @@ DEATHS = 3
 
 Work = Callable[[Any, Any], Any]
 """(what all jobs share, one job) -> its result. A function of a module, so that it can be named to other processes."""
+
+
+Made = TypeVar("Made")
 
 
 class Workers(Protocol):
@@ -193,6 +196,8 @@ class _Processes:
     def _round(self, jobs: Mapping[int, Any]) -> Iterator[tuple[int, Any]]:
         with _interrupts_held():
             if self._pool is None:
+                # The first process of all starts it, which lets Ctrl-C through again.
+                resource_tracker.ensure_running()
                 self._pool = ProcessPoolExecutor(
                     min(self._count, len(jobs)), self._context, initializer=_begin, initargs=self._begun_with
                 )
@@ -219,9 +224,63 @@ def _interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # the first process of all starts it, which lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# -- one thing beside another ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def begun(make: Callable[[], Made]) -> Iterator[Callable[[], Made]]:
+    """Begin something in a copy of this process, if there can be one and a processor is free for it.
+
+    Parameters
+    ----------
+    make : callable
+        It changes nothing in this process, and gives the same wherever it is called.
+
+    Yields
+    ------
+    callable
+        Waits for what was made, and says the notes that it had. Without a copy, or if that failed or was killed, it is
+        made here and now: results, errors and notes are those of a call.
+    """
+    if not can_fork() or len(os.sched_getaffinity(0)) < 2:
+        yield make
+        return
+    copies = multiprocessing.get_context("fork")
+    here, there = copies.Pipe(duplex=False)
+    process = copies.Process(target=_make, args=(make, there), daemon=True)
+    with _interrupts_held():
+        process.start()
+    there.close()
+
+    def made() -> Made:
+        try:
+            notes, found = here.recv()
+        except EOFError:
+            return make()
+        for note in notes:
+            log.handle(note)
+        return found
+
+    try:
+        yield made
+    finally:
+        process.terminate()
+        process.join()
+        here.close()
+
+
+def _make(make: Callable[[], Any], there: Any) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        with gathered() as notes:
+            found = make()
+    except Exception:
+        return  # it is made again where it can be told
+    there.send((notes, found))
