@@ -52,12 +52,12 @@ class Weighted(Scripted):
 
 
 def run(
-    script: dict[int, Any], *closes: Any, strategy: type = Scripted, deposits: Any = (), **params: Any
+    script: dict[int, Any], *closes: Any, strategy: type = Scripted, cash: float = 10_000.0, **params: Any
 ) -> list[dict[str, float]]:
     cerebro = bt.Cerebro(stdstats=False)
     for i, series in enumerate(closes):
         cerebro.adddata(bt.feeds.PandasData(dataname=frame(series), name=f"F{i}"))
-    open_account(cerebro, cash=10_000.0, execution="close", slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
+    open_account(cerebro, cash=cash, execution="close", slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
     cerebro.addstrategy(strategy, script=tuple(script.items()))
     cerebro.addsizer(VolTargetDrawdownSizer, **params)
     return cerebro.run()[0].seen
@@ -491,3 +491,37 @@ def test_a_stop_sent_in_answer_to_a_fill_is_what_was_bought(broker: str, quick: 
     bought, sold = strategy.sizes[::2], strategy.sizes[1::2]
     assert len(sold) > 5
     assert sold == [-size for size in bought[: len(sold)]]
+
+
+class Buys(bt.Strategy):
+    """Buys once, with a size or without."""
+
+    params = (("size", None), ("room", None))
+
+    def next(self) -> None:
+        if len(self) == 2:
+            self.buy(size=self.p.size)
+
+    def stop(self) -> None:
+        if self.p.room is not None:
+            self.p.room.append(self.getsizer().affordable(10.0))
+
+
+def test_what_others_hold_takes_room_and_what_is_held_does_not() -> None:
+    cerebro, room = bt.Cerebro(stdstats=False), []  # type: ignore[var-annotated]
+    (feed,) = load("sample", symbols="SPY", end="2010-03-31").feeds()
+    cerebro.adddata(feed)
+    broker = open_account(cerebro, 100_000.0, initial_margin=1.0, maintenance_margin=0.25, slippage_bps=0.0)
+    cerebro.addstrategy(Buys, size=300)
+    cerebro.addstrategy(Buys, room=room)
+    cerebro.addsizer_byidx(1, VolTargetDrawdownSizer, lev_min=1.0, lev_max=1.0, allocation=0.5)
+    first, second = cerebro.run()
+    held = broker.getposition(first.data).size - 300
+    assert held > 100
+    close, value = second.data.close[0], broker.getvalue()
+    assert room == [pytest.approx((1.0 - 300 * close / value) / 0.5, rel=1e-12)]
+
+
+def test_the_last_cent_of_an_account_may_be_levered() -> None:
+    held = run({1: [(0, "buy")]}, [100.0] * 4, cash=0.5, whole_shares=False, **ONE)[-1]["held0"]
+    assert held == pytest.approx(0.005)
