@@ -493,7 +493,7 @@ def test_a_stop_sent_in_answer_to_a_fill_is_what_was_bought(broker: str, quick: 
     assert sold == [-size for size in bought[: len(sold)]]
 
 
-class Buys(bt.Strategy):
+class BuysOnce(bt.Strategy):
     """Buys once, with a size or without."""
 
     params = (("size", None), ("room", None))
@@ -512,8 +512,8 @@ def test_what_others_hold_takes_room_and_what_is_held_does_not() -> None:
     (feed,) = load("sample", symbols="SPY", end="2010-03-31").feeds()
     cerebro.adddata(feed)
     broker = open_account(cerebro, 100_000.0, initial_margin=1.0, maintenance_margin=0.25, slippage_bps=0.0)
-    cerebro.addstrategy(Buys, size=300)
-    cerebro.addstrategy(Buys, room=room)
+    cerebro.addstrategy(BuysOnce, size=300)
+    cerebro.addstrategy(BuysOnce, room=room)
     cerebro.addsizer_byidx(1, VolTargetDrawdownSizer, lev_min=1.0, lev_max=1.0, allocation=0.5)
     first, second = cerebro.run()
     held = broker.getposition(first.data).size - 300
@@ -525,3 +525,18 @@ def test_what_others_hold_takes_room_and_what_is_held_does_not() -> None:
 def test_the_last_cent_of_an_account_may_be_levered() -> None:
     held = run({1: [(0, "buy")]}, [100.0] * 4, cash=0.5, whole_shares=False, **ONE)[-1]["held0"]
     assert held == pytest.approx(0.005)
+
+
+class CrossesInAnOptimisation(bt.strategies.SMA_CrossOver):
+    """A class of its own: backtrader pickles the first of two classes of one name as the second."""
+
+
+def test_a_levered_strategy_comes_back_whole_from_an_optimisation() -> None:
+    cerebro = bt.Cerebro(stdstats=False)
+    (feed,) = load("sample", symbols="SPY", end="2010-06-30").feeds()
+    cerebro.adddata(feed)
+    open_account(cerebro)
+    cerebro.optstrategy(CrossesInAnOptimisation, fast=(3, 5), slow=(10,))
+    cerebro.addsizer(VolTargetDrawdownSizer)
+    runs = cerebro.run(maxcpus=2, optreturn=False)
+    assert [run[0].p.fast for run in runs] == [3, 5]
