@@ -28,8 +28,8 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 
 CHECKS = (
-    "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend", "spacing",
-    "currency",
+    "columns", "dates", "calendar", "missing", "values", "range", "stale", "spike", "volume", "dividend", "split",
+    "spacing", "currency",
 )  # fmt: skip
 """In the order in which they are made."""
 
@@ -43,6 +43,9 @@ _SPIKE = 10.0  # times the usual size of a move (median of absolute log returns)
 _SPIKE_LEAST = 0.04  # log return below which no move is a spike
 _REVERTED = 0.25  # share of a spike that may remain after the session that follows
 _VOLUME = 1000.0  # times more, or less, than the neighbours' median
+_SPLITS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0)  # new shares for one
+_SPLIT_OVERNIGHT = 0.04  # by which the log of an open over the close before may differ from a split's
+_SPLIT_SESSION = 0.12  # by which that of the close may
 _DIVIDEND = 0.0005  # fraction by which the adjusted return may differ from that of price and dividend
 
 
@@ -168,7 +171,9 @@ def check_bars(
         _check_stale(report, values)
         _check_spikes(report, values)
         _check_volume(report, values)
-        _check_dividends(report, values, split[values.index].to_numpy(np.float64))
+        announced = split[values.index].to_numpy(np.float64)
+        _check_dividends(report, values, announced)
+        _check_splits(report, values, np.where(announced > 0, announced, 1.0))
     return report.found
 
 
@@ -386,6 +391,39 @@ def _check_dividends(report: _Report, values: pd.DataFrame, split: Floats) -> No
             f"adjusted return is {shown:+.2f} % off price and dividend on {{first}}",
             f"adjusted return is off price and dividend on {{n}} dates, first by {shown:+.2f} % on {{first}}",
         )  # fmt: skip
+
+
+def _check_splits(report: _Report, values: pd.DataFrame, split: Floats) -> None:
+    """Splits in the prices that a run would use: announced and never taken out, taken out twice, or not announced.
+
+    An announced split is there still, or once too often, if the move of that session is nearer to it than to none.
+    """
+    field = "adj_close" if "adj_close" in values.columns else "close"
+    price = np.log(values[field].to_numpy())
+    moves, ratio = np.diff(price), np.log(split[1:])
+    overnight = price[1:] - price[:-1] - np.log(values["close"].to_numpy()[1:] / values["open"].to_numpy()[1:])
+    for sign, how in ((1.0, "is in the prices"), (-1.0, "was taken out of the prices twice")):
+        flags = np.r_[False, (ratio != 0.0) & (np.abs(moves + sign * ratio) < np.abs(moves))]
+        if flags.any():
+            first = f"the split of {_in_shares(split[int(np.argmax(flags))])} on {{first}} {how}"
+            cure = "give an adj_close without it, or bars from after it"
+            report.where("split", "error", flags, values.index, f"{first}: {cure}", f"{first}, of {{n}} such: {cure}")
+    jumps = np.abs(overnight) > _SPIKE * _local_median(np.abs(moves))
+    best = np.argmin(np.abs(np.abs(overnight)[:, None] - np.log(_SPLITS)), axis=1)
+    likely = np.log(np.asarray(_SPLITS)[best])
+    alike = np.abs(np.abs(overnight) - likely) < _SPLIT_OVERNIGHT
+    alike &= np.abs(np.abs(moves) - likely) < _SPLIT_SESSION
+    flags = np.r_[False, (ratio == 0.0) & jumps & alike]
+    if flags.any():
+        at = int(np.argmax(flags)) - 1
+        shown = _in_shares(_SPLITS[best[at]] if overnight[at] < 0.0 else 1.0 / _SPLITS[best[at]])
+        what = f"prices jump overnight as after a split of {shown}, which nothing announces"
+        report.where("split", "warning", flags, values.index, f"{what}, on {{first}}", f"{what}, first on {{first}}")
+
+
+def _in_shares(ratio: float) -> str:
+    """3 for 1, 1 for 10, 1.5 for 1."""
+    return f"{ratio:g} for 1" if ratio >= 1.0 else f"1 for {1.0 / ratio:g}"
 
 
 def _local_median(sizes: Floats) -> Floats:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from yahoo_server import bars, with_dividend
 
+from riskoverlay.errors import InputError
 from riskoverlay.feeds import SAMPLE_SYMBOLS, Panel, check_bars, load, load_raw, quality, sample_market
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.quality import CHECKS, errors, findings_table, sentences
@@ -267,6 +268,73 @@ def test_how_far_an_adjusted_return_may_be_off(error: float, finds: bool) -> Non
     later: Any = table["adj_close"].iloc[60:]
     table.iloc[60:, table.columns.get_loc("adj_close")] = later * (1 + error)
     assert bool(found(table)) is finds
+
+
+def split_at(number: int, ratio: float, *, prices: float, adjusted: float = 1.0) -> pd.DataFrame:
+    """A split of `ratio` announced on a session; prices and adjusted closes before it are so many times as high."""
+    table = clean().drop(columns="dividend").assign(split=0.0)
+    table["adj_close"] = table["close"]
+    before = table.index[:number]
+    table.loc[before, ["open", "high", "low", "close"]] *= prices
+    table.loc[before, "adj_close"] *= adjusted
+    table.loc[table.index[number], "split"] = ratio
+    return table
+
+
+@pytest.mark.parametrize("ratio", [3.0, 2.0, 1.5, 0.1])
+def test_an_announced_split_is_taken_out_once(ratio: float) -> None:
+    shown = {3.0: "3 for 1", 2.0: "2 for 1", 1.5: "1.5 for 1", 0.1: "1 for 10"}[ratio]
+    assert found(split_at(60, ratio, prices=1.0)) == []  # by the vendor
+    assert found(split_at(60, ratio, prices=ratio)) == []  # by the adjusted close
+    cure = "give an adj_close without it, or bars from after it"
+    still = [("split", "error", f"the split of {shown} on 2024-03-28 is in the prices: {cure}")]
+    assert found(split_at(60, ratio, prices=ratio, adjusted=ratio)) == still
+    assert found(split_at(60, ratio, prices=ratio).drop(columns="adj_close")) == still
+    twice = [("split", "error", f"the split of {shown} on 2024-03-28 was taken out of the prices twice: {cure}")]
+    assert found(split_at(60, ratio, prices=1.0, adjusted=1.0 / ratio)) == twice
+
+
+def test_several_splits_are_counted() -> None:
+    table = split_at(60, 2.0, prices=2.0, adjusted=2.0)
+    table.loc[table.index[:20], ["open", "high", "low", "close", "adj_close"]] *= 3.0
+    table.loc[table.index[20], "split"] = 3.0
+    ((check, severity, text),) = found(table)
+    assert (check, severity) == ("split", "error")
+    assert "the split of 3 for 1 on 2024-01-31 is in the prices, of 2 such" in text
+
+
+@pytest.mark.parametrize(
+    ("factor", "shown"), [(2.0, "2 for 1"), (0.1, "1 for 10"), (1.03 * 2.0, "2 for 1"), (1.1 * 2.0, None), (1.2, None)]
+)
+def test_a_split_that_nothing_announces(factor: float, shown: str | None) -> None:
+    table = split_at(60, 0.0, prices=factor, adjusted=factor)
+    expected = [("split", "warning", f"prices jump overnight as after a split of {shown}, which nothing announces, on "
+                                     "2024-03-28")]  # fmt: skip
+    assert found(table) == (expected if shown else [])
+    assert found(table.drop(columns=["split", "adj_close"])) == (expected if shown else [])
+    within = table.copy()  # the same fall within the session is a market's
+    within.iloc[60, within.columns.get_loc("open")] = opened = within["open"].iloc[59]
+    within["high"], within["low"] = within["high"].clip(lower=within["open"]), within["low"].clip(upper=within["open"])
+    assert opened == within["open"].iloc[60]
+    assert found(within.drop(columns=["split", "adj_close"])) == []
+
+
+def test_a_run_stops_at_a_split_that_is_in_the_prices(tmp_path: Path) -> None:
+    table = split_at(60, 3.0, prices=3.0).drop(columns="adj_close")
+    table.to_csv(tmp_path / "X.csv", index_label="date")
+    with pytest.raises(InputError, match=r"X: the split of 3 for 1 on 2024-03-28 is in the prices: give an adj_close"):
+        load("csv", ["X"], data_dir=tmp_path)
+    after = load("csv", ["X"], data_dir=tmp_path, start=table.index[60])
+    assert after.sessions[0] == table.index[60]
+
+
+def test_real_bars_with_splits_are_found(market: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = market.parent / "actions"
+    if not folder.is_dir():
+        pytest.skip("there are no raw bars beside the market")
+    assert main(["check", "--source", "csv", "--data-dir", str(folder), "--symbols", "SPY,QQQ,IWM,EEM"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.count("split error") == 2  # IWM 2 for 1; EEM 3 for 1, twice
 
 
 def test_findings_of_several_symbols_with_one_text_are_one_sentence() -> None:

@@ -582,12 +582,12 @@ def test_killed_workers_at_random_moments(tmp_path: Path, undisturbed: list[Any]
 @posix
 @pytest.mark.long
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
-    process = begin(tmp_path, 2, "--grid", "vol_lookback=10:29")  # enough not to be over before it is interrupted
+    process = begin(tmp_path, 2, "--grid", "vol_lookback=10:109")  # enough not to be over before it is interrupted
     wait_for(1, tmp_path, process)
     os.kill(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"of 120 tries: they are kept in sweep.db, the same command goes on from there" in error
+    assert b"of 600 tries: they are kept in sweep.db, the same command goes on from there" in error
     assert b"Traceback" not in error
     assert all(state == "kept" for _, state in stored(tmp_path / "sweep.db"))
 

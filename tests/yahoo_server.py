@@ -63,11 +63,10 @@ def with_dividend(raw: pd.DataFrame, day: str, amount: float) -> pd.DataFrame:
 
 
 def with_split(raw: pd.DataFrame, day: str, ratio: float) -> pd.DataFrame:
-    """The same bars after a split: every price before it is divided, as Yahoo does."""
+    """The same bars with a split: prices after it are those of smaller shares, those before it Yahoo has divided."""
     out = raw.copy()
-    before = out.index < day
-    out.loc[before, ["open", "high", "low", "close", "dividend"]] /= ratio
-    out.loc[before, "volume"] *= ratio
+    out[["open", "high", "low", "close", "dividend"]] /= ratio
+    out["volume"] *= ratio
     out.loc[day, "split"] = ratio
     return adjusted(out)
 
