@@ -164,7 +164,7 @@ def test_a_rung_that_changes_nothing_says_so(panel: Panel, with_it: Ladder, rung
 
 
 def test_the_command_climbs(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ["--symbols", "SPY,TLT", "--end", "2012-06-29", "--strategy", "mine.py:Holds:part=1.4"]
+    flags = ["--symbols", "SPY,TLT", "--end", "2010-12-31", "--strategy", "mine.py:Holds:part=1.4"]
     assert main(["ladder", *flags, "--json", "l.json", "--csv", "l.csv"]) == 0
     out = capsys.readouterr().out
     content, frame = json.loads(Path("l.json").read_text()), pd.read_csv("l.csv", index_col="rung")

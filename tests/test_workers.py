@@ -181,15 +181,14 @@ def begun(number: int) -> str:
 # -- one thing beside another ------------------------------------------------------------------------------------------
 
 BESIDE = """
-import logging, os, sys
+import logging, os
 from riskoverlay.notes import log
 from riskoverlay.studies.workbench import workers
 
-logging.basicConfig(format="note: %(message)s", level=logging.WARNING)
-how = sys.argv[1]
-here = os.getpid()
-if how == "no copy":
-    workers.can_fork = lambda: False
+here, said = os.getpid(), []
+keep = logging.Handler()
+keep.emit = lambda record: said.append(record.getMessage())
+log.addHandler(keep)
 
 def make():
     log.warning("%s, %d", "made", 7)
@@ -199,28 +198,28 @@ def make():
         raise KeyError("mine")
     return os.getpid() != here
 
-with workers.begun(make) as made:
-    log.warning("before")
-    print(made())
+for how in ("plain", "killed", "fails", "no copy"):
+    if how == "no copy":
+        workers.can_fork = lambda: False
+    with workers.begun(make) as made:
+        log.warning("before")
+        try:
+            found = made()
+        except KeyError as error:
+            found = error
+    print(how, found, said, sep=": ")
+    said.clear()
 """
 
 
-@pytest.mark.parametrize(("how", "copied"), [("plain", True), ("no copy", False), ("killed", False), ("fails", None)])
-def test_what_is_begun_beside_is_as_if_it_were_made_here(how: str, copied: bool | None) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BESIDE, how],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
-    assert notes == ["note: before", "note: made, 7"]
-    if copied is None:
-        assert done.stderr.splitlines()[-1] == "KeyError: 'mine'"
-        return
-    one_processor = sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2
-    assert done.stdout.split() == [str(copied and not one_processor)]
+def test_what_is_begun_beside_is_as_if_it_were_made_here(tmp_path: Path) -> None:
+    """With the same notes in the same order, also where the copy is killed, or fails, or cannot be made."""
+    alone = sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2
+    found = {"plain": not alone, "killed": False, "fails": "'mine'", "no copy": False}
+    notes = ["before", "made, 7"]
+    assert python(BESIDE, folder=tmp_path).stdout.splitlines() == [
+        f"{how}: {one}: {notes}" for how, one in found.items()
+    ]
 
 
 def python(source: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
