@@ -427,6 +427,21 @@ def test_what_waits_for_a_price_is_not_said_to_be_filled_next(panel: Panel) -> N
     assert [order["size"] for order in run.pending] == [-held]
 
 
+class Greedy(Crosses):
+    """Wants more than there is."""
+
+    def next(self) -> None:
+        """Ask."""
+        if len(self) == 30:
+            self.buy(size=1_000_000)
+
+
+def test_what_was_never_filled_says_what_became_of_it(panel: Panel) -> None:
+    said = r"no order of Greedy was filled in 566 sessions: 1 sent, 1 rejected: give more cash, or send smaller orders"
+    with pytest.raises(InputError, match=said):
+        simulate(panel, config_of(Greedy))
+
+
 def test_files_hold_a_class_as_text(panel: Panel, tmp_path: Path) -> None:
     from riskoverlay.studies.workbench.summaries import backtest_summary
 

@@ -263,7 +263,7 @@ def collect(strategy: Any, panel: Panel, config: Config, since: date | None = No
             config, decided[0], weights.iloc[first].to_numpy(), money, panel.closes.iloc[first].to_numpy()
         )
     else:
-        after = _first_fill(type(strategy).__name__, analyses["Fills"]["fills"], sessions)
+        after = _first_fill(type(strategy).__name__, analyses, sessions)
     returns = pd.Series(daily["returns"], sessions)[after:]
     sizer = strategy.getsizer()
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
@@ -289,11 +289,15 @@ def collect(strategy: Any, panel: Panel, config: Config, since: date | None = No
     )
 
 
-def _first_fill(name: str, fills: Sequence[Mapping[str, Any]], sessions: pd.DatetimeIndex) -> int:
+def _first_fill(name: str, analyses: Mapping[str, Any], sessions: pd.DatetimeIndex) -> int:
     """Position of the session of the first fill; of the second session, if it is the first: a return needs a close
     before it."""
+    fills, orders = analyses["Fills"]["fills"], analyses["TradingCosts"]["orders"]
     if not fills:
-        raise InputError(f"no order of {name} was filled in {len(sessions)} sessions", "give more history, or cash")
+        raise InputError(
+            f"no order of {name} was filled in {len(sessions)} sessions: {orders['sent']} sent, {orders['rejected']} "
+            "rejected", "give more history" if not orders["sent"] else "give more cash, or send smaller orders",
+        )  # fmt: skip
     return max(int(sessions.searchsorted(pd.Timestamp(fills[0]["date"]))), 1)
 
 
