@@ -8,7 +8,7 @@ import pandas as pd
 
 from riskoverlay.strategies.weights import WeightMemory
 
-from ..workbench.assembly import ANALYZERS, our_sizer, our_strategy, pair_of, set_up
+from ..workbench.assembly import ANALYZERS, pair_of, set_up
 from ..workbench.parameters import Config
 from ..workbench.references import FromFile
 from ..workbench.theirs import theirs_of
@@ -44,9 +44,7 @@ class Candidate:
         return (*(() if theirs is None else theirs.files), *(one.file for one in self.analyzers))
 
     def __call__(self, cerebro: bt.Cerebro) -> None:
-        if self.config["strategy"] is None:
-            pair = our_strategy(self.config, _remember, anew=True), our_sizer(self.config)
-            set_up(cerebro, self.config, self.rates, pairs=[pair], analyzers=ANALYZERS)
-        else:
-            own = [analyzer.part(bt.Analyzer) for analyzer in self.analyzers]
-            set_up(cerebro, self.config, self.rates, pairs=[pair_of(self.config)], analyzers=own)
+        own = [analyzer.part(bt.Analyzer) for analyzer in self.analyzers]
+        analyzers = ANALYZERS if self.config["strategy"] is None else own
+        pairs = [pair_of(self.config, _remember, anew=True)]
+        set_up(cerebro, self.config, self.rates, pairs=pairs, analyzers=analyzers)

@@ -22,7 +22,7 @@ from ..workbench.portfolios import Backtest, backtest
 from ..workbench.rates import resolved_rates
 from ..workbench.runs import UNLEVERED, Run, simulate
 from ..workbench.summaries import backtest_summary, series_frame, weights_frame
-from ..workbench.theirs import theirs_of
+from ..workbench.theirs import named
 from ..workbench.twins import Twins, check_twin
 from ..workbench.workers import begun
 from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of, config_of, panel_of, write_outputs
@@ -184,9 +184,7 @@ BEYOND = (
 def _show(screen: Screen, result: Backtest) -> None:
     panel, lead = result.panel, result.leading
     more = f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
-    theirs = theirs_of(result.config)
-    name = "" if theirs is None else f"{theirs.name} on "
-    screen.line(f"{name}{', '.join(panel.symbols[:12])}{more}, {panel.source}")
+    screen.line(f"{named(result.config, ' on ')}{', '.join(panel.symbols[:12])}{more}, {panel.source}")
     screen.synthetic(panel)
     screen.window(panel)
     why = "from the session of the first fill"

@@ -115,8 +115,8 @@ class Ladder:
 
     @property
     def top(self) -> str:
-        """Where it begins, to go into a sentence."""
-        return "on a free broker" if self.steps[0].rung.broker else "on paper"
+        """On what it begins, to go into a sentence."""
+        return "a free broker" if self.steps[0].rung.broker else "paper"
 
     def sharpes(self, leg: str) -> list[float]:
         """Sharpe ratio of one of `legs`, rung by rung."""

@@ -11,7 +11,7 @@ import pandas as pd
 from ..workbench.allocations import config_summary
 from ..workbench.captions import growth_in_words
 from ..workbench.summaries import FORMAT, data_summary, versions
-from ..workbench.theirs import theirs_of
+from ..workbench.theirs import named
 from .run import LEGS, Ladder, Leg
 
 __all__ = [
@@ -32,9 +32,8 @@ def universe_in_words(result: Ladder) -> str:
     panel, first = result.panel, result.bottom.returns.index[0]
     symbols = ", ".join(panel.symbols[:12]) + (", ..." if len(panel.symbols) > 12 else "")
     count = f" ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
-    theirs = theirs_of(result.config)
-    name = "" if theirs is None else f"{theirs.name} on "
-    return f"{name}{symbols}{count}; {panel.source}, {first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d}"
+    whose = named(result.config, " on ")
+    return f"{whose}{symbols}{count}; {panel.source}, {first:%Y-%m-%d} to {panel.sessions[-1]:%Y-%m-%d}"
 
 
 def waterfall_bars(sharpes: Sequence[float]) -> list[tuple[float, float]]:
@@ -68,7 +67,7 @@ def conclusion(result: Ladder) -> str:
     end = "in the account" if result.steps[0].rung.broker else "through the broker"
     for leg in result.legs:
         sharpes, changes = result.sharpes(leg), result.changes(leg)
-        part = f"{leg}: Sharpe {sharpes[0]:.2f} {result.top}, {sharpes[-1]:.2f} {end}"
+        part = f"{leg}: Sharpe {sharpes[0]:.2f} on {result.top}, {sharpes[-1]:.2f} {end}"
         worst = int(np.argmin([0.0, *np.nan_to_num(changes[1:])]))
         if worst:
             part += f", largest single loss {-changes[worst]:.2f} ({result.steps[worst].rung.id})"
@@ -94,7 +93,7 @@ def _overlay_in_words(result: Ladder, constant: Leg) -> list[str]:
     if np.isfinite(ends).all():
         base, dynamic = (growth_in_words(result.steps[-1].legs[leg].statistics["growth"]) for leg in LEGS)
         parts.append(
-            f"The overlay is worth {ends[0]:+.2f} of Sharpe {result.top} and {ends[1]:+.2f} in the account, where "
+            f"The overlay is worth {ends[0]:+.2f} of Sharpe on {result.top} and {ends[1]:+.2f} in the account, where "
             f"dynamic {dynamic} and base {base}"
         )
     held, steady = result.bottom, constant.statistics["growth"]

@@ -50,7 +50,7 @@ def draw_waterfall(result: Ladder, path: str | Path) -> None:
     _rows(panels[0], result)
 
     ends = [f"{leg} {result.sharpes(leg)[0]:.2f} → {result.sharpes(leg)[-1]:.2f}" for leg in legs]
-    title = f"Sharpe ratio from {result.top.split(maxsplit=1)[1]} to account: {', '.join(ends)}".replace("-", "−")
+    title = f"Sharpe ratio from {result.top} to account: {', '.join(ends)}".replace("-", "−")
     figure.text(0.015, 0.972, title, size=18, weight="bold", color=INK, va="top")
     after = f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}."
     scope = "\n".join(textwrap.fill(line, 170) for line in (universe_in_words(result), after))

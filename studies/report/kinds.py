@@ -18,7 +18,7 @@ from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, pending_in_word
 from ..workbench.outputs import write_file
 from ..workbench.parameters import Config
 from ..workbench.portfolios import Backtest
-from ..workbench.theirs import theirs_of
+from ..workbench.theirs import named
 from .chart import Chart
 from .figures import account_charts, costs, drawdown, growth, rolling, shared_arrays, years
 from .markup import day, escape, number
@@ -147,7 +147,7 @@ def report_html(
     own: list[Section] = []
     charts: list[Chart] = []
     if ladder is not None:
-        heading, lede = f"{_whose(result)}from {ladder.top.removeprefix('on ')} to account", ladder_words(ladder)
+        heading, lede = f"{named(result.config, ': ')}from {ladder.top} to account", ladder_words(ladder)
         heading = heading[0].upper() + heading[1:]
         found = [waterfall(ladder, leg) for leg in ladder.legs]
         own, charts = [*own, _ladder(ladder, found, sure)], [*charts, *found]
@@ -258,13 +258,10 @@ def page_spans(panel: Panel, shown: Sequence[Portfolio], spans: Sequence[Span] =
 
 
 def _heading(result: Backtest) -> str:
-    named = f"{_whose(result)}dynamic against base" if result.overlaid else _whose(result).rstrip(": ") or result.lead
-    return named[0].upper() + named[1:]
-
-
-def _whose(result: Backtest) -> str:
-    theirs = theirs_of(result.config)
-    return "" if theirs is None else f"{theirs.name}: "
+    heading = named(result.config, "") or result.lead
+    if result.overlaid:
+        heading = f"{named(result.config, ': ')}dynamic against base"
+    return heading[0].upper() + heading[1:]
 
 
 def _scope(panel: Panel, one: Portfolio) -> str:

@@ -23,13 +23,12 @@ from riskoverlay.strategies import (
 from riskoverlay.strategies.margin import MarginAccount
 
 from ..workbench.assembly import ANALYZERS
-from ..workbench.outputs import write_file
 from ..workbench.parameters import PARAMETERS, Config, make_config
 from ..workbench.portfolios import Backtest
 from ..workbench.rates import AUTO, resolved_rates
 from ..workbench.runs import Run, collect
 from ..workbench.theirs import ACCOUNT
-from .kinds import report_html
+from .kinds import write_report
 from .spans import Span
 
 __all__ = ["report"]
@@ -73,8 +72,7 @@ def report(
     config = resolved_rates({**_config_of(lead), "risk_free": risk_free}, panel.rates)
     runs = {name: _run_of(name, strategy, panel, config) for name, strategy in named.items()}
     result = Backtest(config, panel, runs)
-    page = report_html(result, spans=spans)
-    write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    write_report(path, result, spans=spans)
     return result
 
 

@@ -36,7 +36,7 @@ def waterfall(ladder: Ladder, leg: str) -> Chart:
     return Chart(
         id=f"ladder-{leg}",
         title=leg.capitalize(),
-        note=f"Sharpe ratio from {first} {ladder.top} to {last} in the account.",
+        note=f"Sharpe ratio from {first} on {ladder.top} to {last} in the account.",
         data=[_bars(starts, changes, ["--paper-bar", *between, LOOKS[leg][0]], labels, [*sharpes, sharpes[-1]])],
         layout={
             "hovermode": "closest",

@@ -126,7 +126,7 @@ def ladder_words(ladder: Ladder) -> list[str]:
     lead = ladder.legs[-1]
     changes = np.nan_to_num(ladder.changes(lead))
     worst = int(np.argmin(changes))
-    between = f"{ladder.top.removeprefix('on ')} and account"
+    between = f"{ladder.top} and account"
     who = lead if lead == "dynamic" else f"the {lead}"
     if round(float(changes[worst]), 2) < 0.0:
         rung = ladder.steps[worst].rung
@@ -137,7 +137,7 @@ def ladder_words(ladder: Ladder) -> list[str]:
     else:
         first = f"No single rung between {between} costs {who} anything."
     ends = [
-        f"{leg} has {number(sharpes[0], 'level')} {ladder.top} and {number(sharpes[-1], 'level')} in the account"
+        f"{leg} has {number(sharpes[0], 'level')} on {ladder.top} and {number(sharpes[-1], 'level')} in the account"
         for leg, sharpes in ((leg, ladder.sharpes(leg)) for leg in reversed(ladder.legs))
     ]
     text = ", ".join(ends)

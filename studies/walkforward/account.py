@@ -14,7 +14,7 @@ from riskoverlay.feeds import Panel
 from riskoverlay.strategies import Allocation, RiskParityBlend
 
 from ..sweep import Params
-from ..workbench.allocations import sessions_before, with_params
+from ..workbench.allocations import arguments_of, sessions_before, with_params
 from ..workbench.assembly import Pair, assemble, our_sizer, our_strategy, pair_of
 from ..workbench.parameters import Config
 from ..workbench.references import blamed
@@ -136,11 +136,8 @@ def _their_pair(config: Config, plan: Plan) -> Pair:
     overlay = config["sizer"] is None
     changes = []
     for (day, params), values in zip(plan[1:], settings[1:], strict=True):
-        own = [
-            {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
-            for prefix in ("strategy.", "sizer.")
-        ]
-        changes.append((day.date(), own[0], our_sizer(values)[1] if overlay else own[1]))
+        sizing = our_sizer(values)[1] if overlay else arguments_of(params, "sizer.")
+        changes.append((day.date(), arguments_of(params, "strategy."), sizing))
     planned = type(f"Planned{strategy.__name__}", (_Waiting, strategy), {})
     begins = {"trade_from": plan[0][0].date(), "plan": tuple(changes)}
     if sized is not None and overlay:

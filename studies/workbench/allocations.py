@@ -23,10 +23,11 @@ from riskoverlay.strategies.optimizers import NAMED_RULES, named_rule
 
 from .parameters import BLEND, PARAMETERS, Config, values_of
 from .references import parse_arguments, parse_reference, sources
-from .theirs import described, files_of_strategy, theirs_of, with_arguments
+from .theirs import described, files_of_strategy, theirs_of, with_arguments, written
 
 __all__ = [
     "OWNERS",
+    "arguments_of",
     "config_summary",
     "files_of",
     "files_of_weights",
@@ -113,7 +114,7 @@ def with_params(config: Config, params: Mapping[str, Any]) -> Config:
     """
     changed = {**config, **{name: value for name, value in params.items() if not name.startswith(tuple(OWNERS))}}
     for prefix, owner in OWNERS.items():
-        own = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+        own = arguments_of(params, prefix)
         if not own:
             continue
         if changed[owner] is None:
@@ -121,6 +122,23 @@ def with_params(config: Config, params: Mapping[str, Any]) -> Config:
         change = _with_arguments if owner == "weights" else with_arguments
         changed[owner] = change(changed[owner], own)
     return changed
+
+
+def arguments_of(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Those of some parameters that are arguments of one of `OWNERS`.
+
+    Parameters
+    ----------
+    params : mapping
+    prefix : str
+        One of `OWNERS`.
+
+    Returns
+    -------
+    dict
+        By their own names.
+    """
+    return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
 
 
 GIVEN = frozenset({"returns", "prices", "date", "held"})
@@ -181,16 +199,13 @@ def _arguments_of_rule(text: str) -> list[str]:
 
 def _with_arguments(text: str, own: Mapping[str, Any]) -> str:
     """A rule with other arguments, in its text: so that everything that reads a configuration knows them."""
-    name, _, rest = text.partition(":")
     if ".py:" in text:
-        reference = parse_reference(text)
-        name, arguments = f"{reference.path}:{reference.name}", dict(reference.arguments)
-    elif name in NAMED_RULES:
-        arguments = dict(parse_arguments(rest))
-    else:
+        return str(with_arguments(text, own))
+    name, _, rest = text.partition(":")
+    if name not in NAMED_RULES:
         one = next(iter(own))
         raise InputError(f"rule.{one}: weights={text} take no arguments", "give a rule that is a function")
-    return f"{name}:{','.join(f'{key}={value!r}' for key, value in {**arguments, **own}.items())}"
+    return written(name, {**dict(parse_arguments(rest)), **own})
 
 
 def rule_of(text: str) -> WeightRule:

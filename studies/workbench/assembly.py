@@ -64,13 +64,13 @@ def our_sizer(config: Config) -> Part:
     return VolTargetDrawdownSizer, values_of(config, LeverageRules, SizingRules)
 
 
-def pair_of(config: Config, remember: WeightMemory | None = None) -> Pair:
+def pair_of(config: Config, remember: WeightMemory | None = None, *, anew: bool = False) -> Pair:
     """The strategy of a configuration with its sizer: ours with ours, or somebody's.
 
     Parameters
     ----------
     config : Config
-    remember : WeightMemory, optional
+    remember, anew
         As `our_strategy`.
 
     Returns
@@ -84,7 +84,7 @@ def pair_of(config: Config, remember: WeightMemory | None = None) -> Pair:
     """
     theirs = theirs_of(config)
     if theirs is None:
-        return our_strategy(config, remember), our_sizer(config)
+        return our_strategy(config, remember, anew=anew), our_sizer(config)
     return theirs.strategy, theirs.sizer or (AskedOverlay, our_sizer(config)[1])
 
 

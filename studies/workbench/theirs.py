@@ -19,8 +19,10 @@ __all__ = [
     "check_filed",
     "described",
     "files_of_strategy",
+    "named",
     "theirs_of",
     "with_arguments",
+    "written",
 ]
 
 ACCOUNT = "account"
@@ -87,10 +89,33 @@ def theirs_of(config: Mapping[str, Any]) -> Theirs | None:
     return Theirs(_part(strategy, bt.Strategy), None if sizer is None else _part(sizer, bt.Sizer), files)
 
 
+def named(config: Mapping[str, Any], after: str) -> str:
+    """The name of somebody's strategy and what stands after it, to begin a line with.
+
+    Parameters
+    ----------
+    config : mapping
+        As `theirs_of`.
+    after : str
+
+    Returns
+    -------
+    str
+        Nothing for ours.
+    """
+    theirs = theirs_of(config)
+    return "" if theirs is None else f"{theirs.name}{after}"
+
+
+def _class_of(given: Any) -> tuple[Any, Mapping[str, Any]]:
+    """A class, or a class with its parameters, as both."""
+    return given if isinstance(given, tuple) else (given, {})
+
+
 def _part(given: Any, base: type) -> Part:
     if isinstance(given, str):
         return parse_reference(given).part(base)
-    found, arguments = given if isinstance(given, tuple) else (given, {})
+    found, arguments = _class_of(given)
     if not (isinstance(found, type) and issubclass(found, base)):
         kind = base.__name__.lower()
         raise InputError("is none", f"give a class of bt.{base.__name__}, or FILE.py:Class", kind, found)
@@ -111,11 +136,23 @@ def described(given: Any) -> str | None:
     """
     if given is None or isinstance(given, str):
         return given
-    found, arguments = given if isinstance(given, tuple) else (given, {})
-    return _written(f"{found.__module__}:{found.__qualname__}", arguments)
+    found, arguments = _class_of(given)
+    return written(f"{found.__module__}:{found.__qualname__}", arguments)
 
 
-def _written(name: str, arguments: Mapping[str, Any]) -> str:
+def written(name: str, arguments: Mapping[str, Any]) -> str:
+    """Name and arguments as `parse_reference` and rules of weights read them: NAME:argument=value,...
+
+    Parameters
+    ----------
+    name : str
+    arguments : mapping
+        Of Python literals.
+
+    Returns
+    -------
+    str
+    """
     return ":".join(filter(None, (name, ",".join(f"{key}={value!r}" for key, value in arguments.items()))))
 
 
@@ -134,8 +171,8 @@ def with_arguments(given: Any, own: Mapping[str, Any]) -> Any:
     """
     if isinstance(given, str):
         reference = parse_reference(given)
-        return _written(f"{reference.path}:{reference.name}", {**dict(reference.arguments), **own})
-    found, arguments = given if isinstance(given, tuple) else (given, {})
+        return written(f"{reference.path}:{reference.name}", {**dict(reference.arguments), **own})
+    found, arguments = _class_of(given)
     return found, {**arguments, **own}
 
 
