@@ -22,13 +22,13 @@ _ENDS = {
 
 
 class TradingCosts(LedgerReader):
-    """Commission, slippage, interest, turnover and orders; positive amounts are paid.
+    """Commission, slippage, interest, tax, turnover and orders, positive amounts are paid; and dividends received.
 
-    Commission, slippage, turnover, orders and gross profit are this strategy's own, from its own fills;
-    equity, deposits and interest are the account's. With one strategy (or summed over all, interest once),
-    whatever the broker did::
+    Commission, slippage, dividends and the tax withheld from them, turnover, orders and gross profit are this
+    strategy's own, from its own fills; equity, deposits and interest are the account's. With one strategy (or summed
+    over all, interest once), whatever the broker did::
 
-        start + deposits + gross_profit − commission − slippage − interest = end
+        start + deposits + gross_profit + dividends − commission − slippage − interest − tax = end
 
     `gross_profit` does not look at cash or equity: what was held × the change of the close, plus what was
     filled × (close − reference price). Reference price of a market order: the open of the bar that filled
@@ -48,12 +48,12 @@ class TradingCosts(LedgerReader):
     Notes
     -----
     `get_analysis()`: money `start`, `end`, `deposits`, `gross_profit`, `commission`, `slippage`,
-    `interest`, `total` (the three costs), `traded` (value of all fills, both sides); `turnover` = traded /
-    mean equity, `turnover_annual`; `orders`, every one to the last bar's: `sent` = `filled` + `rejected`
+    `interest`, `tax`, `total` (the four costs), `dividends`, `traded` (value of all fills, both sides); `turnover` =
+    traded / mean equity, `turnover_annual`; `orders`, every one to the last bar's: `sent` = `filled` + `rejected`
     (margin or refused) + `expired` + `cancelled` + `open` at the end, and `partial`, those of the last four
     that were filled in part, and `margin_calls`, those sent by the broker (`order.info.margin_call`); `by_year`:
-    {"2012": {commission, slippage, interest}}; `sessions`: lists `dates`, `gross_profit`, `commission`,
-    `slippage`, `interest`, `traded`.
+    {"2012": {commission, slippage, interest, tax}}; `sessions`: lists `dates`, `gross_profit`, `commission`,
+    `slippage`, `interest`, `tax`, `dividends`, `traded`.
     """
 
     params = (("periods", PERIODS),)
@@ -65,7 +65,10 @@ class TradingCosts(LedgerReader):
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
         """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
-        kinds = {"commission": ledger.commission, "slippage": ledger.slippage, "interest": ledger.interest}
+        kinds = {
+            "commission": ledger.commission, "slippage": ledger.slippage, "interest": ledger.interest,
+            "tax": ledger.tax,
+        }  # fmt: skip
         costs = {kind: float(paid.sum()) for kind, paid in kinds.items()}
         traded = float(ledger.traded.sum())
         whole, annual = turnover(traded, ledger.value, self.p.periods)
@@ -75,6 +78,7 @@ class TradingCosts(LedgerReader):
             "end": float(ledger.value[-1]) if len(ledger) else ledger.start_value,
             "deposits": float(ledger.deposits.sum()),
             "gross_profit": float(ledger.gross_profit.sum()),
+            "dividends": float(ledger.dividends.sum()),
             **costs,
             "total": sum(costs.values()),
             "traded": traded,
@@ -88,6 +92,7 @@ class TradingCosts(LedgerReader):
             "sessions": {
                 "dates": ledger.dates,
                 "gross_profit": ledger.gross_profit.tolist(),
+                "dividends": ledger.dividends.tolist(),
                 **{kind: paid.tolist() for kind, paid in kinds.items()},
                 "traded": ledger.traded.tolist(),
             },

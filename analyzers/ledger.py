@@ -69,6 +69,27 @@ class Fill(NamedTuple):
     margin_call: bool
 
 
+class Booked(NamedTuple):
+    """What a dividend or a split has done to the own shares of a feed.
+
+    Attributes
+    ----------
+    bar, feed : int
+        Indices.
+    shares : float
+        That a split has added.
+    cashed, dividend, tax : float
+        Money: for fractions of a share, received (paid: negative), and withheld from it.
+    """
+
+    bar: int
+    feed: int
+    shares: float
+    cashed: float
+    dividend: float
+    tax: float
+
+
 def ledger_of(strategy: bt.Strategy) -> "Ledger":
     """The strategy's ledger, opened by the first analyzer that asks for it.
 
@@ -193,6 +214,7 @@ class Ledger(bt.Analyzer):
         self._parent = None  # else it becomes a child of the analyzer that asked, and hears everything twice
         self.symbols = symbols_of(self.datas)
         self.fills: list[Fill] = []
+        self.booked: list[Booked] = []
         # by reference: last status, whether anything was filled, whether a margin call sent it
         self.orders: dict[int, tuple[int, bool, bool]] = {}
         self._times: list[float] = []
@@ -252,9 +274,27 @@ class Ledger(bt.Analyzer):
             margin_call=bool(order.info.get("margin_call", False)),
         )
         self.fills.append(fill)
+        self._add(feed, bit.size)
+
+    def _add(self, feed: int, shares: float) -> None:
         sizes = list(self._sizes)
-        sizes[feed] += bit.size
+        sizes[feed] += shares
         self._sizes = tuple(sizes)
+
+    def notify_action(self, action: Any) -> None:
+        """Record a dividend or a split of a feed that the strategy holds.
+
+        Parameters
+        ----------
+        action : CorporateAction
+            Of a broker that books them.
+        """
+        mine = action.holders.get(self.strategy)
+        if mine is None:
+            return
+        feed, more = self._feeds[id(action.data)], mine.after - mine.before
+        self.booked.append(Booked(len(self._times), feed, more, mine.cashed, mine.dividend, mine.tax))
+        self._add(feed, more)
 
     def notify_fund(self, cash: float, value: float, fundvalue: float, shares: float) -> None:
         """Record a bar.
@@ -392,9 +432,11 @@ class Ledger(bt.Analyzer):
     @cached_property
     def fill_sessions(self) -> Ints:
         """Session of each fill, shape (m,)."""
+        return self._sessions([fill.bar for fill in self.fills])
+
+    def _sessions(self, bars: Sequence[int]) -> Ints:
         last = max(len(self) - 1, 0)  # a run stopped between fill and session: counted with the last one
-        bars = np.array([fill.bar for fill in self.fills], dtype=np.int64)
-        return np.minimum(np.searchsorted(self.ends, bars), last).astype(np.int64)
+        return np.minimum(np.searchsorted(self.ends, np.array(bars, dtype=np.int64)), last).astype(np.int64)
 
     @cached_property
     def fill_dates(self) -> list[date]:
@@ -421,14 +463,34 @@ class Ledger(bt.Analyzer):
         """Own profit per session before all costs, shape (T,), money.
 
         What was carried earns the change of its close; what was filled, from its reference price to the close. A fill
-        at the last close (cheat on close) so earns the whole change since.
+        at the last close (cheat on close) so earns the whole change since. Shares that a split adds earn their close.
         """
         closes = self.closes
         fresh = [
             f.size * (closes[t, f.feed] - f.reference) * self.units[f.feed]
             for f, t in zip(self.fills, self.fill_sessions, strict=True)
         ]
-        return carried_profit(self.own_sizes, closes, self.units) + self._by_session(fresh)
+        split = [
+            b.cashed + (b.shares * closes[t, b.feed] if b.shares else 0.0)
+            for b, t in zip(self.booked, self.booked_sessions, strict=True)
+        ]
+        profit = carried_profit(self.own_sizes, closes, self.units) + self._by_session(fresh)
+        return profit + self._per_session(split, self.booked_sessions) if split else profit
+
+    @cached_property
+    def booked_sessions(self) -> Ints:
+        """Session of each dividend and split, shape (b,)."""
+        return self._sessions([booked.bar for booked in self.booked])
+
+    @cached_property
+    def dividends(self) -> Floats:
+        """Dividends on own shares per session, shape (T,), money: received positive, paid negative."""
+        return self._per_session([booked.dividend for booked in self.booked], self.booked_sessions)
+
+    @cached_property
+    def tax(self) -> Floats:
+        """Withheld from them per session, shape (T,), money."""
+        return self._per_session([booked.tax for booked in self.booked], self.booked_sessions)
 
     @cached_property
     def interest(self) -> Floats:
@@ -454,8 +516,11 @@ class Ledger(bt.Analyzer):
         return np.array(rows, dtype=float).reshape(self.bars, len(self.datas))[self.ends]
 
     def _by_session(self, amounts: Sequence[float]) -> Floats:
+        return self._per_session(amounts, self.fill_sessions)
+
+    def _per_session(self, amounts: Sequence[float], sessions: Ints) -> Floats:
         n = len(self)
-        return per_session(amounts, self.fill_sessions, n)[:n]
+        return per_session(amounts, sessions, n)[:n]
 
 
 def _shifted(table: Floats) -> Floats:

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 class StrategyProfit(LedgerReader):
     """Profit of one strategy among several.
 
-    From its own fills, marked to the close, after its own commission and slippage.
+    From its own fills, marked to the close, and its own dividends, after its own commission, slippage and tax.
 
     The account's interest is shared out session by session, by what each strategy carried into the session:
     on a loan in proportion to own gross longs; without one (a fee on shorts) to own gross shorts; interest
@@ -30,14 +30,15 @@ class StrategyProfit(LedgerReader):
     Notes
     -----
     `get_analysis()`: `strategy` (class name), money `gross_profit`, `commission`, `slippage`, `interest`,
-    and `profit` = the first less the other three; `sessions`: lists `dates`, `profit` per session, and own
-    `long`, `short` value at the close.
+    `dividends`, `tax`, and `profit` = gross profit and dividends less the other four; `sessions`: lists `dates`,
+    `profit` per session, and own `long`, `short` value at the close.
     """
 
     def analyse(self, ledger: Ledger) -> dict[str, Any]:
         """The analysis, from the ledger of the run, as `LedgerReader.analyse`."""
         interest = _own_interest(ledger)
-        profit = ledger.gross_profit - ledger.commission - ledger.slippage - interest
+        income = ledger.gross_profit + ledger.dividends
+        profit = income - ledger.commission - ledger.slippage - interest - ledger.tax
         long, short = _longs_and_shorts(ledger.own_values)
         return {
             "strategy": type(self.strategy).__name__,
@@ -45,6 +46,8 @@ class StrategyProfit(LedgerReader):
             "commission": float(ledger.commission.sum()),
             "slippage": float(ledger.slippage.sum()),
             "interest": float(interest.sum()),
+            "dividends": float(ledger.dividends.sum()),
+            "tax": float(ledger.tax.sum()),
             "profit": float(profit.sum()),
             "sessions": {
                 "dates": ledger.dates,

@@ -5,15 +5,18 @@ if __name__ != "riskoverlay.feeds":
 
 
 from .adjust import adjust
-from .bars import PanelFeed
+from .alignment import align
+from .bars import PanelFeed, RawPanelFeed
 from .cache import Cache
 from .files import read_csv_folder, read_parquet, read_wide_csv
-from .panel import Panel, align
+from .membership import read_members
+from .panel import Panel
 from .quality import Finding, check_bars, quality
 from .sample import SAMPLE_SYMBOLS, sample_market, sample_states
 from .sample_rate import sample_rate
-from .sources import SOURCES, PriceSelection, load, load_raw
+from .sources import SOURCES, PriceSelection, load, load_raw, selected_symbols
 from .symbols import DEFAULT_SYMBOLS, check_symbols
+from .treatment import treatment
 from .validation import validate
 from .yahoo import read_yahoo
 
@@ -26,6 +29,7 @@ __all__ = [
     "Panel",
     "PanelFeed",
     "PriceSelection",
+    "RawPanelFeed",
     "adjust",
     "align",
     "check_bars",
@@ -34,11 +38,14 @@ __all__ = [
     "load_raw",
     "quality",
     "read_csv_folder",
+    "read_members",
     "read_parquet",
     "read_wide_csv",
     "read_yahoo",
     "sample_market",
     "sample_rate",
     "sample_states",
+    "selected_symbols",
+    "treatment",
     "validate",
 ]

@@ -1,4 +1,4 @@
-"""PanelFeed: daily bars held in memory, handed to Cerebro in one go."""
+"""PanelFeed: daily bars held in memory, handed to Cerebro in one go; RawPanelFeed: with dividends and splits."""
 
 from array import array
 from typing import Any
@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["PanelFeed", "day_numbers"]
+from riskoverlay.errors import InputError
+
+__all__ = ["PanelFeed", "RawPanelFeed", "day_numbers"]
 
 _EPOCH = 719163  # proleptic ordinal of 1970-01-01, the day number backtrader gives it
 
@@ -61,8 +63,11 @@ class PanelFeed(bt.feeds.PandasData):
     dataname : DataFrame
         Daily bars, dates in the index.
     **params
-        Those of `PandasData`.
+        Those of `PandasData`, and `members`, stretches (from, to) of dates on which a strategy of weights may hold the
+        symbol, both included, None is open (default: always).
     """
+
+    params: Any = (("members", None),)
 
     # The number in a comment says how many times as long an empty run takes without what stands below it: 8 feeds of
     # 4006 sessions, medians of 9 to 15 alternating runs. PandasData takes 22 times as long.
@@ -194,3 +199,42 @@ class PanelFeed(bt.feeds.PandasData):
     def _tick_fill(self, force: bool = False) -> None:
         if self._filters:
             super()._tick_fill(force)
+
+
+class RawPanelFeed(PanelFeed):
+    """`PanelFeed` of prices as traded, with lines for what `MarginBroker` pays: dividends and splits.
+
+    Parameters
+    ----------
+    dataname : DataFrame
+        Daily bars, dates in the index; dividend: cash a share on its ex-date, 0 where none; split: new shares for one,
+        1 where none.
+    **params
+        Those of `PandasData`.
+    """
+
+    lines = ("dividend", "split")
+    params = (("dividend", -1), ("split", -1))  # by name, as PandasData finds the others
+
+    def start(self) -> None:
+        """Begin a run.
+
+        Raises
+        ------
+        InputError
+            There are dividends or splits, and a broker that does not pay them, or a filter, which would lose them.
+        """
+        super().start()
+        frame = self.p.dataname
+        if not ((frame["dividend"] != 0.0) | (frame["split"] != 1.0)).any():
+            return
+        if self._filters:
+            raise InputError(
+                f"{self._name}: raw prices with dividends or splits cannot be resampled, replayed or filtered",
+                "give prices=adjusted",
+            )
+        if not getattr(self._env.broker, "pays_actions", False):
+            raise InputError(
+                f"{self._name}: raw prices with dividends or splits need the MarginBroker",
+                "give prices=adjusted, or open_account",
+            )

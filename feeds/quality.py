@@ -1,6 +1,6 @@
 """What is wrong, or odd, with daily bars: checks that any source's bars go through, with what each found."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -8,22 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .actions import action_numbers, in_shares, split_evidence, unpayable
 from .adjust import Raw
 from .calendars import calendar_of, exchange_sessions
 from .rows import FIELDS, Flags, check_numbers, check_ranges, repeated, step_back
 from .spacing import irregular
 
-__all__ = [
-    "CHECKS",
-    "UNADJUSTED",
-    "Finding",
-    "check_bars",
-    "errors",
-    "findings_table",
-    "quality",
-    "sentences",
-    "spacing",
-]
+__all__ = ["CHECKS", "Finding", "check_bars", "errors", "findings_table", "quality", "sentences", "spacing"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,9 +23,6 @@ CHECKS = (
     "spacing", "currency",
 )  # fmt: skip
 """In the order in which they are made."""
-
-UNADJUSTED = "there are dividends, but no adj_close: prices are taken as adjusted"
-"""What is found of bars with dividends and nothing by which prices are adjusted for them."""
 
 # Thresholds, set so that sixteen years of eight large ETFs give one finding, and each fault below gives its own.
 _STALE = 5  # closes in a row that are the same
@@ -73,7 +61,9 @@ class Finding:
     dates: tuple[str, ...] = ()
 
 
-def quality(raw: Mapping[str, Raw], *, calendar: str | None = None, widened: float = 0.0) -> list[Finding]:
+def quality(
+    raw: Mapping[str, Raw], *, calendar: str | None = None, widened: float = 0.0, own: Collection[str] | None = None
+) -> list[Finding]:
     """The findings of `check_bars` for each symbol.
 
     Parameters
@@ -84,6 +74,9 @@ def quality(raw: Mapping[str, Raw], *, calendar: str | None = None, widened: flo
         Default: each symbol's own (`calendar_of`).
     widened : float
         As `check_bars`.
+    own : collection of str, optional
+        Symbols whose prices are run by their own dividends and splits, as `treatment` says (default: all that have
+        dividends).
 
     Returns
     -------
@@ -91,7 +84,13 @@ def quality(raw: Mapping[str, Raw], *, calendar: str | None = None, widened: flo
     """
     found: list[Finding] = []
     for symbol, one in raw.items():
-        found += check_bars(one.bars, symbol, calendar=calendar or calendar_of(symbol), widened=widened)
+        found += check_bars(
+            one.bars,
+            symbol,
+            calendar=calendar or calendar_of(symbol),
+            widened=widened,
+            own=None if own is None else symbol in own,
+        )
     return found
 
 
@@ -121,11 +120,11 @@ def spacing(raw: Mapping[str, Raw], *, calendar: str | None = None) -> list[Find
 
 
 def check_bars(
-    bars: pd.DataFrame, symbol: str, *, calendar: str | None = "XNYS", widened: float = 0.0
+    bars: pd.DataFrame, symbol: str, *, calendar: str | None = "XNYS", widened: float = 0.0, own: bool | None = None
 ) -> list[Finding]:
     """Findings about one symbol's bars as a source gives them.
 
-    An error is what `validate` refuses.
+    An error is what `validate` and `as_traded` refuse, and a split that a run would take for a market's move.
 
     Parameters
     ----------
@@ -138,6 +137,9 @@ def check_bars(
     widened : float
         Fraction by which an open or close may lie outside low..high before that is an error. 0 for sources that are
         refused then.
+    own : bool, optional
+        Whether prices are run as traded, or adjusted by us, by their own dividends and splits: an announced split may
+        then be in the closes (default: if there are dividends).
 
     Returns
     -------
@@ -160,9 +162,19 @@ def check_bars(
     bars = bars.set_axis(dates)
     _check_dates(report, dates)
     bars = bars[~dates.duplicated()].sort_index()
-    values = bars[[name for name in (*FIELDS, "adj_close", "dividend") if name in lowered]]
+    own = "dividend" in lowered if own is None else own
+    values = bars[[name for name in (*FIELDS, "adj_close") if name in lowered]]
     values = values.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    split = pd.to_numeric(bars["split"], errors="coerce") if "split" in lowered else pd.Series(1.0, bars.index)
+    if "dividend" in lowered:
+        values = values.assign(dividend=action_numbers(bars["dividend"], "dividend"))
+    announced = action_numbers(bars["split"], "split") if "split" in lowered else np.ones(len(bars))
+    usable = np.isfinite(announced) & (announced > 0.0)
+    if own:
+        report.where(
+            "values", "error", ~usable, values.index,
+            "split on {first} is no number above zero", "split is no number above zero on {n} dates, first {first}",
+        )  # fmt: skip
+    split = pd.Series(np.where(usable, announced, 1.0), bars.index)
     if calendar is not None:
         _check_calendar(report, pd.DatetimeIndex(values.index), calendar)
     values = values[_check_values(report, values)]
@@ -171,9 +183,11 @@ def check_bars(
         _check_stale(report, values)
         _check_spikes(report, values)
         _check_volume(report, values)
-        announced = split[values.index].to_numpy(np.float64)
-        _check_dividends(report, values, announced)
-        _check_splits(report, values, np.where(announced > 0, announced, 1.0))
+        ratios = split[values.index].to_numpy()
+        _check_dividends(report, values, ratios)
+        _check_splits(report, values, ratios, own)
+        if own:
+            _check_own(report, values, ratios)
     return report.found
 
 
@@ -368,20 +382,16 @@ def _check_dividends(report: _Report, values: pd.DataFrame, split: Floats) -> No
     return (C(t) + D)/C(t-1) - 1; they differ by the square of the yield. Where closes are as they were quoted, those
     before a split are divided by it, too; those of other vendors were divided before.
     """
-    if "dividend" not in values.columns:
+    if "dividend" not in values.columns or "adj_close" not in values.columns:
         return
     paid, close = values["dividend"].to_numpy(), values["close"].to_numpy()
-    if "adj_close" not in values.columns:
-        if (paid > 0).any():
-            report.add("dividend", "warning", UNADJUSTED)
-        return
     adjusted = values["adj_close"].to_numpy()
     factor = (adjusted[:-1] / close[:-1]) / (adjusted[1:] / close[1:])
     miss = 1.0 - paid[1:] / close[:-1] - factor
     other = close[1:] / (close[1:] + paid[1:]) - factor
     # Adjusted prices are printed to six decimals, which matters where a long history makes them small.
     room = _DIVIDEND + 1e-6 / np.minimum(adjusted[1:], adjusted[:-1])
-    undone = 1.0 - paid[1:] / close[:-1] - factor * np.where(split[1:] > 0, split[1:], 1.0)
+    undone = 1.0 - paid[1:] / close[:-1] - factor * split[1:]
     off = np.r_[False, np.minimum.reduce(np.abs([miss, other, undone])) > room]
     if off.any():
         first = int(np.argmax(off))
@@ -393,21 +403,26 @@ def _check_dividends(report: _Report, values: pd.DataFrame, split: Floats) -> No
         )  # fmt: skip
 
 
-def _check_splits(report: _Report, values: pd.DataFrame, split: Floats) -> None:
+def _check_splits(report: _Report, values: pd.DataFrame, split: Floats, own: bool) -> None:
     """Splits in the prices that a run would use: announced and never taken out, taken out twice, or not announced.
 
     An announced split is there still, or once too often, if the move of that session is nearer to it than to none.
+    Closes that are run by their own dividends and splits may hold it.
     """
-    field = "adj_close" if "adj_close" in values.columns else "close"
-    price = np.log(values[field].to_numpy())
+    adjusted = "adj_close" in values.columns
+    price = np.log(values["adj_close" if adjusted else "close"].to_numpy())
     moves, ratio = np.diff(price), np.log(split[1:])
-    overnight = price[1:] - price[:-1] - np.log(values["close"].to_numpy()[1:] / values["open"].to_numpy()[1:])
     for sign, how in ((1.0, "is in the prices"), (-1.0, "was taken out of the prices twice")):
+        if own and not adjusted and sign > 0.0:
+            continue
         flags = np.r_[False, (ratio != 0.0) & (np.abs(moves + sign * ratio) < np.abs(moves))]
         if flags.any():
-            first = f"the split of {_in_shares(split[int(np.argmax(flags))])} on {{first}} {how}"
+            first = f"the split of {in_shares(split[int(np.argmax(flags))])} on {{first}} {how}"
             cure = "give an adj_close without it, or bars from after it"
             report.where("split", "error", flags, values.index, f"{first}: {cure}", f"{first}, of {{n}} such: {cure}")
+    price = np.log(values["close"].to_numpy()) if own else price
+    moves = np.diff(price)
+    overnight = moves - np.log(values["close"].to_numpy()[1:] / values["open"].to_numpy()[1:])
     jumps = np.abs(overnight) > _SPIKE * _local_median(np.abs(moves))
     best = np.argmin(np.abs(np.abs(overnight)[:, None] - np.log(_SPLITS)), axis=1)
     likely = np.log(np.asarray(_SPLITS)[best])
@@ -416,14 +431,26 @@ def _check_splits(report: _Report, values: pd.DataFrame, split: Floats) -> None:
     flags = np.r_[False, (ratio == 0.0) & jumps & alike]
     if flags.any():
         at = int(np.argmax(flags)) - 1
-        shown = _in_shares(_SPLITS[best[at]] if overnight[at] < 0.0 else 1.0 / _SPLITS[best[at]])
+        shown = in_shares(_SPLITS[best[at]] if overnight[at] < 0.0 else 1.0 / _SPLITS[best[at]])
         what = f"prices jump overnight as after a split of {shown}, which nothing announces"
         report.where("split", "warning", flags, values.index, f"{what}, on {{first}}", f"{what}, first on {{first}}")
 
 
-def _in_shares(ratio: float) -> str:
-    """3 for 1, 1 for 10, 1.5 for 1."""
-    return f"{ratio:g} for 1" if ratio >= 1.0 else f"1 for {1.0 / ratio:g}"
+def _check_own(report: _Report, values: pd.DataFrame, split: Floats) -> None:
+    """What `as_traded` would refuse: splits of which some are in the prices, dividends of all that a share is worth."""
+    close, dividend = values["close"].to_numpy(), values["dividend"].to_numpy()
+    evidence = split_evidence(close, dividend, split)
+    if evidence.against:
+        at = list(evidence.against)
+        found = "is not in the prices, but others are" if evidence.traded else "is in the prices, but others are not"
+        cure = "give all prices as traded, or all adjusted for splits"
+        text = f"the split of {in_shares(split[at[0]])} on {{first}} {found}: {cure}"
+        report.add("split", "error", text, pd.DatetimeIndex(values.index[at]))
+    report.where(
+        "dividend", "error", unpayable(close, dividend, split if evidence.traded else np.ones(len(split))),
+        values.index, "dividend on {first} is not below the close before",
+        "dividend is not below the close before on {n} dates, first {first}",
+    )  # fmt: skip
 
 
 def _local_median(sizes: Floats) -> Floats:

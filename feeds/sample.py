@@ -27,8 +27,9 @@ from scipy.special import ndtri
 from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 
+from .alignment import align
 from .calendars import exchange_sessions
-from .panel import Panel, align
+from .panel import Panel
 from .symbols import check_symbols
 from .window import check_window
 

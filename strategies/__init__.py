@@ -6,6 +6,7 @@ if __name__ != "riskoverlay.strategies":
     raise ImportError(f"{__name__} is riskoverlay.strategies: import it by that name")
 
 from .account import *
+from .actions import *
 from .allocation import *
 from .blend import *
 from .broker import *

@@ -7,6 +7,7 @@ import backtrader as bt
 
 from riskoverlay.errors import InputError
 
+from .booking import ActionDesk
 from .clock import ended
 from .fast_orders import FastOrders
 from .ledger import held_in
@@ -38,6 +39,10 @@ class MarginBroker(FastOrders):
       the strategy that holds the shares, with `order.info.margin_call` set.
     - A market order on a feed that has ended (`clock.ended`) fills at its last close: a delisted share is paid out.
       The stock broker keeps such an order for ever.
+    - Feeds with lines `dividend` and `split` (`RawPanelFeed`) have prices as traded. On the ex-date, after fills at the
+      close before and before the open, who is long receives the dividend in cash, less `withholding`, and who is short
+      pays it; a split multiplies shares and open orders and divides their prices, and fractions of whole shares are
+      cashed at the last close. Strategies and analyzers with a method `notify_action` hear of it: `CorporateAction`.
 
     A feed's own commission scheme is what backtrader documents: commission, `confirmexec`, `interest` on the position
     (beside the loan), `leverage` as the feed's own margin of 1/leverage. One with a `margin` is a contract: it is not
@@ -60,6 +65,9 @@ class MarginBroker(FastOrders):
 
     params = (("account", None),)  # type: ignore[assignment]  # backtrader adds them to the parent's
 
+    pays_actions = True
+    """Feeds of prices as traded ask for it: backtrader's own broker knows neither dividends nor splits."""
+
     def __init__(self) -> None:
         super().__init__()
         self.account = self.p.account if self.p.account is not None else MarginAccount()
@@ -75,6 +83,7 @@ class MarginBroker(FastOrders):
         self._session = 0.0
         self._charged_to = 0
         self._clocks: list[Any] = []
+        self._desk = ActionDesk(self)
         cerebro = getattr(self, "cerebro", None)
         self._waiting: list[Any] = list(cerebro.datas) if cerebro is not None else []
         self._called_on: float | None = None
@@ -369,10 +378,11 @@ class MarginBroker(FastOrders):
             self._charge_interest()
         if self._userhist:
             self._process_order_history()
+        if self._desk.feeds:
+            self._desk.book()
         if self.pending:
             self._fill_pending()
-        if self._called_on is not None:
-            self._cut_to_maintenance(self._called_on)
+        self._meet_call()
         if self.p.coc:
             self._charge_interest()
         if self._own_terms:
@@ -385,7 +395,9 @@ class MarginBroker(FastOrders):
         """Date number of this session: the latest bar of any feed that has begun; 0 before there is one."""
         if self._waiting:
             # A preloaded feed that has not begun would show its last bar: backtrader's lines wrap around.
-            self._clocks += [data.datetime for data in self._waiting if len(data)]
+            begun = [data for data in self._waiting if len(data)]
+            self._clocks += [data.datetime for data in begun]
+            self._desk.watch(begun)
             self._waiting = [data for data in self._waiting if not len(data)]
             if not self._clocks:
                 return 0.0
@@ -393,11 +405,14 @@ class MarginBroker(FastOrders):
         # Feeds advance to one moment together: if the first has moved, it is there.
         return first if first > self._session else max([clock[0] for clock in self._clocks])
 
-    def _fill_pending(self) -> None:
+    def _fill_pending(self, *, at_close: bool = False) -> None:
+        """Try every order that waits, or those only that are filled at the close before this session."""
         # The mark ends the round: what is filled or expires takes its siblings out of the queue.
         self.pending.append(None)
         while (order := self.pending.popleft()) is not None:
-            if order.expire():
+            if at_close and not (order.exectype == order.Market and order.active() and order.info.get("coc", True)):
+                self.pending.append(order)
+            elif order.expire():
                 self.notify(order)
                 self._ococheck(order)
                 self._bracketize(order, cancel=True)
@@ -443,6 +458,11 @@ class MarginBroker(FastOrders):
                 close = data.close[0]
                 self.cash += terms.worth(position, close)
                 position.adjbase = close
+
+    def _meet_call(self) -> None:
+        if self._called_on is not None:
+            self._cut_to_maintenance(self._called_on)
+            self._called_on = None
 
     def _cut_to_maintenance(self, called_on: float) -> None:
         """Sell (or buy back) the same part of every position, at this session's fill price, until the call is met."""

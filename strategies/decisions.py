@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from riskoverlay.errors import InputError, RiskOverlayError
 
+from .histories import Histories
 from .leverage import RollingVolatility, base_return
 from .margin import DatedRate
 from .rebalancing import DUST
@@ -48,26 +49,15 @@ class Decisions:
         return np.array([1.0 if abs(total - 1.0) < DUST else total for total in totals])
 
 
-def decide(
-    days: Sequence[date],
-    closes: Floats,
-    rules: WeightRules,
-    weigh: Callable[..., Floats] = blended_weights,
-    names: Sequence[str] = (),
-) -> Decisions:
+def decide(histories: Histories, rules: WeightRules, weigh: Callable[..., Floats] = blended_weights) -> Decisions:
     """The weights of `RiskParityBlend`, decided at the close of each rebalance session.
 
     Parameters
     ----------
-    days : sequence of date, n
-        Sessions.
-    closes : ndarray of shape (n, k)
-        Adjusted, finite.
+    histories : Histories
     rules : WeightRules
     weigh : callable
         `blended_weights`, or a `WeightMemory`.
-    names : sequence of str, k
-        Of the feeds, for what is said of an error.
 
     Returns
     -------
@@ -79,24 +69,30 @@ def decide(
         Weights that cannot be solved for, with date and feeds.
     """
     schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
-    known = [t for t in due_sessions(schedule, days) if t >= rules.min_hist]
-    weights = []
-    for t in known:
-        window = closes[max(t - rules.cov_lookback, 0) : t + 1]
+    known, weights = [], []
+    for t in due_sessions(schedule, histories.days):
+        eligible = histories.eligible(t, rules.min_hist)
+        if not eligible:
+            continue
+        _, window = histories.window(t, rules.cov_lookback, eligible)
+        decided = np.zeros(len(histories.names))
         try:
-            weights.append(weigh(np.diff(np.log(window), axis=0), rules))
+            decided[eligible] = weigh(np.diff(np.log(window), axis=0), rules)
         except RiskOverlayError as error:
-            raise about_weights(error, days[t], names) from None
-    return Decisions(np.array(known, dtype=np.int64), np.array(weights).reshape(-1, closes.shape[1]))
+            names = [histories.names[i] for i in eligible]
+            raise about_weights(error, histories.days[t], names) from None
+        known.append(t)
+        weights.append(decided)
+    return Decisions(np.array(known, dtype=np.int64), np.array(weights).reshape(-1, len(histories.names)))
 
 
-def volatilities(decisions: Decisions, closes: Floats, vol_lookback: int) -> Floats:
+def volatilities(decisions: Decisions, histories: Histories, vol_lookback: int) -> Floats:
     """Annual volatility of the unlevered portfolio, known at each close.
 
     Parameters
     ----------
     decisions : Decisions
-    closes : ndarray of shape (n, k)
+    histories : Histories
     vol_lookback : int
         Returns in the window.
 
@@ -106,12 +102,12 @@ def volatilities(decisions: Decisions, closes: Floats, vol_lookback: int) -> Flo
         Fractions; nan where it is not known yet.
     """
     rolling = RollingVolatility(vol_lookback, SizingRules.periods)
-    rows = closes.tolist()
+    rows, bases = histories.closes.tolist(), histories.bases.tolist()
     found = np.full(len(rows), np.nan)
     ends = [*decisions.sessions.tolist()[1:], len(rows) - 1]
     for first, last, weights in zip(decisions.sessions.tolist(), ends, decisions.weights.tolist(), strict=True):
         for t in range(first + 1, last + 1):  # the session that decides still has the weights before
-            rolling.push(base_return(weights, rows[t - 1], rows[t]))
+            rolling.push(base_return(weights, bases[t], rows[t]))
             value = rolling.value
             found[t] = math.nan if value is None else value
     return found

@@ -39,6 +39,20 @@ class PositionLedger:
         for fill in order.executed.iterpending():
             self.position(held_in(order)).update(fill.size, fill.price)
 
+    def act(self, action: Any, strategy: Any) -> None:
+        """Take a dividend or split of a feed: `CorporateAction`, as the account has booked it for a strategy.
+
+        Parameters
+        ----------
+        action : CorporateAction
+        strategy : bt.Strategy
+        """
+        holding = action.holders.get(strategy)
+        if holding is not None and action.split != 1.0:
+            position = self.position(action.data)
+            position.size = holding.after
+            position.price = position.price / action.split if holding.after else 0.0
+
     def position(self, data: Any) -> bt.Position:
         """Position of this strategy in a feed.
 
@@ -86,15 +100,20 @@ class OwnPosition:
         self._ledger = PositionLedger()
         super().__init__(*args, **kwargs)
 
-    def notify_order(self, order: Any) -> None:
-        """Keep the books, then tell the strategy.
+    def _addnotification(self, order: Any, quicknotify: bool = False) -> None:
+        """Keep the books in the order of events, as the broker does, before the strategy is told of any of them."""
+        if not order.p.simulated:
+            self._ledger.record(order)
+        super()._addnotification(order, quicknotify=quicknotify)  # type: ignore[misc]
+
+    def notify_action(self, action: Any) -> None:
+        """Keep the books.
 
         Parameters
         ----------
-        order : bt.Order
+        action : CorporateAction
         """
-        self._ledger.record(order)
-        super().notify_order(order)  # type: ignore[misc]
+        self._ledger.act(action, self)
 
     def held(self, data: Any) -> float:
         """Shares of a feed that this strategy itself holds.

@@ -12,6 +12,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.notes import log, name_of
 from riskoverlay.rules import check_names
 
+from .actions import ex
 from .clock import SessionClock
 from .ledger import PositionLedger, held_in
 from .leverage import RollingVolatility, base_return, drawdown_brake, volatility_target
@@ -28,6 +29,9 @@ class _Watcher(bt.Analyzer):
 
     def notify_fund(self, cash: float, value: float, fundvalue: float, shares: float) -> None:
         self.p.sizer._observe(value, fundvalue)
+
+    def notify_action(self, action: Any) -> None:
+        self.p.sizer._act(action)
 
 
 class VolTargetDrawdownSizer(bt.Sizer):
@@ -111,6 +115,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         clock = getattr(strategy, "session_clock", None)
         self._clock = clock if clock is not None else SessionClock(strategy, self._feeds, self.p.calendar)
         self._lines = [data.close for data in self._feeds]
+        self._numbers = {data: at for at, data in enumerate(self._feeds)}
         self._closes: list[float] | None = None  # of the session under way
         self._closes_before: list[float] | None = None  # of the session before it
         self._begun = False  # a feed that has not begun would show its last bar: backtrader's lines wrap around
@@ -120,6 +125,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self._volatility = RollingVolatility(self._rules.vol_lookback, self._sizing.periods, self.p.memory)
         self._ledger = PositionLedger()
         self._cash_flow = 0.0
+        self._actions: list[Any] = []  # of the bar under way
         self._start_value = broker.getvalue()
         self._planned = hasattr(strategy, "target_weight")
         self._slot = 1.0 / (self._sizing.slots or len(self._feeds))
@@ -153,6 +159,22 @@ class VolTargetDrawdownSizer(bt.Sizer):
             self._cash_flow -= value + fill.openedcomm + fill.closedcomm
         self._ledger.record(order)
 
+    def _act(self, action: Any) -> None:
+        """A dividend or split before this session's open."""
+        self._ledger.act(action, self.strategy)
+        holding = action.holders.get(self.strategy)
+        if holding is not None:
+            self._cash_flow += holding.cash
+        self._actions.append(action)
+
+    def _take_actions(self) -> None:
+        """Hold this session's closes against those before it ex dividend and split: returns are total returns."""
+        for action in self._actions:
+            at = self._numbers.get(action.data)
+            if self._closes_before is not None and at is not None:
+                self._closes_before[at] = ex(self._closes_before[at], action.split, action.dividend)
+        self._actions.clear()
+
     def _observe(self, value: float, fund_value: float) -> None:
         """A bar has closed: take its closes and the account's value, and decide if a session is over."""
         clock = self._clock
@@ -167,6 +189,8 @@ class VolTargetDrawdownSizer(bt.Sizer):
         if clock.begins:
             self._closes_before = self._closes
         self._closes = closes
+        if self._actions:
+            self._take_actions()
         if not self._planned:
             self._directions_now = self._unlevered_directions()
         self.equity = value

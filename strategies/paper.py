@@ -1,5 +1,6 @@
 """The rules of the system as array arithmetic, no broker: the notebook, and its form without look-ahead."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
 
+from .histories import Histories, Stretches
 from .leverage import drawdown, target_leverage
 from .rules import NOTEBOOK, AllocationRules, LeverageRules, WeightRules
 from .schedule import RebalanceSchedule, check_frequency, due_sessions
@@ -84,6 +86,7 @@ def paper_backtest(
     budgets: ArrayLike | None = None,
     portfolio_returns: str = "log",
     look_ahead: bool = True,
+    members: Mapping[str, Stretches] | None = None,
 ) -> PaperResult:
     """Base and dynamic portfolio of the notebook, re-weighted every session at no cost.
 
@@ -93,7 +96,7 @@ def paper_backtest(
     Parameters
     ----------
     closes : DataFrame of shape (n_sessions, n_assets)
-        Adjusted, by date, columns are symbols.
+        Adjusted, by date, columns are symbols; nan before the first bar of a symbol and after its last.
     weights : WeightRules, or AllocationRules
         The notebook's by default. `calendar` is not used by the look-ahead form.
     leverage : LeverageRules, optional
@@ -109,6 +112,8 @@ def paper_backtest(
         multiplies (volatility through day t, drawdown through t − 1). False: weights decided at the close of a
         rebalance session (`RebalanceSchedule`) earn from the next session on, and the leverage of a session knows base
         returns and equity through the session before.
+    members : mapping, optional
+        Symbol -> stretches of dates on which it may be weighed, as `is_member` (default: always).
 
     Returns
     -------
@@ -134,20 +139,19 @@ def paper_backtest(
             "is unknown", f"give one of {', '.join(PORTFOLIO_RETURNS)}", "portfolio_returns", portfolio_returns
         )
     least = weights.min_hist if rule is None or rule.least is None else rule.least
-    P = _check_closes(closes, least)
-    index = pd.DatetimeIndex(closes.index)
-    log_returns = np.diff(np.log(P), axis=0)  # row t - 1 is the return of session t
+    histories = _histories(closes, least, members)
+    P, index = histories.closes, pd.DatetimeIndex(closes.index)
     if isinstance(weights, WeightRules):
-        in_force = _weights_in_force(log_returns, index, weights, budgets, look_ahead)
+        in_force = _weights_in_force(histories, index, weights, budgets, look_ahead)
     else:
-        in_force = _weights_of(closes, weights, rule, look_ahead)
+        in_force = _weights_of(histories, index, weights, rule, look_ahead)
     held = ~np.isnan(in_force[:, 0])
     if not held.any():
         raise InputError(
             f"no rebalance session with min_hist={least} returns before the last of {len(P)} sessions",
             "give a longer history or a smaller min_hist",
         )
-    asset_returns = log_returns if portfolio_returns == "log" else P[1:] / P[:-1] - 1.0
+    asset_returns = np.diff(np.log(P), axis=0) if portfolio_returns == "log" else P[1:] / P[:-1] - 1.0
     base = np.sum(in_force[held] * asset_returns[held[1:]], axis=1)
     applied = _leverage(base, leverage, look_ahead)
     return PaperResult(
@@ -159,29 +163,33 @@ def paper_backtest(
 
 
 def _weights_in_force(
-    log_returns: Array, index: pd.DatetimeIndex, rules: WeightRules, budgets: ArrayLike | None, look_ahead: bool
+    histories: Histories, index: pd.DatetimeIndex, rules: WeightRules, budgets: ArrayLike | None, look_ahead: bool
 ) -> Array:
     """Weights in force during each session, shape (n_sessions, n_assets); nan before the first."""
     decisions = _labels(index, rules.rebalance_freq) if look_ahead else _rebalance_closes(index, rules)
-    weights = np.full((len(index), log_returns.shape[1]), np.nan)
+    weights = np.full(histories.closes.shape, np.nan)
     for known, start in decisions:
-        if known >= rules.min_hist and start < len(index):
-            window = log_returns[max(known - rules.cov_lookback, 0) : known]
-            weights[start:] = blended_weights(window, rules, budgets=budgets)
+        eligible = histories.eligible(known, rules.min_hist) if known >= 0 and start < len(index) else []
+        if eligible:
+            _, window = histories.window(known, rules.cov_lookback, eligible)
+            chosen = np.asarray(budgets)[eligible] if budgets is not None and not histories.whole else budgets
+            weights[start:] = 0.0
+            weights[start:, eligible] = blended_weights(np.diff(np.log(window), axis=0), rules, budgets=chosen)
     return weights
 
 
-def _weights_of(closes: pd.DataFrame, rules: AllocationRules, rule: WeightRule | None, look_ahead: bool) -> Array:
+def _weights_of(
+    histories: Histories, index: pd.DatetimeIndex, rules: AllocationRules, rule: WeightRule | None, look_ahead: bool
+) -> Array:
     """Weights of a rule in force during each session, shape (n_sessions, n_assets); nan before the first."""
     if rule is None:
         raise InputError("rule is missing", "give one with AllocationRules, see as_rule")
-    index, P, names = pd.DatetimeIndex(closes.index), closes.to_numpy(dtype=float), list(map(str, closes.columns))
     asked = None
     if look_ahead and rule.dates is None:
         labels = _labels(index, rules.rebalance_freq)
         asked, starts = [known for known, _ in labels], dict(labels)
-    sessions, decided = decisions_of(list(index.date), P, rules, rule, names, asked)
-    weights = np.full(P.shape, np.nan)
+    sessions, decided = decisions_of(histories, rules, rule, asked)
+    weights = np.full(histories.closes.shape, np.nan)
     for t, w in zip(sessions, decided, strict=True):
         start = t + 1 if not look_ahead else t if asked is None else starts[t]
         weights[start:] = w
@@ -226,7 +234,7 @@ def _rolling_volatility(returns: Array, vol_lookback: int) -> list[float | None]
     return [*unknown, *known]
 
 
-def _check_closes(closes: pd.DataFrame, min_hist: int) -> Array:
+def _histories(closes: pd.DataFrame, min_hist: int, members: Mapping[str, Stretches] | None) -> Histories:
     if not isinstance(closes.index, pd.DatetimeIndex):
         raise InputError(f"closes have an index of {closes.index.dtype}", "give a DatetimeIndex, one row a session")
     if not closes.index.is_monotonic_increasing or closes.index.has_duplicates:
@@ -237,11 +245,14 @@ def _check_closes(closes: pd.DataFrame, min_hist: int) -> Array:
             f"give at least min_hist + 1 = {min_hist + 1} of one asset, or a smaller min_hist",
         )
     P = closes.to_numpy(dtype=float)
-    bad = ~(np.isfinite(P) & (P > 0.0))
+    there = ~np.isnan(P)
+    begun = np.logical_or.accumulate(there, axis=0)
+    ended = ~np.logical_or.accumulate(there[::-1], axis=0)[::-1]
+    bad = ~(np.isfinite(P) & (P > 0.0)) & (begun & ~ended | ~begun[-1])
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise InputError(
             f"close of {closes.columns[column]} on {closes.index[row].date()} is {P[row, column]}",
             "give positive prices, drop or fill the others",
         )
-    return P
+    return Histories.of(list(closes.index.date), P, list(map(str, closes.columns)), members=members)

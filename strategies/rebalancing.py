@@ -13,6 +13,7 @@ from riskoverlay.notes import log, name_of
 from riskoverlay.rules import check_names
 
 from .clock import SessionClock, ended
+from .histories import is_member
 from .ledger import OwnPosition
 from .overlay import VolTargetDrawdownSizer
 from .rules import ScheduleRules, TradingRules
@@ -25,6 +26,9 @@ __all__ = ["Rebalancing"]
 DUST = 1e-9
 """Differences of leverage below this are rounding, whatever the band."""
 
+LAST_DIGITS = 1e-12
+"""Part of a holding that is rounding: no order is sent for it, which an account at its limit would refuse."""
+
 
 class Rebalancing(OwnPosition, bt.Strategy):
     """Holds weight × leverage of every feed: the weights from a rule, the leverage from its sizer.
@@ -34,7 +38,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
     the leverage act: when the sizer's leverage differs from the one held by more than `lev_band`, it scales its
     holdings in proportion. Orders are market orders without a size; sells go before buys; the sizer
     (`VolTargetDrawdownSizer` unless `cerebro.addsizer` gives another) sizes them. A session is a date, whatever the
-    time stamps of its bars: `SessionClock` says when it is over.
+    time stamps of its bars: `SessionClock` says when it is over. A feed with a parameter `members` (`PanelFeed`) is
+    weighed on these dates only.
 
     It keeps its own ledger and trades only its own shares. An order that was refused, expired or could not be
     filled is logged, counted in `unfilled`, and tried again at the next session.
@@ -88,6 +93,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self._trading = TradingRules.of(self.p)
         self._schedule = self.make_schedule()
         self._universe = self._find_universe()
+        self._numbers = {data: at for at, data in enumerate(self._universe)}
         self._lines = [data.close for data in self._universe]
         self.session_clock = SessionClock(self, self._universe, self._weight_rules.calendar)
         # The default; cerebro.addsizer, which comes later, replaces it. Backtrader attaches it after this method.
@@ -96,6 +102,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self._keep = (self._memory + 1) * len(self._universe)
         self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
         self._days = array("q")  # ordinals of these rows
+        self._growth = np.ones(len(self._universe))  # total return of a feed's price beyond its own, so far
+        self._grown = False
         self.window_days: list[dt.date] = []
         self.deciding = dt.date.min
         self._previous: dt.date | None = None
@@ -132,7 +140,9 @@ class Rebalancing(OwnPosition, bt.Strategy):
         Parameters
         ----------
         closes : ndarray of shape (n, k)
-            Of the sessions on which all of the feeds have a bar, at most the look-back's returns and one.
+            Of the sessions on which all of the feeds have a bar, at most the look-back's returns and one. Where the
+        account has booked dividends and splits, closes before them are those of who holds today's shares and has
+        put dividends back into them: total-return closes, as far as they are known today.
         feeds : list of feeds, k
             Those with enough history.
 
@@ -204,6 +214,19 @@ class Rebalancing(OwnPosition, bt.Strategy):
 
     # -- the session -------------------------------------------------------------------------------------------------
 
+    def notify_action(self, action: Any) -> None:
+        """Keep the ledger; from here on closes are total-return closes.
+
+        Parameters
+        ----------
+        action : CorporateAction
+        """
+        super().notify_action(action)
+        self._holdings = None
+        if action.data in self._numbers:
+            self._growth[self._numbers[action.data]] *= action.before / action.base
+            self._grown = True
+
     def prenext(self) -> None:
         """Some feed has not begun: the others need not wait for it."""
         self._see([data.close[0] if len(data) else math.nan for data in self._universe])
@@ -217,6 +240,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
         clock = self.session_clock
         clock.see()
         trades = bool(clock.late) and self._close_session(clock.late)
+        if self._grown:
+            closes = (np.array(closes) * self._growth).tolist()
         if clock.begins:
             self._closes.extend(closes)
             self._days.append(clock.session)
@@ -252,7 +277,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
             return False
         window = closes[-(lookback + 1) :, eligible]
         whole = np.isfinite(window).all(axis=1)
-        window = window[whole]
+        window = window[whole] / self._growth[eligible]  # what they were for who holds today's shares
         days = self._days[-len(whole) :]
         self.deciding = today
         self.window_days = [dt.date.fromordinal(days[at]) for at in np.flatnonzero(whole)]
@@ -274,7 +299,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         eligible = []
         for i, data in enumerate(self._universe):
             gone = len(data) and ended(data, today.toordinal())
-            if known[i] and not gone:
+            if known[i] and not gone and is_member(getattr(data.p, "members", None), today):
                 eligible.append(i)
             elif gone and name_of(data) not in self._left_out:
                 self._left_out.add(name_of(data))
@@ -344,7 +369,9 @@ class Rebalancing(OwnPosition, bt.Strategy):
             wanted = sizer.target_size(data, weight)
         else:
             wanted = weight * self.broker.getvalue() / (data.close[0] * self._point(data))
-        return wanted - self.held(data)
+        held = self.held(data)
+        missing = wanted - held
+        return 0.0 if abs(missing) <= LAST_DIGITS * max(abs(wanted), abs(held)) else missing
 
     def _point(self, data: Any) -> float:
         """Money that one point of a feed's price makes on one share or contract."""

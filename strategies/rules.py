@@ -270,6 +270,10 @@ class AccountTerms(Rules):
         checked=False, dated=True,
     )  # fmt: skip
 
+    withholding: float = parameter(
+        0.0, "part of a dividend that is withheld as tax, of long positions; prices are then `raw`", "fraction",
+        at_least=0.0, at_most=1.0, problem="is not a part of a dividend", cure="give a fraction, such as 0.15",
+    )  # fmt: skip
     day_count: int = parameter(
         365, "days a year by which interest is charged, 365 or 360", "days", at_least=360, at_most=365,
         problem="is no day count", cure="give 365 (actual/365) or 360 (actual/360)",

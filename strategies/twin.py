@@ -1,7 +1,7 @@
 """The account of a rebalancing strategy as one plain loop over sessions: what Cerebro gives, a thousand times as fast.
 
 Cerebro is the truth; this is its twin, event by event and bit by bit, for what `backtest` does: one strategy that
-rebalances, alone in a margin account, all feeds with a bar on every session. The rules that are scalar (leverage,
+rebalances, alone in a margin account. The rules that are scalar (leverage,
 brake, commission) are the same functions; with numba they and the loop are compiled, without it the same code runs as
 it stands.
 """
@@ -19,23 +19,12 @@ from riskoverlay.conventions import DAYS_PER_YEAR
 
 from .compiled import COMPILED
 from .decisions import Decisions, nightly
+from .histories import Histories
 from .margin import DatedRate
 from .rebalancing import DUST
 from .rules import AccountTerms, ExecutionTerms, LeverageRules, TradingRules
-from .twin_sessions import (
-    ACCOUNT,
-    CASH,
-    COLUMNS,
-    EQUITY,
-    FILL,
-    FILLED,
-    MARK,
-    MONEY,
-    TRIMS,
-    UNFILLED,
-    Terms,
-    run_sessions,
-)
+from .twin_orders import ACCOUNT, CASH, COLUMNS, EQUITY, FILL, FILLED, MARK, MONEY, TRIMS, UNFILLED, Terms
+from .twin_sessions import run_sessions
 
 __all__ = ["TwinResult", "as_read", "twin"]
 
@@ -49,8 +38,9 @@ class TwinResult:
     Attributes
     ----------
     daily : dict of ndarray of shape (n,)
-        By `COLUMNS`, at each close: money `value`, `cash` and, of the session, `commission`, `slippage`, `interest` and
-        `traded`; `leverage` held and `target_leverage` with its parts; `margin_calls`, orders that met one.
+        By `COLUMNS`, at each close: money `value`, `cash` and, of the session, `commission`, `slippage`, `interest`,
+        `traded`, `dividends` and the `tax` on them; `leverage` held and `target_leverage` with its parts;
+        `margin_calls`, orders that met one.
     fund : ndarray of shape (n,)
         Value of a fund share; the drawdown brake looks at it.
     fills : ndarray of shape (m, 7)
@@ -75,6 +65,7 @@ def twin(
     decisions: Decisions,
     sigma: Floats,
     *,
+    histories: Histories | None = None,
     trading: TradingRules | None = None,
     leverage: LeverageRules | None = None,
     whole_shares: bool = True,
@@ -90,11 +81,13 @@ def twin(
     days : sequence of date, n
         Sessions.
     opens, closes : ndarray of shape (n, k)
-        Adjusted, finite and positive; or `as_read` of it, which many runs may share.
+        Finite and positive, as `Histories.closes`; or `as_read` of it, which many runs may share.
     decisions : Decisions
         As `decide` gives them.
     sigma : ndarray of shape (n,)
         As `volatilities` gives it.
+    histories : Histories, optional
+        Says how long each feed lives, and what it pays (default: all have a bar on every session, prices are adjusted).
     trading, leverage, execution, account
         Default: their defaults. Rates may be dated.
     whole_shares : bool
@@ -118,7 +111,11 @@ def twin(
     terms = _terms(trading, leverage, whole_shares, execution, account)
     if nights is None:
         nights = nightly(account.borrow_rate, "borrow_rate", days), nightly(account.cash_rate, "cash_rate", days)
+    n, k = len(closes), decisions.weights.shape[1]
+    last, gone = (np.full(k, n - 1), np.full(k, n)) if histories is None else (histories.last, histories.gone)
+    actions = np.zeros((0, 4)) if histories is None else histories.actions
     prices = [opens, closes, *nights, sigma, decisions.sessions, decisions.weights, decisions.invested]
+    prices += [last, gone, actions]
     found = _run(terms, prices, 0)
     if record:
         found = _run(terms, prices, int(found[1][FILLED]))

@@ -17,6 +17,7 @@ import pandas as pd
 from riskoverlay.dates import ordinals
 from riskoverlay.errors import InputError, RiskOverlayError, StrategyError
 
+from .histories import Histories
 from .rules import AllocationRules
 from .schedule import DatedSchedule, RebalanceSchedule, due_sessions
 
@@ -56,7 +57,8 @@ class Known:
     date : date
         The session that decides.
     closes : ndarray of shape (n + 1, k)
-        Adjusted, of the symbols that are eligible, up to and including this session's.
+        Of the symbols that are eligible, up to and including this session's; adjusted, where prices are as traded for
+        what is known today.
     days : sequence of date, n + 1
         Of the closes.
     names : tuple of str, k
@@ -501,25 +503,15 @@ def decided_by(rule: WeightRule, known: Known) -> Floats:
 
 
 def decisions_of(
-    days: Sequence[dt.date],
-    closes: Floats,
-    rules: AllocationRules,
-    rule: WeightRule,
-    names: Sequence[str],
-    asked: Sequence[int] | None = None,
+    histories: Histories, rules: AllocationRules, rule: WeightRule, asked: Sequence[int] | None = None
 ) -> tuple[list[int], Floats]:
-    """The weights that `Allocation` decides on bars of which none is missing.
+    """The weights that `Allocation` decides.
 
     Parameters
     ----------
-    days : sequence of date, n
-        Sessions.
-    closes : ndarray of shape (n, k)
-        Adjusted, finite.
+    histories : Histories
     rules : AllocationRules
     rule : WeightRule
-    names : sequence of str, k
-        Of the feeds.
     asked : sequence of int, optional
         Positions of the sessions that decide (default: those of the schedule, or of the rule).
 
@@ -537,7 +529,8 @@ def decisions_of(
     StrategyError
         The rule raises. Both with date and feeds; with `on_error="hold"` neither, and nothing is decided then.
     """
-    check_symbols_of(rule.symbols, names)
+    days = histories.days
+    check_symbols_of(rule.symbols, histories.names)
     if asked is None:
         dated = rule.dates
         plan = RebalanceSchedule(rules.rebalance_freq, rules.calendar) if dated is None else DatedSchedule(dated)
@@ -545,16 +538,22 @@ def decisions_of(
     least = rules.min_hist if rule.least is None else rule.least
     lookback = 1 if rule.least is not None else rules.lookback or len(days)
     known, weights = [], []
-    for t in [t for t in asked if t >= least]:
-        today, window = days[t], slice(max(t - lookback, 0), t + 1)
+    for t in asked:
+        eligible = histories.eligible(t, least) if t >= 0 else []
+        if not eligible:
+            continue
+        names = tuple(histories.names[i] for i in eligible)
+        rows, closes = histories.window(t, lookback, eligible)
+        decided = np.zeros(len(histories.names))
         try:
-            weights.append(decided_by(rule, Known(today, closes[window], days[window], tuple(names))))
+            decided[eligible] = decided_by(rule, Known(days[t], closes, days[rows], names))
         except RiskOverlayError as error:
             if rules.on_error != "hold":
-                raise about_weights(error, today, names) from error.__cause__
+                raise about_weights(error, days[t], names) from error.__cause__
             continue
         known.append(t)
-    return known, np.array(weights).reshape(-1, closes.shape[1])
+        weights.append(decided)
+    return known, np.array(weights).reshape(-1, len(histories.names))
 
 
 def about_weights(error: RiskOverlayError, day: dt.date, names: Sequence[str]) -> RiskOverlayError:

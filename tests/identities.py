@@ -13,7 +13,7 @@ from riskoverlay.studies.workbench.runs import Run
 
 __all__ = ["Books", "check_books"]
 
-COLUMNS = ["date", "symbol", "size", "price", "reference", "commission"]
+COLUMNS = ["date", "executed", "symbol", "size", "price", "reference", "commission", "margin_call"]
 
 
 class Books(NamedTuple):
@@ -26,6 +26,17 @@ class Books(NamedTuple):
     fills: int
 
 
+def check_action(panel: Panel, day: Any, action: Any, held: float) -> None:
+    """What the account has booked is what the bar says, of the shares held at the close before (or bought at it)."""
+    dividend, split = (float(table[action.symbol][day]) for table in (panel.dividends, panel.splits))
+    after = held + action.shares
+    assert dividend or split != 1.0
+    assert action.dividend == pytest.approx(after * dividend, rel=1e-6, abs=1e-9)
+    before = panel.closes[action.symbol].shift(1)[day] / split
+    assert action.cashed == pytest.approx((held * split - after) * before, rel=1e-6, abs=1e-6 * abs(after) * before)
+    assert action.cashed <= before * (1.0 + 1e-9)
+
+
 def check_books(panel: Panel, run: Run, *, rounding: float = 0.0) -> Books:
     """Cash + positions = equity each day, and start + profit − costs = end, to 1e-9 of themselves.
 
@@ -35,16 +46,31 @@ def check_books(panel: Panel, run: Run, *, rounding: float = 0.0) -> Books:
     assert np.isfinite(run.value).all()
     fills = pd.DataFrame(run.fills, columns=COLUMNS)
     interest: Any = pd.Series(run.costs["sessions"]["interest"], run.sessions)
+    actions = pd.DataFrame(run.actions, columns=["date", "symbol", "shares", "cashed", "dividend", "tax"])
+    booked: dict[Any, Any] = dict(iter(actions.groupby("date")))
+    income = tax = 0.0
     cash: float = run.costs["start"]
     held = dict.fromkeys(panel.symbols, 0.0)
     profit = commission = slippage = gross = turned = 0.0
     by_day: dict[Any, Any] = dict(iter(fills.groupby("date")))
     last: Any = None
-    rows: Any = panel.closes.iterrows()
+    rows: Any = panel.closes.ffill().bfill().iterrows()
     for day, close in rows:
         if last is not None:
             profit += sum(size * (close[s] - last[s]) for s, size in held.items())
-        for fill in by_day[day.date()].itertuples() if day.date() in by_day else ():
+        today = list(by_day[day.date()].itertuples()) if day.date() in by_day else []
+        at_close: dict[str, float] = {}  # bought at the close before: what the session pays is theirs
+        for fill in today:
+            met = fill.margin_call and last is not None and fill.reference == last[fill.symbol]
+            if fill.executed < day.date() or met:
+                at_close[fill.symbol] = at_close.get(fill.symbol, 0.0) + fill.size
+        for one in booked[day.date()].itertuples() if day.date() in booked else ():
+            check_action(panel, day, one, held[one.symbol] + at_close.get(one.symbol, 0.0))
+            held[one.symbol] += one.shares
+            cash += one.cashed + one.dividend - one.tax
+            profit += one.cashed + one.shares * close[one.symbol]
+            income, tax = income + one.dividend, tax + one.tax
+        for fill in today:
             held[fill.symbol] += fill.size
             cash -= fill.size * fill.price + fill.commission
             profit += fill.size * (close[fill.symbol] - fill.reference)
@@ -58,9 +84,11 @@ def check_books(panel: Panel, run: Run, *, rounding: float = 0.0) -> Books:
         assert run.value[day] == pytest.approx(cash + sum(worth), rel=1e-9, abs=room)
         last = close
     room = rounding * (gross + turned + abs(cash))
-    end = run.costs["start"] + profit - commission - slippage - interest.sum()
+    end = run.costs["start"] + profit + income - commission - slippage - interest.sum() - tax
     assert run.costs["end"] == pytest.approx(end, rel=1e-9, abs=room)
     assert run.costs["commission"] == pytest.approx(commission, abs=room or None)
     assert run.costs["slippage"] == pytest.approx(slippage, abs=room or None)
     assert run.costs["gross_profit"] == pytest.approx(profit, abs=room or None)
+    assert run.costs["dividends"] == pytest.approx(income, abs=room or None)
+    assert run.costs["tax"] == pytest.approx(tax, abs=room or None)
     return Books(held, profit, commission, len(fills))

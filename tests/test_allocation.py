@@ -152,9 +152,8 @@ BAD: list[tuple[Any, str]] = [
 def test_bad_weights_are_refused_with_date_and_cure(panel: Panel, weights: Any, said: str) -> None:
     with pytest.raises(InputError, match=rf"weights of 2010-03-31 of assets 0 to 3, SPY, TLT, GLD, EEM: {said}"):
         run(panel, lambda returns: weights)
-    days, closes = list(panel.sessions.date), panel.closes.to_numpy()
     with pytest.raises(InputError, match=said):
-        decisions_of(days, closes, AllocationRules(min_hist=60), as_rule(lambda returns: weights), NAMES)
+        decisions_of(Twins(panel).histories, AllocationRules(min_hist=60), as_rule(lambda returns: weights))
 
 
 def test_rounding_is_no_leverage() -> None:
@@ -180,9 +179,7 @@ def test_a_rule_that_raises_stops_the_run_or_is_counted(panel: Panel, caplog: py
     assert "2010-06-30" in caplog.text
     assert "the last weights are kept" in caplog.text
     rules = AllocationRules(min_hist=60, on_error="hold")
-    sessions, _ = decisions_of(
-        list(panel.sessions.date), panel.closes.to_numpy(), rules, as_rule(fails_in_june), panel.symbols
-    )
+    sessions, _ = decisions_of(Twins(panel).histories, rules, as_rule(fails_in_june))
     assert [panel.sessions[t].date() for t in sessions] == strategy.rebalances
 
 
@@ -230,7 +227,7 @@ def test_dated_weights_replace_the_schedule(panel: Panel) -> None:
     strategy = run(panel, table)
     # What is in force before the first bar, a Saturday at the next session's close, and two at their own.
     assert [str(day) for day in strategy.rebalances] == ["2010-01-04", "2010-07-06", "2010-07-07", "2011-03-31"]
-    twin = decisions_of(list(panel.sessions.date), panel.closes.to_numpy(), AllocationRules(), as_rule(table), NAMES)
+    twin = decisions_of(Twins(panel).histories, AllocationRules(), as_rule(table))
     assert [panel.sessions[t].date() for t in twin[0]] == strategy.rebalances
     assert twin[1][:, 0].tolist() == [0.2, 0.3, 0.4, 0.5]
 

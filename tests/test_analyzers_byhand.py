@@ -166,8 +166,8 @@ def test_costs_by_hand_at_the_open() -> None:
     assert got["total"] == pytest.approx(24.2)
     assert (got["start"], got["end"]) == (1000.0, pytest.approx(1000.0 - 20.0 - 24.2))
     assert got["by_year"] == {
-        "2019": {"commission": pytest.approx(2.3), "slippage": pytest.approx(10.0), "interest": 0.0},
-        "2020": {"commission": pytest.approx(1.9), "slippage": pytest.approx(10.0), "interest": 0.0},
+        "2019": {"commission": pytest.approx(2.3), "slippage": pytest.approx(10.0), "interest": 0.0, "tax": 0.0},
+        "2020": {"commission": pytest.approx(1.9), "slippage": pytest.approx(10.0), "interest": 0.0, "tax": 0.0},
     }
     assert got["sessions"]["gross_profit"] == pytest.approx([0.0, 20.0, -20.0, -20.0, 0.0])
     assert got["sessions"]["traded"] == pytest.approx([0.0, 230.0, 0.0, 190.0, 0.0])

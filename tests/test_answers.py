@@ -230,7 +230,7 @@ HOSTILE = {
     "no timestamps": (lambda yahoo: damaged(yahoo, timestamp=None), "SPY (unreadable answer)"),
     "fewer": (lambda yahoo: damaged(yahoo, close=[1.0]), "SPY (unreadable answer)"),
     "more": (lambda yahoo: damaged(yahoo, close=[1.0] * 100_000), "SPY (unreadable answer)"),
-    "same days": (lambda yahoo: damaged(yahoo, timestamp=[1704205800] * 124), "1 sessions common to all symbols"),
+    "same days": (lambda yahoo: damaged(yahoo, timestamp=[1704205800] * 124), "SPY has 1 session"),
     "dividend": (lambda yahoo: damaged(yahoo, events={"dividends": {"x": {"amount": "x"}}}), "SPY (unreadable answer)"),
     "no object": (lambda yahoo: b'{"chart": {"result": [7]}}', "SPY (an empty answer)"),
     "number": (lambda yahoo: b"7", "SPY (unreadable answer)"),

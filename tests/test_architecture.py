@@ -22,6 +22,8 @@ MATHS = (
     "riskoverlay.strategies.schedule",
     "riskoverlay.strategies.paper",
     "riskoverlay.strategies.weighting",
+    "riskoverlay.strategies.histories",
+    "riskoverlay.strategies.actions",
     "riskoverlay.analyzers.statistics",
     "riskoverlay.analyzers.accounting",
     *(f"riskoverlay.{name}" for name in GROUND),

@@ -426,7 +426,7 @@ def test_a_tape_holds_orders_fills_and_values() -> None:
     fills = [event.values for event in tape.events if event.kind == "notice" and event.values[0] == "Completed"]
     assert fills == [("Completed", 1, 3.0, 99.0)]
     assert tape.events[-1].text() == "value 999,994.00, cash 999,703.00"
-    assert tape.bars["A"].shape == (4, 6)
+    assert tape.bars["A"].shape == (4, 8)
 
 
 # -- command line ----------------------------------------------------------------------------------------------------

@@ -224,7 +224,7 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
     first = backtest_summary(backtest(sample, config))
     write_json(tmp_path / "a.json", first)
     again = read_config(tmp_path / "a.json")
-    numbers = {"borrow_rate": 0.05, "cash_rate": 0.0, "risk_free": 0.0}
+    numbers = {"borrow_rate": 0.05, "cash_rate": 0.0, "risk_free": 0.0, "prices": "adjusted"}
     assert {name: config[name] for name in numbers} == dict.fromkeys(numbers, "auto")
     assert again == {**config, **numbers}  # what was resolved is kept: no bill is known here
     write_json(tmp_path / "b.json", backtest_summary(backtest(sample, again)))
@@ -253,7 +253,7 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
         ("commission_per_share", 0.01), ("commission_min", 5.0), ("initial_margin", 1.0),
         ("maintenance_margin", 0.5), ("borrow_rate", 0.2), ("cash_rate", 0.05), ("day_count", 360),
         ("risk_free", 0.03), ("weights", "equal"), ("lookback", 40), ("on_error", "hold"),
-        ("strategy", bt.strategies.SMA_CrossOver), ("sizer", (bt.sizers.FixedSize, {"stake": 7})),
+        ("withholding", 0.3), ("strategy", bt.strategies.SMA_CrossOver), ("sizer", (bt.sizers.FixedSize, {"stake": 7})),
     ],
 )  # fmt: skip
 def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any, tmp_path: Path) -> None:
@@ -268,6 +268,8 @@ def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any
         config |= {"weights": "inverse_volatility"}
     if name == "sizer":
         config |= {"strategy": bt.strategies.SMA_CrossOver}
+    if name == "withholding":
+        panel = load("sample", prices="raw", end="2011-12-30")
     if name == "on_error":
         lines = ["def fails(returns, date):", "    return 1 / 0 if date.month == 6 else 0.1 + 0 * returns.mean()", ""]
         (tmp_path / "mine.py").write_text("\n".join(lines))
@@ -291,7 +293,7 @@ def test_the_list_of_parameters_is_covered() -> None:
 
 
 def test_too_little_history_is_said(sample: Panel) -> None:
-    with pytest.raises(ValueError, match=r"40 sessions .* decide no weights: min_hist=60 needs 61"):
+    with pytest.raises(ValueError, match=r"40 sessions decide no weights: min_hist=60 needs 61"):
         simulate(sample.between(None, sample.sessions[39]), make_config(QUICK))
     panel = sample.between(None, "2010-04-30")
     with pytest.raises(ValueError, match="first weights are decided on the last session, 2010-04-30"):

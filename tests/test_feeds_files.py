@@ -261,10 +261,11 @@ def test_load_sample_is_one_market_seen_through_a_window() -> None:
 def test_load_csv_cuts_before_it_aligns(tmp_path: Path) -> None:
     write(tmp_path, "AAA.csv")
     write(tmp_path, "BBB.csv", rows=ROWS[1:])
-    panel = load("csv", "AAA,BBB", data_dir=tmp_path)
+    panel = load("csv", "AAA,BBB", data_dir=tmp_path, universe="common")
     assert (panel.source, panel.synthetic) == ("csv", False)
     assert panel.dropped == ("AAA: 1 of 3 sessions left out, 2020-01-06 to 2020-01-06: not every symbol has them",)
-    assert load("csv", "AAA,BBB", start="2020-01-07", data_dir=tmp_path).dropped == ()
+    assert load("csv", "AAA,BBB", start="2020-01-07", data_dir=tmp_path, universe="common").dropped == ()
+    assert load("csv", "AAA,BBB", data_dir=tmp_path).dropped == ()
     assert len(load("csv", "AAA", end="2020-01-07", data_dir=tmp_path).sessions) == 2
 
 
@@ -293,6 +294,6 @@ def test_importing_feeds_does_not_import_yfinance() -> None:
 
 @pytest.mark.skipif("RISKOVERLAY_MARKET" not in os.environ, reason="RISKOVERLAY_MARKET is not set")
 def test_real_prices_pass() -> None:
-    panel = load("csv", data_dir=os.environ["RISKOVERLAY_MARKET"], end="2025-12-04")
+    panel = load("csv", data_dir=os.environ["RISKOVERLAY_MARKET"], end="2025-12-04", prices="adjusted")
     assert len(panel.sessions) == 4006 and panel.dropped == ()
     assert panel.closes["SPY"].iloc[0] == 84.796341

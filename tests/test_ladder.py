@@ -57,12 +57,15 @@ BY_ID = {rung.id: rung for rung in RUNGS}
 @cache
 def sample_market(n_assets: int = 4, seed: int = 63, end: str = "2011-03-31") -> Panel:
     symbols = ["SPY", "QQQ", "IWM", "EFA", "EEM", "TLT", "LQD", "GLD", *(f"SYN{i:02}" for i in range(9, 13))]
-    return load("sample", symbols=symbols[-n_assets:] if n_assets < 8 else symbols[:n_assets], end=end, seed=seed)
+    return load(
+        "sample", symbols=symbols[-n_assets:] if n_assets < 8 else symbols[:n_assets], end=end, seed=seed, prices="raw"
+    )
 
 
 def config(**changes: Any) -> Config:
     """Every cost and every rule of the account at work."""
-    costs = {"commission_per_share": 0.01, "commission_min": 1.0, "cash_rate": 0.01, "lev_max": 3.0, "target_vol": 0.5}
+    costs = {"commission_per_share": 0.01, "commission_min": 1.0, "cash_rate": 0.01, "withholding": 0.15}
+    costs |= {"lev_max": 3.0, "target_vol": 0.5}
     return make_config(SMALL | costs | changes)
 
 
@@ -97,7 +100,7 @@ def test_the_rungs_are_the_published_ones() -> None:
     assert [rung.id for rung in RUNGS] == [
         "notebook", "converged_risk_parity", "long_only_min_variance", "simple_returns", "no_look_ahead",
         "event_driven", "hold_between_rebalances", "leverage_band", "next_open_fills", "whole_shares",
-        "commission", "slippage", "loan_interest",
+        "commission", "slippage", "raw_prices", "loan_interest",
     ]  # fmt: skip
     switches = [name for rung in RUNGS for name in rung.switches]
     assert sorted(switches) == sorted(IDEAL)
@@ -257,7 +260,7 @@ def test_engines_give_the_same_bits(climbed: Ladder, monkeypatch: pytest.MonkeyP
     assert len(through) == 5 + 2 * len([rung for rung in RUNGS if rung.broker])
     assert (climbed.engine, other.engine) == ("twin", "cerebro")
     assert engine_in_words(other) is None
-    assert (engine_in_words(climbed) or "").startswith("hold_between_rebalances to slippage: by the twin")
+    assert (engine_in_words(climbed) or "").startswith("hold_between_rebalances to raw_prices: by the twin")
 
 
 class NoTwin(Twins):

@@ -355,8 +355,8 @@ def words_on_charts(page: Any, kind: str) -> list[str]:
     curves = "[...document.querySelectorAll('.chart')].filter((box) => box.querySelector('.js-line, .js-fill'))"
     words = "[...box.querySelectorAll('.annotation, text.bartext')]"
     found: list[str] = page.evaluate(f"{curves}.flatMap((box) => {words}).map((text) => text.textContent)")
-    if kind == "ladder":  # a label and a figure for each of 14 bars, twice
-        assert page.evaluate(f"[...document.querySelectorAll('.chart')].flatMap((box) => {words}).length") == 56
+    if kind == "ladder":  # a label and a figure for each of 15 bars, twice
+        assert page.evaluate(f"[...document.querySelectorAll('.chart')].flatMap((box) => {words}).length") == 60
     return found + page.evaluate(WORDS_ON_BARS)
 
 

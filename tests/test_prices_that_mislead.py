@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from yahoo_server import bars, with_dividend
@@ -22,6 +23,7 @@ from riskoverlay.studies.workbench.runs import load_panel
 from riskoverlay.studies.workbench.summaries import read_config
 
 QUICK = ["--cov-lookback", "20", "--min-hist", "20", "--vol-lookback", "10"]
+UNSPLIT = "prices and dividends are taken as adjusted for splits: there is no column of splits"
 AS_GIVEN = "taken as given: if they are not adjusted, this is price return only"
 
 
@@ -64,20 +66,34 @@ def test_prices_that_nothing_says_are_adjusted_are_said_to_be_as_given(tmp_path:
 def test_only_those_are_named_that_have_no_adjusted_close(tmp_path: Path) -> None:
     folder = write(tmp_path / "some", AAA=table(1, False), BBB=table(2), CCC=table(3, False))
     panel = load("csv", "AAA,BBB,CCC", data_dir=folder)
-    assert [text.partition(" (")[0] for text in panel.warnings] == [f"prices of AAA, CCC are {AS_GIVEN}"]
+    assert [text.partition(" (")[0] for text in panel.warnings] == [
+        "prices are adjusted, not as traded: AAA, CCC have no column of dividends",
+        f"prices of AAA, CCC are {AS_GIVEN}",
+    ]
     assert not panel.adjusted
-    assert load("csv", "BBB", data_dir=folder).adjusted
-    assert load("csv", "BBB", data_dir=folder).warnings == ()
+    asked = load("csv", "AAA,BBB,CCC", data_dir=folder, prices="adjusted")
+    assert asked.warnings == panel.warnings[1:]
+    assert asked.sha256 == panel.sha256
+    assert load("csv", "BBB", data_dir=folder, prices="adjusted").adjusted
+    assert load("csv", "BBB", data_dir=folder, prices="adjusted").warnings == ()
 
 
-def test_dividends_alone_adjust_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dividends_alone_are_run_by_unless_prices_are_said_to_be_adjusted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = write(tmp_path / "paid", AAA=table().drop(columns="adj_close"))
-    for flags, count in (([], 1), (["--adjusted"], 0)):
+    for flags in ([], ["--adjusted"]):
         assert main(["check", "--source", "csv", "--data-dir", str(folder), "--symbols", "AAA", *flags]) == 0
-        assert f"0 errors, {count} warnings" in capsys.readouterr().out
-    panel = load("csv", "AAA", data_dir=folder)
-    assert [text.partition(" (")[0] for text in panel.warnings] == [f"prices are {AS_GIVEN}"]
-    assert load("csv", "AAA", data_dir=folder, adjusted=True).warnings == ()
+        assert "0 errors, 0 warnings" in capsys.readouterr().out
+    for prices, raw in (("auto", True), ("raw", True), ("adjusted", False)):
+        panel = load("csv", "AAA", data_dir=folder, prices=prices)
+        assert (panel.raw, panel.adjusted) == (raw, not raw)
+        assert panel.warnings == (UNSPLIT,)
+        want = table()["adj_close"].pct_change().iloc[1:]  # of six decimals
+        np.testing.assert_allclose(panel.adjusted_prices().closes["AAA"].pct_change().iloc[1:], want, atol=5e-8)
+    said = load("csv", "AAA", data_dir=folder, adjusted=True)
+    assert (said.warnings, said.raw, said.adjusted) == ((), False, True)
+    np.testing.assert_array_equal(said.closes["AAA"], table()["close"])
 
 
 def test_frames_of_ones_own_are_as_given_unless_said(tmp_path: Path) -> None:
@@ -113,7 +129,7 @@ def test_a_config_of_before_says_nothing_of_it(tmp_path: Path) -> None:
 def test_the_report_of_adjusted_prices_says_so(tmp_path: Path) -> None:
     folder = write(tmp_path / "whole", AAA=table(1), BBB=table(2))
     config = make_config({"source": "csv", "data_dir": str(folder), "symbols": "AAA,BBB", "cov_lookback": 20,
-                          "min_hist": 20, "vol_lookback": 10})  # fmt: skip
+                          "min_hist": 20, "vol_lookback": 10, "prices": "adjusted"})  # fmt: skip
     page = report_html(backtest(load_panel(config), config))
     assert "adjusted for dividends and splits; the hash" in page
     assert AS_GIVEN not in page
@@ -133,13 +149,18 @@ def quoted(ratio: float) -> pd.DataFrame:
 
 def test_a_split_explains_its_day_and_no_other(tmp_path: Path) -> None:
     folder = write(tmp_path / "split", AAA=quoted(4.0))
-    panel = load("csv", "AAA", data_dir=folder)
+    panel = load("csv", "AAA", data_dir=folder, prices="adjusted")
     assert panel.warnings == ()
     whole = read_csv_folder(write(tmp_path / "whole", AAA=table()), ["AAA"])["AAA"]
     pd.testing.assert_frame_equal(panel.frames["AAA"], whole, rtol=1e-12)
     for changed in (quoted(4.0).drop(columns="split"), quoted(4.0).assign(split=quoted(4.0)["split"].shift(-1))):
-        (warning,) = load("csv", "AAA", data_dir=write(tmp_path / "split", AAA=changed.fillna(1.0))).warnings
-        assert "adjusted return is +75.00 % off price and dividend on 2024-05-01" in warning
+        folder = write(tmp_path / "split", AAA=changed.fillna(1.0))
+        (warning,) = load("csv", "AAA", data_dir=folder, prices="adjusted").warnings
+        off = "adjusted return is +75.00 % off price and dividend on 2024-05-01"
+        assert off in warning
+        said = "".join(load("csv", "AAA", data_dir=folder).warnings)
+        assert off in said
+        assert "prices jump overnight as after a split of 4 for 1, which nothing announces, on 2024-05-01" in said
 
 
 # -- bars that are not daily -------------------------------------------------------------------------------------------
@@ -244,7 +265,7 @@ def test_holes_are_looked_for_between_the_first_common_bar_and_the_last(tmp_path
     folder = write(tmp_path / "holes", AAA=holed, BBB=table(2), CCC=table(3).iloc[60:])
     with pytest.raises(InputError, match=r"^AAA: bars on 89 of 124 sessions of XNYS \(71.8 %\), 2024-01-02 to"):
         load("csv", "AAA,BBB", data_dir=folder)
-    assert len(load("csv", "AAA,BBB,CCC", data_dir=folder).sessions) == 64
+    assert len(load("csv", "AAA,BBB,CCC", data_dir=folder, universe="common").sessions) == 64
     assert len(load("csv", "AAA,BBB", start="2024-03-07", data_dir=folder).sessions) == 79
     assert len(load("csv", "AAA,BBB", data_dir=folder, calendar=None).sessions) == 89
 

@@ -244,10 +244,7 @@ def test_adjusted_returns_against_dividends() -> None:
     unadjusted = clean()
     unadjusted["adj_close"] = unadjusted["close"]
     assert "first by -1." in found(unadjusted)[0][2]
-    without = clean().drop(columns="adj_close")
-    assert found(without) == [
-        ("dividend", "warning", "there are dividends, but no adj_close: prices are taken as adjusted")
-    ]
+    assert found(clean().drop(columns="adj_close")) == []  # run by the dividends themselves
 
 
 def test_either_way_of_adjusting_is_right() -> None:
@@ -332,9 +329,12 @@ def test_real_bars_with_splits_are_found(market: Path, capsys: pytest.CaptureFix
     folder = market.parent / "actions"
     if not folder.is_dir():
         pytest.skip("there are no raw bars beside the market")
-    assert main(["check", "--source", "csv", "--data-dir", str(folder), "--symbols", "SPY,QQQ,IWM,EEM"]) == 1
-    out = " ".join(capsys.readouterr().out.split())
-    assert out.count("split error") == 2  # IWM 2 for 1; EEM 3 for 1, twice
+    selection = ["check", "--source", "csv", "--data-dir", str(folder), "--symbols", "SPY,QQQ,IWM,EEM"]
+    assert main(selection) == 0  # as traded, and said to be
+    assert "0 errors, 1 warnings" in capsys.readouterr().out
+    raw, _ = load_raw("csv", "SPY,QQQ,IWM,EEM", data_dir=folder)
+    given = errors(quality(raw, own=()))
+    assert [(one.symbol, one.check, len(one.dates)) for one in given] == [("IWM", "split", 1), ("EEM", "split", 2)]
 
 
 def test_findings_of_several_symbols_with_one_text_are_one_sentence() -> None:
@@ -367,24 +367,28 @@ def write(folder: Path, **tables: pd.DataFrame) -> Path:
 
 def test_warnings_go_with_the_panel_and_look_at_its_window_only(tmp_path: Path) -> None:
     folder = write(tmp_path / "prices", AAA=changed(60, volume=1200.0))
-    panel = load("csv", "AAA", "2024-01-01", data_dir=folder)
+    panel = load("csv", "AAA", "2024-01-01", data_dir=folder, prices="adjusted")
     assert len(panel.warnings) == 1
     assert panel.warnings[0].startswith("AAA: volume is 1,200 on 2024-03-28")
     assert panel.select(["AAA"]).between("2024-02-01").warnings == panel.warnings
-    assert load("csv", "AAA", "2024-04-01", data_dir=folder).warnings == ()
+    assert load("csv", "AAA", "2024-04-01", data_dir=folder, prices="adjusted").warnings == ()
     assert Panel(panel.frames).warnings == ()
 
 
 def test_an_error_that_validation_cannot_see_stops_a_run(tmp_path: Path) -> None:
     folder = write(tmp_path / "prices", AAA=changed(60, dividend=-3.0))
     with pytest.raises(ValueError, match=r"^AAA: dividend on 2024-03-28 is negative: correct or remove the rows"):
+        load("csv", "AAA", "2024-01-01", data_dir=folder, prices="adjusted")
+    with pytest.raises(ValueError, match=r"AAA.csv: dividend is -3.0 on 2024-03-28, below zero: give 0 or nothing"):
         load("csv", "AAA", "2024-01-01", data_dir=folder)
 
 
 def test_a_blank_dividend_is_none(tmp_path: Path) -> None:
     folder = write(tmp_path / "prices", AAA=clean().replace({"dividend": {0.0: np.nan}}))
     assert ",," in (folder / "AAA.csv").read_text() or ",\n" in (folder / "AAA.csv").read_text()
-    assert load("csv", "AAA", "2024-01-01", data_dir=folder).warnings == ()
+    assert load("csv", "AAA", "2024-01-01", data_dir=folder, prices="adjusted").warnings == ()
+    paid = load("csv", "AAA", "2024-01-01", data_dir=folder, prices="raw").dividends["AAA"]
+    assert paid[paid != 0.0].to_list() == [1.2, 1.3]
 
 
 def test_warnings_are_printed_once_and_stored(
@@ -393,7 +397,7 @@ def test_warnings_are_printed_once_and_stored(
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "prices", AAA=changed(60, volume=1200.0), BBB=clean())
     flags = ["--source", "csv", "--data-dir", "prices", "--symbols", "AAA,BBB", "--cov-lookback", "20",
-             "--min-hist", "20", "--vol-lookback", "10"]  # fmt: skip
+             "--min-hist", "20", "--vol-lookback", "10", "--prices", "adjusted"]  # fmt: skip
     assert main(flags) == 0
     captured = capsys.readouterr()
     assert captured.err.count("volume is 1,200") == 1

@@ -154,7 +154,7 @@ def test_auto_is_the_bill_where_the_source_has_it(yahoo: Yahoo, tmp_path: Path) 
         "borrow_rate": "irx+0.015", "cash_rate": "irx-0.005", "risk_free": "irx",
     }  # fmt: skip
     result = backtest(panel, config)
-    assert result.config == known
+    assert result.config == {**known, "prices": "raw"}
     assert result.dynamic.costs["interest"] == simulate(panel, known).costs["interest"] > 0.0
     # Independent: what the bill of the close before pays over the days since.
     irx, counts = panel.rates["irx"], result.dynamic.returns.index

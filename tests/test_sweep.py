@@ -328,9 +328,14 @@ def test_a_try_is_found_by_every_parameter_but_the_prices(config: Config) -> Non
     for name, value in config.items():
         if name in ("strategy", "sizer"):
             continue
-        other = {"auto": 0.01, "XNYS": "XLON", None: "x", "2010-01-01": "2011-01-01", "blend": "equal"}.get(
-            value, value
-        )
+        other = {
+            "auto": 0.01 if name != "prices" else "raw",
+            "XNYS": "XLON",
+            None: "x",
+            "2010-01-01": "2011-01-01",
+            "blend": "equal",
+            "ragged": "common",
+        }.get(value, value)
         if other == value:
             other = not value if isinstance(value, bool) else value + 1 if not isinstance(value, str) else value + "x"
         same = name in shown_parameters(PriceSelection)

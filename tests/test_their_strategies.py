@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,8 @@ def test_a_rung_that_changes_nothing_says_so(panel: Panel, with_it: Ladder, rung
     assert one.what == one.rung.what
     assert not two.changes
     assert two.what == "no change with these flags"
-    assert f"Nothing changed at {rung}" in conclusion(without)
+    (said,) = re.findall(r"Nothing changed at ([a-z_, ]+)", conclusion(without))
+    assert rung in said.split(", ")
 
 
 def test_the_command_climbs(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markets import SHORT, parameters, random_market
 
 from riskoverlay.errors import InputError, RiskOverlayError, TwinError
 from riskoverlay.feeds import Panel, align, load
@@ -33,57 +34,6 @@ from riskoverlay.studies.workbench.runs import UNLEVERED
 from riskoverlay.studies.workbench.twins import ENGINES, Twins, check_twin
 
 ROOT = Path(__file__).parents[1]
-SHORT = {"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "calendar": None}
-
-
-def random_market(rng: np.random.Generator, n: int, k: int) -> Panel:
-    """Prices that wander, gap overnight, and now and then crash: margin calls and refused orders are common."""
-    days = pd.bdate_range("2020-01-01", periods=n)
-    daily = rng.normal(0.0003, rng.uniform(0.004, 0.03, k), (n, k)) - 0.35 * (
-        rng.random((n, k)) < rng.choice([0, 0.02])
-    )
-    close = rng.uniform(3.0, 400.0, k) * np.exp(np.cumsum(daily, axis=0))
-    opens = np.vstack([close[:1], close[:-1]]) * np.exp(rng.normal(0.0, rng.choice([0.002, 0.08]), (n, k)))
-    frames = {}
-    for i in range(k):
-        high, low = np.maximum(opens[:, i], close[:, i]), np.minimum(opens[:, i], close[:, i])
-        columns = {"open": opens[:, i], "high": high, "low": low, "close": close[:, i], "volume": 1e6}
-        frames[f"S{i}"] = pd.DataFrame(columns, index=days)
-    return align(frames)
-
-
-def parameters(rng: np.random.Generator) -> dict[str, Any]:
-    """Any of what a backtest can be told."""
-    maintenance = float(rng.choice([0.1, 0.25, 0.45, 0.9]))
-    return {
-        **SHORT,
-        "rebalance_freq": str(rng.choice(["ME", "W-FRI", "2ME", "D"])),
-        "relever": str(rng.choice(["daily", "rebalance"])),
-        "drift": str(rng.choice(["hold", "daily"])),
-        "lev_band": float(rng.choice([0.0, 0.1, 0.5])),
-        "target_vol": float(rng.choice([0.05, 0.5, 1.0])),
-        "lev_min": float(rng.choice([0.0, 0.3, 1.0])),
-        "lev_max": float(rng.choice([1.0, 2.0, 8.0])),
-        "dd_threshold1": 0.05, "dd_threshold2": float(rng.choice([0.05, 0.2, 0.9])),
-        "whole_shares": bool(rng.random() < 0.7),
-        "cash": float(rng.choice([3_000.0, 100_000.0])),
-        "execution": str(rng.choice(["next_open", "close"])),
-        "slippage_bps": float(rng.choice([0.0, 2.0, 200.0])),
-        "commission_bps": float(rng.choice([0.0, 1.0, 50.0])),
-        "commission_per_share": float(rng.choice([0.0, 0.005])),
-        "commission_min": float(rng.choice([0.0, 1.0])),
-        "maintenance_margin": maintenance,
-        "initial_margin": float(rng.choice([maintenance, maintenance, max(0.5, maintenance)])),
-        "borrow_rate": rate(rng, 0.3), "cash_rate": rate(rng, 0.03),
-        "day_count": int(rng.choice([360, 365])),
-    }  # fmt: skip
-
-
-def rate(rng: np.random.Generator, most: float) -> Any:
-    """A number, or one by date."""
-    if rng.random() < 0.5:
-        return float(rng.choice([0.0, most]))
-    return {str(day.date()): float(rng.uniform(0.0, most)) for day in pd.date_range("2019-12-01", periods=9, freq="ME")}
 
 
 def compare(seed: int, n: int = 110) -> set[str]:
@@ -184,7 +134,7 @@ def changed(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
     """What the twin's modules export, with a line of one changed and nothing compiled."""
     found: dict[str, Any] = {}
     done = 0
-    names = ("decisions", "twin_sessions", "twin")
+    names = ("decisions", "twin_orders", "twin_sessions", "twin")
     # All of them first: a run imports them late, and must not find one that is changed.
     originals = {name: importlib.import_module(f"riskoverlay.strategies.{name}") for name in names}
     for name, original in originals.items():
@@ -260,7 +210,9 @@ def test_a_rate_that_is_not_needed_yet_is_not_missed() -> None:
 def test_a_bar_that_is_missing_is_refused_by_name() -> None:
     panel = random_market(np.random.default_rng(5), 60, 2)
     panel.frames["S1"].loc[panel.sessions[7], "close"] = np.nan
-    with pytest.raises(InputError, match="a bar of every symbol on every session"):
+    with pytest.raises(
+        InputError, match=f"close of S1 on {panel.sessions[7].date()} is nan: give positive prices of every session"
+    ):
         Twins(panel)
 
 

@@ -263,7 +263,7 @@ QUICK = ["--start", "2024-01-02", "--cov-lookback", "20", "--min-hist", "20", "-
 def write_csv(folder: Path, served: dict[str, pd.DataFrame]) -> Path:
     folder.mkdir()
     for symbol, table in served.items():
-        table.drop(columns="split").to_csv(folder / f"{symbol}.csv", index_label="date")
+        table.to_csv(folder / f"{symbol}.csv", index_label="date")
     return folder
 
 

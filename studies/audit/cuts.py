@@ -92,13 +92,18 @@ class Auditor:
         """Sessions before a bar that is not the panel's: on another day, or with another close."""
         before = set()
         for feed, bars in self.base.bars.items():
-            closes = (
-                dict(zip(self.days, self.panel.frames[feed]["close"], strict=True)) if feed in self.panel.frames else {}
-            )
+            closes = self._closes_of(feed)
             for day, close in zip(bars[:, 0], bars[:, LINES.index("close")], strict=True):
                 if closes.get(day) != close:
                     before.add(int(np.searchsorted(self.days, day)) - 1)
         return sorted(at for at in before if at >= 0)
+
+    def _closes_of(self, feed: str) -> dict[float, float]:
+        """The panel's closes of a feed by day number."""
+        if feed not in self.panel.frames:
+            return {}
+        closes = self.panel.closes[feed].to_numpy()
+        return {day: close for day, close in zip(self.days, closes, strict=True) if close == close}
 
     # -- cuts --------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from riskoverlay.feeds import Panel
 from riskoverlay.notes import silenced
+from riskoverlay.strategies import CorporateAction
 
 from .tape import LINES, Event, Tape, Value
 
@@ -91,6 +92,9 @@ class _Recorder(bt.Cerebro):
         self.write("order", self.name_of(order.owner), order.data, values, same_bar)
 
     def on_notice(self, order: Any) -> None:
+        if isinstance(order, CorporateAction):
+            self.write("notice", "", order.data, ("dividend or split", order.dividend, order.split))
+            return
         number, owner = self.number(order), self.name_of(order.owner)
         if order.status in (order.Margin, order.Rejected, order.Canceled, order.Expired):
             self.tape.refused.add(number)
@@ -185,7 +189,8 @@ def record(setup: Setup, panel: Panel, feeds: Feeds, until: float = math.inf, **
 
 def _bars(data: Any) -> npt.NDArray[np.float64]:
     n = len(data)
-    columns = [np.array(getattr(data.lines, line).array[:n]) for line in LINES]
+    lines = [getattr(data.lines, line, None) for line in LINES]
+    columns = [np.zeros(n) if line is None else np.array(line.array[:n]) for line in lines]
     if any(len(column) != n for column in columns):  # a mode that keeps no history
         return np.empty((0, len(LINES)))
     return np.column_stack(columns)

@@ -10,7 +10,7 @@ __all__ = ["LINES", "Difference", "Event", "Tape", "Value", "without_bars"]
 
 Value = float | int | str | None
 
-LINES = ("datetime", "open", "high", "low", "close", "volume")
+LINES = ("datetime", "open", "high", "low", "close", "volume", "dividend", "split")
 
 
 class Event(NamedTuple):
@@ -76,7 +76,7 @@ class Tape:
     events : list of Event
         In the order in which they happened.
     bars : dict
-        By feed, shape (n, 6): `LINES` of every bar delivered.
+        By feed, shape (n, 8): `LINES` of every bar delivered; 0 of those that it has not.
     late : dict
         By order number: day, strategy, feed, size, price of fills booked a session after the one that priced them.
     refused : set of int

@@ -17,9 +17,8 @@ from ..workbench.allocations import sessions_before
 from ..workbench.beside import parse_benchmark
 from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
-from ..workbench.parameters import BLEND, Config
+from ..workbench.parameters import BLEND, Config, resolved
 from ..workbench.portfolios import Backtest, backtest
-from ..workbench.rates import resolved_rates
 from ..workbench.runs import UNLEVERED, Run, simulate
 from ..workbench.summaries import backtest_summary, series_frame, weights_frame
 from ..workbench.theirs import named
@@ -127,7 +126,7 @@ def _dynamic_begun(panel: Panel, config: Config) -> Iterator[Callable[[], Run] |
     if config["weights"] != BLEND or config["strategy"] is not None:
         yield None
         return
-    with begun(partial(simulate, panel, resolved_rates(config, panel.rates))) as dynamic:
+    with begun(partial(simulate, panel, resolved(config, panel))) as dynamic:
         yield dynamic
 
 
@@ -160,6 +159,8 @@ ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
     ("slippage", lambda one: one.costs["slippage"], "{:,.0f}"),
     ("interest paid", lambda one: one.interest[0], "{:,.0f}"),
     ("interest earned", lambda one: one.interest[1], "{:,.0f}"),
+    ("dividends", lambda one: one.costs["dividends"], "{:,.0f}"),
+    ("tax on dividends", lambda one: one.costs["tax"], "{:,.0f}"),
     ("turnover a year", lambda one: one.turnover, "{:.2f} x"),
     ("orders sent", lambda one: one.costs["orders"]["sent"], "{:,}"),
     ("orders filled", lambda one: one.costs["orders"]["filled"], "{:,}"),
@@ -168,6 +169,9 @@ ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
     ("below maintenance", lambda one: one.below_maintenance, "{:,}"),
 )
 """What is printed of an account, and how."""
+
+OF_RAW_PRICES = ("dividends", "tax on dividends")
+"""Labels of what adjusted prices hide."""
 
 
 BEYOND = (
@@ -197,7 +201,11 @@ def _show(screen: Screen, result: Backtest) -> None:
     screen.line(f"{costs_in_words(result.config)}. {risk_free_in_words(result.config)}.")
     runs = result.runs
     width = 14 if len(runs) < 4 else 10
-    rows = [[label, *(shown(shape, value(one)) for one in runs.values())] for label, value, shape in ROWS]
+    rows = [
+        [label, *(shown(shape, value(one)) for one in runs.values())]
+        for label, value, shape in ROWS
+        if panel.raw or label not in OF_RAW_PRICES
+    ]
     screen.table(["", *runs], rows, min_width=width)
     beyond = result.active
     if result.overlaid:

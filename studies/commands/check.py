@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Finding, PriceSelection, check_symbols, load_raw, quality
+from riskoverlay.feeds import Cache, Finding, PriceSelection, load_raw, quality, selected_symbols, treatment
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.calendars import check_calendar
 from riskoverlay.feeds.currencies import currencies_in_words
-from riskoverlay.feeds.quality import UNADJUSTED, errors, findings_table, spacing
+from riskoverlay.feeds.quality import errors, findings_table, spacing
 from riskoverlay.feeds.sources import widening
 
 from ..workbench.outputs import write_json
@@ -42,17 +42,16 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     config = config_of(options, OUTPUTS)
     if calendar:
         check_calendar(calendar)
-    symbols = check_symbols(config["symbols"] or DEFAULT_SYMBOLS)
+    symbols = selected_symbols(config["symbols"], config["members"])
     with open_cache(options, symbols, screen) as cache:
         raw, findings, notes = _read(config, symbols, cache)
     screen.notes(notes)
     with screen.step("checks"):
-        findings += quality(raw, calendar=calendar, widened=widening(config["source"]))
+        own = treatment(raw, config["prices"], config["adjusted"]).own
+        findings += quality(raw, calendar=calendar, widened=widening(config["source"]), own=own)
         findings += spacing(raw, calendar=calendar)
         mixed = currencies_in_words({symbol: one.currency for symbol, one in raw.items()})
         findings += [Finding(",".join(raw), "currency", "error", mixed)] if mixed else []
-    if config["adjusted"]:
-        findings = [one for one in findings if one.text != UNADJUSTED]
     rows = sum(len(one.bars) for one in raw.values())
     if config["source"] == "sample":
         screen.line(SYNTHETIC, style="yellow")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, Panel, check_symbols
+from riskoverlay.feeds import Cache, Panel, selected_symbols
 from riskoverlay.rules import Parameter
 
 from ..financing import Breakeven, breakeven, breakeven_in_words
@@ -279,7 +279,7 @@ def panel_of(options: argparse.Namespace, config: Config, screen: Screen) -> Pan
     InputError, MissingFileError
         As `load_panel`.
     """
-    with open_cache(options, check_symbols(config["symbols"] or DEFAULT_SYMBOLS), screen) as cache:
+    with open_cache(options, selected_symbols(config["symbols"], config["members"]), screen) as cache:
         panel = load_panel(config, cache)
     screen.notes((*panel.dropped, *panel.warnings))
     return panel

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from riskoverlay.feeds import DEFAULT_SYMBOLS, check_symbols
+from riskoverlay.feeds import selected_symbols
 from riskoverlay.feeds.cache import Cache
 from riskoverlay.feeds.files import files_of
 
@@ -37,7 +37,7 @@ def inputs_of(options: argparse.Namespace, config: Config) -> list[tuple[str, st
     found: list[tuple[str, str | Path]] = []
     if options.config:
         found.append(("the config file", options.config))
-    symbols = [*check_symbols(config["symbols"] or DEFAULT_SYMBOLS), IRX]
+    symbols = [*selected_symbols(config["symbols"], config["members"]), IRX]
     for text in getattr(options, "benchmark", ()):
         symbols += parse_benchmark(text).weights
     if config["data_dir"]:

@@ -13,6 +13,7 @@ from rich.table import Table
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 
+from ..workbench.captions import universe_in_words
 from .moving import Moving
 
 __all__ = ["Screen", "shown"]
@@ -70,6 +71,8 @@ class Screen:
         """Say from which bar to which a run went: what `start` and `end` have made of the prices."""
         first, last = panel.sessions[0], panel.sessions[-1]
         self.line(f"Bars from {first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(panel.sessions)} sessions.")
+        for line in universe_in_words(panel):
+            self.line(f"{line}.")
 
     def table(
         self,

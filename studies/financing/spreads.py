@@ -9,8 +9,7 @@ import numpy as np
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 
-from ..workbench.parameters import Config
-from ..workbench.rates import resolved_rates
+from ..workbench.parameters import Config, resolved
 from ..workbench.runs import UNLEVERED, Run, simulate
 from ..workbench.twins import Twins, check_twin, engine_of
 from ..workbench.workers import check_workers, open_workers
@@ -83,7 +82,7 @@ def breakeven(
     TwinError
         Twin and Cerebro differ.
     """
-    config = resolved_rates(config, panel.rates)
+    config = resolved(config, panel)
     over_bill = "irx" in panel.rates
     tried: dict[int, dict[str, float]] = {}
     twins = Twins(panel) if engine_of(engine, config) == "twin" else None

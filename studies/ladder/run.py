@@ -14,12 +14,11 @@ from riskoverlay.errors import TwinError
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import LeverageRules
 from riskoverlay.strategies.paper import paper_backtest
-from riskoverlay.strategies.weights import WeightMemory
 
 from ..workbench.allocations import rule_of, rules_of_weights
 from ..workbench.beside import constant_leverage, constant_target
-from ..workbench.parameters import BLEND, Config
-from ..workbench.rates import bill_returns, resolved_rates
+from ..workbench.parameters import BLEND, Config, resolved
+from ..workbench.rates import bill_returns
 from ..workbench.runs import UNLEVERED, Run, simulate
 from ..workbench.theirs import ACCOUNT
 from ..workbench.twins import EQUAL, TwinRun, Twins, engine_of
@@ -129,26 +128,20 @@ class Ladder:
 
 
 def run_rung(
-    panel: Panel,
-    settings: Mapping[str, Any],
-    *,
-    through: str,
-    legs: tuple[str, ...] = LEGS,
-    remember: WeightMemory | None = None,
+    bars: Panel | Twins, settings: Mapping[str, Any], *, through: str, legs: tuple[str, ...] = LEGS
 ) -> list[Leg]:
     """The portfolios asked for, on one rung.
 
     Parameters
     ----------
-    panel : Panel
+    bars : Panel or Twins
+        Twins remember weights of the blend.
     settings : mapping
         As `rung_settings` gives them.
     through : {"arrays", "stock", "margin"}
         As arrays (`paper_backtest`), or through Cerebro (`simulate`) and one of the brokers.
     legs : tuple of str
         Some of `LEGS`, or the one account.
-    remember : WeightMemory, optional
-        As `simulate`.
 
     Returns
     -------
@@ -159,14 +152,17 @@ def run_rung(
     InputError, ConvergenceError
         As these two.
     """
+    twins = _prices_of(bars if isinstance(bars, Twins) else Twins(bars), settings)
+    panel = twins.panel
     if through != ARRAYS:
-        runs = [simulate(panel, _account(settings, leg), remember=remember, broker=through) for leg in legs]
+        runs = [simulate(panel, _account(settings, leg), remember=twins.remember, broker=through) for leg in legs]
         return [_leg(run) for run in runs]
     paper = paper_backtest(
         panel.closes,
         rules_of_weights(settings),
         LeverageRules.of(settings),
         rule=None if settings["weights"] == BLEND else rule_of(settings["weights"]),
+        members=panel.members,
         **{name: settings[name] for name in REAL},
     )
     returns = {"base": paper.base_returns, "dynamic": paper.dynamic_returns}
@@ -176,6 +172,10 @@ def run_rung(
     return [Leg(pd.Series(returns[leg], paper.sessions), summary(returns[leg], bill)) for leg in legs]
 
 
+def _prices_of(twins: Twins, settings: Mapping[str, Any]) -> Twins:
+    return twins.adjusted if settings["prices"] == "adjusted" else twins
+
+
 def _account(settings: Mapping[str, Any], leg: str) -> Config:
     config = {name: value for name, value in settings.items() if name not in REAL}
     return config | UNLEVERED if leg == "base" else config
@@ -183,7 +183,7 @@ def _account(settings: Mapping[str, Any], leg: str) -> Config:
 
 def _climb(twins: Twins, job: Job) -> list[Leg]:
     _, settings, through, legs = job
-    return run_rung(twins.panel, settings, through=through, legs=legs, remember=twins.remember)
+    return run_rung(twins, settings, through=through, legs=legs)
 
 
 def ladder(
@@ -227,7 +227,7 @@ def ladder(
     """
     count = check_workers(workers)
     engine = engine_of(engine, config)
-    config = resolved_rates(config, panel.rates)
+    config = resolved(config, panel)
     rungs, legs = rungs_of(config), _legs_of(panel, config)
     changing = [rung for rung in rungs if changes_something({**config, **REAL}, rung)]
     twins, bottom = Twins(panel), changing[-1].id
@@ -295,7 +295,7 @@ def _by_twin(twins: Twins, config: Config, changing: Sequence[Rung]) -> dict[str
     found: dict[str, dict[str, Leg]] = {}
     for rung in reversed([rung for rung in changing if rung.broker]):
         settings = rung_settings(config, rung)
-        found[rung.id] = {leg: _leg(twins.run(_account(settings, leg))) for leg in LEGS}
+        found[rung.id] = {leg: _leg(_prices_of(twins, settings).run(_account(settings, leg))) for leg in LEGS}
     return found
 
 

@@ -38,6 +38,9 @@ class Rung:
         return self.through != ARRAYS
 
 
+RAW_PRICES = Rung("raw_prices", "prices as traded, dividends in cash", ("prices", "withholding"), MARGIN)
+"""What adjusted prices hide: dividends wait for an order to be invested, and are taxed; shares are those of the day."""
+
 RUNGS = (
     Rung("notebook", "nothing: the notebook as published"),
     Rung("converged_risk_parity", "risk parity is solved", ("risk_parity",)),
@@ -52,6 +55,7 @@ RUNGS = (
     Rung("commission", "the broker takes its commission",
          ("commission_bps", "commission_per_share", "commission_min"), MARGIN),
     Rung("slippage", "fills are worse than the quote", ("slippage_bps",), MARGIN),
+    RAW_PRICES,
     Rung("loan_interest", "loans have a price, and limits",
          ("borrow_rate", "cash_rate", "initial_margin", "maintenance_margin"), MARGIN),
 )  # fmt: skip
@@ -65,6 +69,7 @@ STRATEGY_RUNGS = (
     Rung("commission", "the broker takes its commission",
          ("commission_bps", "commission_per_share", "commission_min"), MARGIN),
     Rung("slippage", "fills are worse than the quote", ("slippage_bps",), MARGIN),
+    RAW_PRICES,
     Rung("loan_interest", "loans cost, idle cash earns", ("borrow_rate", "cash_rate"), MARGIN),
 )  # fmt: skip
 """Of anybody's strategy, from backtrader's own broker, free and filled at once, to the account."""
@@ -109,6 +114,8 @@ IDEAL: dict[str, Any] = {
     "commission_per_share": 0.0,
     "commission_min": 0.0,
     "slippage_bps": 0.0,
+    "prices": "adjusted",
+    "withholding": 0.0,
     "borrow_rate": 0.0,
     "cash_rate": 0.0,
     "initial_margin": 1e-6,  # no limit that any leverage could reach

@@ -148,7 +148,8 @@ def _leverage(axes: Any, result: Backtest) -> None:
 def _costs(axes: Any, result: Backtest) -> None:
     """What a strategy that decides no weights has paid by each session."""
     run = result.leading
-    for kind, color in (("commission", INK), ("slippage", VOLATILITY), ("interest", BRAKE)):
+    kinds = [("commission", INK), ("slippage", VOLATILITY), ("interest", BRAKE)]
+    for kind, color in kinds + [("tax", ASSETS[0])] * bool(run.costs["tax"]):
         paid = pd.Series(run.costs["sessions"][kind], run.sessions).cumsum().loc[run.begins :]
         axes.plot(paid, color=color, lw=1.1, label=kind)
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:,.0f}")

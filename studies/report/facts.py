@@ -131,7 +131,7 @@ def risk_shares(result: Backtest) -> pd.DataFrame:
     blend = config["weights"] == BLEND
     lookback = config["cov_lookback"] if blend else config["lookback"] or len(result.panel.sessions)
     shrinkage = (config["shrinkage"], config["shrink_alpha"]) if blend else ("diagonal", 0.0)
-    closes = np.log(result.panel.closes.to_numpy())
+    closes = np.log(result.panel.adjusted_prices().closes.to_numpy())
     ends = result.panel.sessions.searchsorted(pd.DatetimeIndex(run.decided), side="right")
     weights = at_decisions(run.weights, run)[list(result.panel.symbols)]
     rows = []

@@ -34,6 +34,7 @@ COSTS = (
     ("interest", "interest, paid less earned", "--interest"),
     ("slippage", "slippage", "--slippage"),
     ("commission", "commission", "--commission"),
+    ("tax", "tax on dividends", "--tax"),
 )
 """Key in the costs of a run, name, colour."""
 
@@ -342,6 +343,7 @@ def _stack(id: str, title: str, note: str, table: pd.DataFrame, named: Sequence[
 def costs(one: Account) -> Chart:
     """What an account paid in each year that counts."""
     by_year = one.run.costs["by_year"]
+    kinds = [one for one in COSTS if one[0] != "tax" or any(by_year[year]["tax"] for year in by_year)]
     counting = [year for year in by_year if int(year) >= one.run.first.year]
     data: list[Trace] = [
         {
@@ -352,7 +354,7 @@ def costs(one: Account) -> Chart:
             "marker": {"color": css(colour)},
             "hovertemplate": "%{y:,.0f}",
         }
-        for kind, name, colour in COSTS
+        for kind, name, colour in kinds
     ]
     return Chart(
         id="costs",
@@ -360,6 +362,6 @@ def costs(one: Account) -> Chart:
         note=f"Money that {one.label} paid. The tables have every account.",
         data=data,
         layout={"barmode": "relative", "xaxis": {"type": "category"}, "yaxis": {"tickformat": "~s"}},
-        legend=[Mark(name, colour, (i,)) for i, (_, name, colour) in enumerate(COSTS)],
+        legend=[Mark(name, colour, (i,)) for i, (_, name, colour) in enumerate(kinds)],
         timed=False,
     )

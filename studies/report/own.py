@@ -23,9 +23,9 @@ from riskoverlay.strategies import (
 from riskoverlay.strategies.margin import MarginAccount
 
 from ..workbench.assembly import ANALYZERS
-from ..workbench.parameters import PARAMETERS, Config, make_config
+from ..workbench.parameters import PARAMETERS, Config, make_config, resolved
 from ..workbench.portfolios import Backtest
-from ..workbench.rates import AUTO, resolved_rates
+from ..workbench.rates import AUTO
 from ..workbench.runs import Run, collect
 from ..workbench.theirs import ACCOUNT
 from .kinds import write_report
@@ -69,7 +69,7 @@ def report(
     """
     named = _named(strategies)
     lead = [*named.values()][-1]
-    config = resolved_rates({**_config_of(lead), "risk_free": risk_free}, panel.rates)
+    config = resolved({**_config_of(lead), "risk_free": risk_free}, panel)
     runs = {name: _run_of(name, strategy, panel, config) for name, strategy in named.items()}
     result = Backtest(config, panel, runs)
     write_report(path, result, spans=spans)

@@ -11,6 +11,7 @@ from riskoverlay.analyzers import monthly_returns
 from riskoverlay.feeds import Panel
 
 from ..judgement import Interval
+from ..workbench.captions import universe_in_words
 from ..workbench.parameters import GROUPS, Config, shown_parameters
 from ..workbench.summaries import data_summary, run_summary, versions
 from ..workbench.theirs import described
@@ -41,6 +42,8 @@ HEADLINE = (
     ("slippage", "costs.slippage", "money"),
     ("interest paid", "interest_paid", "money"),
     ("interest earned", "interest_earned", "money"),
+    ("dividends", "costs.dividends", "money"),
+    ("tax on dividends", "costs.tax", "money"),
     ("turnover a year", "turnover", "times"),
     ("orders sent", "costs.orders.sent", "count"),
     ("orders filled", "costs.orders.filled", "count"),
@@ -49,6 +52,9 @@ HEADLINE = (
     ("sessions below maintenance", "sessions_below_maintenance", "count"),
 )
 """Label, path in the summary of a run, unit."""
+
+ACTIONS = ("costs.dividends", "costs.tax")
+"""Paths of what is 0 in adjusted prices, and not shown then."""
 
 INTERVALS = (("growth a year", "growth", "percent"), ("Sharpe ratio", "excess_sharpe", "ratio"),
              ("max drawdown", "max_drawdown", "percent"))  # fmt: skip
@@ -74,6 +80,8 @@ def headline(shown: Sequence[Account]) -> str:
     overlaid = _overlaid(shown)
     rows = []
     for label, path, unit in HEADLINE:
+        if path in ACTIONS and not any(_at(found, path) for found in summaries.values()):
+            continue
         row = [cell(label, tag="th")]
         row += [cell(figure(_at(found, path), unit, f"{key}.{path}")) for key, found in summaries.items()]
         if overlaid:
@@ -255,8 +263,10 @@ def _falls(one: Account) -> str:
 
 def costs_by_year(shown: Sequence[Account]) -> str:
     """Costs of every account, money."""
-    kinds = {"commission": "commission", "slippage": "slippage", "interest": "interest, net"}
     paid = [one.run.costs for one in shown]
+    kinds = {"commission": "commission", "slippage": "slippage", "interest": "interest, net"}
+    if any(one["tax"] for one in paid):
+        kinds["tax"] = "tax on dividends"
     rows = [
         [cell(year, tag="th"), *(cell(number(one["by_year"][year][kind], "money")) for one in paid for kind in kinds)]
         for year in leader(shown).run.costs["by_year"]
@@ -357,6 +367,7 @@ def data(panel: Panel, first_weights: date, statistics_from: date) -> str:
         "source": escape(about["source"]),
         "prices": made_up if panel.synthetic else f"as read, {panel.adjustment}; the hash below identifies them",
         "symbols": escape(", ".join(about["symbols"])),
+        **({"universe": "<br>".join(map(escape, universe))} if (universe := universe_in_words(panel)) else {}),
         "sessions": f"{about['sessions']:,}, {day(about['first_session'])} to {day(about['last_session'])}",
         "first weights": day(about["first_weights"]),
         "statistics from": day(about["statistics_from"]),

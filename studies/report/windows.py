@@ -49,6 +49,8 @@ def windows_table(walk: Walk) -> str:
 def walk_costs(walk: Walk) -> str:
     """What the account paid."""
     labels = {"commission": "commission", "slippage": "slippage", "interest": "interest, paid less earned"}
+    if walk.account.costs["tax"]:
+        labels["tax"] = "tax on dividends"
     rows = [
         [cell(label, tag="th"), cell(figure(walk.account.costs[name], "money", f"costs.{name}"))]
         for name, label in labels.items()

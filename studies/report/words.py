@@ -34,8 +34,8 @@ def simulated(costs: str) -> str:
     """What no page may leave unsaid."""
     return (
         "The accounts are simulated: orders, fills, margin and interest are what a broker in backtrader does with "
-        f"these prices under the configuration below. {costs}. No money moved, taxes are not counted, and past results "
-        "promise nothing."
+        f"these prices under the configuration below. {costs}. No money moved, no other taxes are counted, "
+        "and past results promise nothing."
     )
 
 
@@ -56,6 +56,7 @@ def extra_costs(result: Backtest) -> dict[str, float]:
             "loan interest": run.interest[0],
             "slippage": float(run.costs["slippage"]),
             "commission": float(run.costs["commission"]),
+            "tax on dividends": float(run.costs["tax"]),
         }
 
     one, other = paid(result.base), paid(result.dynamic)
@@ -66,7 +67,7 @@ def extra_costs(result: Backtest) -> dict[str, float]:
 def account_words(result: Backtest) -> list[str]:
     """What became of the one account of a strategy that sizes itself, and what it was measured in."""
     run = result.leading
-    took = run.interest[0] + float(run.costs["slippage"]) + float(run.costs["commission"])
+    took = run.interest[0] + sum(float(run.costs[kind]) for kind in ("slippage", "commission", "tax"))
     first = (
         f"The account {growth_in_words(run.statistics['growth'])}, and ended at {number(run.costs['end'], 'money')} "
         f"after {number(took, 'money')} of costs."

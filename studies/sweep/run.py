@@ -12,8 +12,7 @@ from riskoverlay.feeds import Panel
 
 from ..judgement import check_criterion
 from ..workbench.allocations import files_of, with_params
-from ..workbench.parameters import Config, check_owner
-from ..workbench.rates import resolved_rates
+from ..workbench.parameters import Config, check_owner, resolved
 from ..workbench.runs import simulate
 from ..workbench.theirs import check_filed
 from ..workbench.twins import Twins, check_twin, engine_of
@@ -118,7 +117,7 @@ def sweep(
             f"{named}={config[named]!r} needs {', '.join(made_of)}, which a cluster does not have",
             "run it without --dask, or give a rule by name",
         )
-    config = resolved_rates(config, panel.rates)
+    config = resolved(config, panel)
     count = check_workers(workers)
     jobs = [with_params(config, params) for params in points]
     kept = None

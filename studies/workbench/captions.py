@@ -3,11 +3,22 @@
 import math
 from typing import Any
 
+import pandas as pd
+
+from riskoverlay.feeds import Panel
+
 from .parameters import Config
 from .rates import rate_in_words
 from .runs import Run
 
-__all__ = ["NOTEBOOK_RATIO", "costs_in_words", "growth_in_words", "pending_in_words", "risk_free_in_words"]
+__all__ = [
+    "NOTEBOOK_RATIO",
+    "costs_in_words",
+    "growth_in_words",
+    "pending_in_words",
+    "risk_free_in_words",
+    "universe_in_words",
+]
 
 NOTEBOOK_RATIO = "((1 + mean)^252 − 1) / volatility"
 """The ratio that the notebook prints, as a formula to print."""
@@ -35,9 +46,40 @@ def costs_in_words(config: Config) -> str:
     if config["commission_min"]:
         commission += f" (at least {config['commission_min']:g})"
     loan, cash = (rate_in_words(config[name]) for name in ("borrow_rate", "cash_rate"))
+    dividends = ""
+    if config["prices"] == "raw":
+        taxed = f", less {100 * config['withholding']:g} % tax" if config["withholding"] else ""
+        dividends = f", dividends in cash{taxed}"
     return (
         f"Loans at {loan} a year, idle cash at {cash}, commission {commission}, slippage {config['slippage_bps']:g} bps"
+        + dividends
     )
+
+
+def universe_in_words(panel: Panel) -> list[str]:
+    """Which symbols join a panel late or leave it early, and from when on it has all.
+
+    Parameters
+    ----------
+    panel : Panel
+
+    Returns
+    -------
+    list of str
+        Empty, if all are there from its first session to its last.
+    """
+    found = [
+        f"{what}: {', '.join(f'{symbol} {word} {day:%Y-%m-%d}' for symbol, day in some[:MOST_ORDERS])}"
+        + (f", ... ({len(some)})" if len(some) > MOST_ORDERS else "")
+        for what, word, some in (("Join later", "from", panel.joins), ("Leave", "after", panel.leaves))
+        if some
+    ]
+    if panel.joins:
+        before = int(panel.sessions.searchsorted(pd.Timestamp(panel.complete_from)))
+        found.append(f"{before} of {len(panel.sessions)} sessions are before all have joined")
+    if panel.members:
+        found.append(f"Members by dates of their own: {len(panel.members)} symbols")
+    return found
 
 
 def risk_free_in_words(config: Config) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from riskoverlay.analyzers import StatisticsRules
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import PriceSelection
+from riskoverlay.feeds import Panel, PriceSelection
 from riskoverlay.rules import Parameter, Rules, check_names, parameter
 from riskoverlay.strategies import (
     AccountTerms,
@@ -20,7 +20,7 @@ from riskoverlay.strategies import (
     WeightRules,
 )
 
-from .rates import AUTO, parse_rate, spread
+from .rates import AUTO, parse_rate, resolved_rates, spread
 
 __all__ = [
     "BLEND",
@@ -30,6 +30,7 @@ __all__ = [
     "check_owner",
     "make_config",
     "parse_value",
+    "resolved",
     "shown_parameters",
     "strangers",
     "values_of",
@@ -217,6 +218,35 @@ def make_config(values: Mapping[str, Any] | None = None) -> Config:
         chosen = [name for name, value in given.items() if not _is_default(name, value)]
         check_owner(given, chosen)
     return config | {name: _of_right_type(PARAMETERS[name], value) for name, value in given.items()}
+
+
+def resolved(config: Config, panel: Panel) -> Config:
+    """A configuration with what `auto` came to on a panel: its rates, and whether prices are raw.
+
+    Parameters
+    ----------
+    config : Config
+    panel : Panel
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    InputError
+        Something of dividends, where they are in the prices; members, where nobody asks for them.
+    """
+    if config["withholding"] and not panel.raw:
+        raise InputError(
+            "is of dividends, and in adjusted prices there are none",
+            "give --prices raw, or leave it out", "withholding", config["withholding"],
+        )  # fmt: skip
+    if panel.members and config["strategy"] is not None:
+        raise InputError(
+            "are of weights, and strategy=... decides itself", "leave them out", "members", config["members"]
+        )
+    return {**resolved_rates(config, panel.rates), "prices": "raw" if panel.raw else "adjusted"}
 
 
 def _is_default(name: str, value: Any) -> bool:

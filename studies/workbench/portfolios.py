@@ -8,8 +8,7 @@ from riskoverlay.feeds import Panel
 from riskoverlay.strategies.weights import WeightMemory
 
 from .beside import Benchmark, active, benchmark_run, constant_leverage
-from .parameters import Config
-from .rates import resolved_rates
+from .parameters import Config, resolved
 from .runs import UNLEVERED, Run, simulate
 from .theirs import ACCOUNT
 
@@ -111,7 +110,7 @@ def backtest(
     InputError, ConvergenceError
         As `simulate` and `benchmark_run`; two benchmarks of one name, or one named for a portfolio.
     """
-    config = resolved_rates(config, panel.rates)
+    config = resolved(config, panel)
     names = ["base", "constant", "dynamic", ACCOUNT, *(one.name for one in benchmarks)]
     for name in names:
         if names.count(name) > 1:

@@ -64,6 +64,8 @@ class Run:
         Analysis of `TradingCosts`, money.
     fills : list of dict
         Every execution, as `Fills` lists them.
+    actions : list of dict
+        What dividends and splits did to its shares, as `Fills` lists them.
     pending : list of dict
         Orders that no bar of the panel fills any more: `symbol`, `size` (signed), `decided` (a date).
     overlaid : bool
@@ -87,6 +89,7 @@ class Run:
     drawdown: dict[str, Any]
     costs: dict[str, Any]
     fills: list[dict[str, Any]]
+    actions: list[dict[str, Any]]
     pending: list[dict[str, Any]]
     overlaid: bool
     unfilled: int
@@ -156,9 +159,20 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
     if config["symbols"] is not None:
         _refuse_contracts(check_symbols(config["symbols"]))
     panel = load(**values_of(config, PriceSelection), calendar=config["calendar"], cache=cache)
+    if config["strategy"] is None:
+        panel = replace(panel, warnings=(*panel.warnings, *_never_held(panel, config)))
     asked = values_of(config, AccountTerms, StatisticsRules)
     rates, notes = read_rates(asked, panel.sessions, config["source"], config["data_dir"], cache, seed=config["seed"])
     return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates or notes else panel
+
+
+def _never_held(panel: Panel, config: Config) -> list[str]:
+    least = config["min_hist"]
+    return [
+        f"{symbol}: {len(frame)} sessions, and min_hist={least} asks for {least + 1}: it is never held"
+        for symbol, frame in panel.frames.items()
+        if len(frame) <= least < len(panel.sessions)
+    ]
 
 
 def _refuse_contracts(symbols: Sequence[str]) -> None:
@@ -260,7 +274,7 @@ def collect(strategy: Any, panel: Panel, config: Config, since: date | None = No
         first = int(sessions.searchsorted(pd.Timestamp(decided[0])))
         money = exposure["target_leverage"][first] * daily["value"][first]
         check_size_of_account(
-            config, decided[0], weights.iloc[first].to_numpy(), money, panel.closes.iloc[first].to_numpy()
+            config, decided[0], weights.iloc[first].to_numpy(), money, panel.closes.ffill().iloc[first].to_numpy()
         )
     else:
         after = _first_fill(type(strategy).__name__, analyses, sessions)
@@ -281,6 +295,7 @@ def collect(strategy: Any, panel: Panel, config: Config, since: date | None = No
         drawdown=analyses["MaxDrawdown"],
         costs=analyses["TradingCosts"],
         fills=analyses["Fills"]["fills"],
+        actions=analyses["Fills"]["actions"],
         pending=_pending(strategy),
         overlaid=isinstance(sizer, VolTargetDrawdownSizer) and getattr(sizer, "asked", True),
         unfilled=getattr(strategy, "unfilled", 0),
@@ -325,7 +340,7 @@ def check_counts(config: Config, sessions: pd.DatetimeIndex, decided: list[date]
     """
     if not decided:
         raise InputError(
-            f"{len(sessions)} sessions common to all symbols decide no weights: min_hist={config['min_hist']} "
+            f"{len(sessions)} sessions decide no weights: min_hist={config['min_hist']} "
             f"needs {config['min_hist'] + 1} up to a rebalance session ({config['rebalance_freq']})",
             "give more history, or a smaller min_hist",
         )
@@ -363,7 +378,7 @@ def check_size_of_account(
     limit = config["cash"] / config["initial_margin"]
     wanted = weights * money
     bought = wanted * (limit / max(wanted.sum(), limit))
-    shares = bought / closes
+    shares = np.divide(bought, closes, out=np.zeros_like(bought), where=bought > 0.0)  # not every price is known
     most, when = float(shares.max()), f"at the first rebalance, {day:%Y-%m-%d}"
     if config["whole_shares"] and 0.0 < most < 1.0:
         raise InputError(

@@ -34,13 +34,14 @@ __all__ = [
     "with_older_meanings",
 ]
 
-FORMAT = 4
+FORMAT = 5
 """Of summaries and of studies in a storage. 0: those without a number."""
 
 OLDER_MEANINGS: dict[int, dict[str, Any]] = {
     1: {"risk_free": 0.0, "day_count": 365, "adjusted": False},
     2: {"weights": "blend"},
     3: {"strategy": None, "sizer": None},
+    4: {"prices": "adjusted", "universe": "common", "members": None, "withholding": 0.0},
 }
 """format -> parameters that files of this format, and of older ones, do not name, with what those files mean by it.
 
@@ -60,8 +61,9 @@ def series_frame(result: Backtest) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_sessions, n_columns)
-        A row a session from the one that decided the first weights (equities 1, no return yet). Closes by symbol;
-        `ret_SYM` simple returns; `w_SYM` unlevered weights and `leverage` the target leverage in force for the session,
+        A row a session from the one that decided the first weights (equities 1, no return yet). Closes by symbol, and
+        where they are as traded `div_SYM`, dividends a share, and `split_SYM`, new shares for one; `ret_SYM` simple
+        total returns; `w_SYM` unlevered weights and `leverage` the target leverage in force for the session,
         both decided at the close before; `ret_port_base`, `equity_base`, `dd_base` and the same of dynamic: returns of
         the two accounts, their growth of 1 and its drawdown (negative fraction). If orders of the dynamic account wait
         for the session after the last, the last row also has `next_w_SYM` and `next_leverage`, what was decided for it,
@@ -70,9 +72,11 @@ def series_frame(result: Backtest) -> pd.DataFrame:
     """
     closes, lead = result.panel.closes, result.leading
     before = int(closes.index.searchsorted(min(run.first for run in result.portfolios.values()))) - 1
-    out = closes.copy()
+    out, dividends, splits = closes.copy(), result.panel.dividends, result.panel.splits
+    if result.panel.raw:
+        out = out.join(dividends.add_prefix("div_")).join(splits.add_prefix("split_"))
     for symbol in closes:
-        out[f"ret_{symbol}"] = closes[symbol] / closes[symbol].shift(1) - 1.0
+        out[f"ret_{symbol}"] = closes[symbol] / (closes[symbol].shift(1) / splits[symbol] - dividends[symbol]) - 1.0
     if lead.decided:
         for symbol in closes:
             out[f"w_{symbol}"] = lead.weights[symbol].shift(1)
@@ -197,6 +201,10 @@ def data_summary(panel: Panel, first_weights: date, statistics_from: date) -> di
         "source": panel.source,
         "synthetic": panel.synthetic,
         "adjusted": panel.adjusted,
+        "raw": panel.raw,
+        "joins": [{"symbol": symbol, "date": day} for symbol, day in panel.joins],
+        "leaves": [{"symbol": symbol, "date": day} for symbol, day in panel.leaves],
+        "complete_from": panel.complete_from,
         "symbols": list(panel.symbols),
         "first_session": panel.sessions[0],
         "last_session": panel.sessions[-1],

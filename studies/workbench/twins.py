@@ -22,6 +22,7 @@ from riskoverlay.strategies import (
     WeightRules,
 )
 from riskoverlay.strategies.decisions import Decisions, decide, nightly, volatilities
+from riskoverlay.strategies.histories import Histories
 from riskoverlay.strategies.weighting import decisions_of
 from riskoverlay.strategies.weights import WeightMemory
 
@@ -46,6 +47,9 @@ ENGINES = ("twin", "cerebro")
 
 EQUAL = 1e-9
 """Relative: what twin and Cerebro may differ by in daily equity, and absolute in fractions."""
+
+COMPARED = ("commission", "slippage", "interest", "traded", "dividends", "tax")
+"""What is compared of each session beside value and leverage."""
 
 KEPT = 256
 """Settings of weights, volatility and rates whose arrays a panel's twins keep."""
@@ -125,24 +129,31 @@ class Twins:
     Raises
     ------
     InputError
-        A price that is missing: the twin holds feeds that have a bar on every session.
+        A price that is missing between others.
     """
 
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
         self.days = list(panel.sessions.date)
-        self.opens = np.column_stack([frame["open"].to_numpy(dtype=np.float64) for frame in panel.frames.values()])
-        self.closes = panel.closes.to_numpy(dtype=np.float64)
-        if not (np.isfinite(self.opens).all() and np.isfinite(self.closes).all()):
-            raise InputError(
-                "the twin of the account needs a bar of every symbol on every session", "give a panel made by `align`"
-            )
+        tables = (table.to_numpy(dtype=np.float64) for table in (panel.closes, panel.dividends, panel.splits))
+        closes, dividends, splits = tables
+        self.histories = Histories.of(
+            self.days, closes, panel.symbols, dividends=dividends, splits=splits, members=panel.members
+        )
+        self.closes = self.histories.closes
+        opens = panel.opens.to_numpy(dtype=np.float64)
+        self.opens = np.where(np.isfinite(opens), opens, self.closes)  # nobody looks where there is no bar
         self.remember = WeightMemory()
         # Not methods with a cache: that would keep every panel for ever.
         self._decisions: Callable[[OfWeights, str], Decisions] = lru_cache(KEPT)(self._decide)
         self._volatilities: Callable[[OfWeights, str, int], Floats] = lru_cache(KEPT)(self._measure)
         self._nights: Callable[[str, Any], Floats] = lru_cache(KEPT)(self._charge)
         self._bills: Callable[[Any, int], Floats] = lru_cache(KEPT)(self._pay)
+
+    @cached_property
+    def adjusted(self) -> "Twins":
+        """Of the same prices adjusted for their dividends and splits."""
+        return type(self)(self.panel.adjusted_prices()) if self.panel.raw else self
 
     @cached_property
     def _prices(self) -> tuple[Any, Any]:
@@ -155,12 +166,12 @@ class Twins:
 
     def _decide(self, rules: OfWeights, weights: str) -> Decisions:
         if isinstance(rules, WeightRules):
-            return decide(self.days, self.closes, rules, self.remember, self.panel.symbols)
-        sessions, decided = decisions_of(self.days, self.closes, rules, rule_of(weights), self.panel.symbols)
+            return decide(self.histories, rules, self.remember)
+        sessions, decided = decisions_of(self.histories, rules, rule_of(weights))
         return Decisions(np.array(sessions, dtype=np.int64), decided)
 
     def _measure(self, rules: OfWeights, weights: str, vol_lookback: int) -> Floats:
-        return volatilities(self._decisions(rules, weights), self.closes, vol_lookback)
+        return volatilities(self._decisions(rules, weights), self.histories, vol_lookback)
 
     def _charge(self, name: str, rate: Any) -> Floats:
         return nightly(with_dated_rates({name: rate}, self.panel.rates)[name], name, self.days)
@@ -211,6 +222,7 @@ class Twins:
             execution=ExecutionTerms(**values_of(config, ExecutionTerms)),
             account=terms,
             nights=(borrow, idle),
+            histories=self.histories,
             record=record,
         )  # fmt: skip
         first = int(decisions.sessions[0])
@@ -255,7 +267,7 @@ def check_twin(bars: Panel | Twins, config: Config, run: Run) -> Mapping[str, fl
     seen: dict[str, Floats] = {
         "value": value,
         **{name: run.exposure[name].to_numpy() for name in map(str, run.exposure)},
-        **{name: np.asarray(paid[name], dtype=np.float64) for name in ("commission", "slippage", "interest", "traded")},
+        **{name: np.asarray(paid[name], dtype=np.float64) for name in COMPARED},
     }
     scale = np.abs(value)
     found: dict[str, float] = {}
