@@ -134,7 +134,7 @@ def _fill(
 
 
 @compiled
-def accept(terms: Any, account: Any, feeds: Any, order: Any, sent: Any, count: int, decided: Any) -> int:
+def _accept(terms: Any, account: Any, feeds: Any, order: Any, sent: Any, count: int, decided: Any) -> int:
     """Take orders at the closes that decided them, as `MarginBroker.check_submitted`; how many are refused."""
     needed, refused = account[TO_OPEN], 0
     for j in range(count):
@@ -151,7 +151,7 @@ def accept(terms: Any, account: Any, feeds: Any, order: Any, sent: Any, count: i
 
 
 @compiled
-def act(
+def _act(
     terms: Any, account: Any, feeds: Any, sent: Any, count: int, out: Any, t: int, action: Any, before: Any
 ) -> int:  # fmt: skip
     """Book a dividend and a split, as `MarginBroker._book_action`; how many orders are left with nothing."""
@@ -179,7 +179,7 @@ def act(
 
 
 @compiled
-def fill_sent(
+def _fill_sent(
     terms: Any, account: Any, feeds: Any, order: Any, sent: Any, count: int, out: Any, fills: Any, t: int, opens: Any,
     closes: Any, last: Any, gone: Any,
 ) -> tuple[int, int]:  # fmt: skip
@@ -193,14 +193,14 @@ def fill_sent(
             sent[waiting][0], sent[waiting][1] = sent[j][0], size
             waiting += 1
             continue
-        reference = closes[t - 1][i] if terms.at_close or t > last[i] else opens[t][i]
+        reference = closes[t - 1][i] if terms.at_close else opens[t][i]
         if not _fill(terms, account, feeds, order, out, fills, t, i, size, reference, False):
             refused += 1
     return refused, waiting
 
 
 @compiled
-def charge(terms: Any, account: Any, out: Any, t: int, borrow: float, idle: float) -> bool:
+def _charge(terms: Any, account: Any, out: Any, t: int, borrow: float, idle: float) -> bool:
     """Interest of the nights since the last session, on the debit or on idle cash; whether its rate is known."""
     debit = -account[MONEY]
     if debit != 0.0:
@@ -211,8 +211,8 @@ def charge(terms: Any, account: Any, out: Any, t: int, borrow: float, idle: floa
 
 
 @compiled
-def cut(
-    terms: Any, account: Any, feeds: Any, order: Any, out: Any, fills: Any, t: int, opens: Any, prices: Any, last: Any
+def _cut(
+    terms: Any, account: Any, feeds: Any, order: Any, out: Any, fills: Any, t: int, opens: Any, prices: Any
 ) -> None:
     """Meet a margin call pro rata, as `MarginBroker._cut_to_maintenance`."""
     needed = excess = 0.0
@@ -220,7 +220,7 @@ def cut(
     for j in range(int(account[LISTED])):
         i = order[0][j]
         held = feeds[i][HELD]
-        prices[i] = _mark(feeds[i]) if terms.at_close or t > last[i] else opens[i]
+        prices[i] = _mark(feeds[i]) if terms.at_close else opens[i]
         if held != 0.0:
             value = abs(held) * prices[i]
             fee = _commission(held, prices[i], terms.commission_bps, terms.commission_per_share, terms.commission_min)

@@ -27,11 +27,11 @@ from .twin_orders import (
     UNFILLED,
     VALUE,
     VOLATILITY,
-    accept,
-    act,
-    charge,
-    cut,
-    fill_sent,
+    _accept,
+    _act,
+    _charge,
+    _cut,
+    _fill_sent,
 )
 
 __all__ = ["run_sessions"]
@@ -144,28 +144,28 @@ def _before_close(
 
     Whether the rates of its night are known; orders refused, and waiting; the action that comes next.
     """
-    refused = accept(terms, account, feeds, order, sent, count, closes[t - 1]) if fresh else 0
+    refused = _accept(terms, account, feeds, order, sent, count, closes[t - 1]) if fresh else 0
     acting = ahead < len(actions) and actions[ahead][0] == t
     due = t > 0  # a night to be charged
     if acting and terms.at_close:
-        more, count = fill_sent(terms, account, feeds, order, sent, count, out, fills, t, opens, closes, last, gone)
+        more, count = _fill_sent(terms, account, feeds, order, sent, count, out, fills, t, opens, closes, last, gone)
         refused += more
         if called:
-            cut(terms, account, feeds, order, out, fills, t, opens[t], prices, last)
+            _cut(terms, account, feeds, order, out, fills, t, opens[t], prices)
             called = False
     if due and (acting or not terms.at_close):
         due = False
-        if not charge(terms, account, out, t, borrow[t], idle[t]):
+        if not _charge(terms, account, out, t, borrow[t], idle[t]):
             return False, refused, count, ahead
     while ahead < len(actions) and actions[ahead][0] == t:
-        refused += act(terms, account, feeds, sent, count, out, t, actions[ahead], closes[t - 1])
+        refused += _act(terms, account, feeds, sent, count, out, t, actions[ahead], closes[t - 1])
         ahead += 1
     if count:
-        more, count = fill_sent(terms, account, feeds, order, sent, count, out, fills, t, opens, closes, last, gone)
+        more, count = _fill_sent(terms, account, feeds, order, sent, count, out, fills, t, opens, closes, last, gone)
         refused += more
     if called:
-        cut(terms, account, feeds, order, out, fills, t, opens[t], prices, last)
-    return not due or charge(terms, account, out, t, borrow[t], idle[t]), refused, count, ahead
+        _cut(terms, account, feeds, order, out, fills, t, opens[t], prices)
+    return not due or _charge(terms, account, out, t, borrow[t], idle[t]), refused, count, ahead
 
 
 @compiled

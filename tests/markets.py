@@ -85,6 +85,12 @@ def with_lives(frames: Mapping[str, pd.DataFrame], rng: np.random.Generator) -> 
     return found
 
 
+def come_and_gone(rng: np.random.Generator, n: int = 110) -> Panel:
+    """A random market of prices as traded, most of whose symbols begin late or end early."""
+    frames = random_market(rng, n, int(rng.integers(1, 5))).frames
+    return align(with_lives(as_traded(frames, rng), rng), universe="ragged")
+
+
 def charges_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """What an account charges by a configuration, where no bill is known."""
     return with_dated_rates(values_of(config, AccountTerms), {})

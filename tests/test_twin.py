@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import types
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markets import SHORT, parameters, random_market
+from markets import SHORT, come_and_gone, parameters, random_market
 
 from riskoverlay.errors import InputError, RiskOverlayError, TwinError
 from riskoverlay.feeds import Panel, align, load
@@ -98,6 +99,13 @@ BUGS = {
     "shares rounded": ("math.trunc(units) * 1.0", "math.floor(units + 0.5)"),
     "refused and forgotten": ("again = again or refused > 0", "again = again"),
     "no margin call": ("if called:", "if False:"),
+    "a dividend of old shares": ("paid, tax = after * dividend", "paid, tax = held * dividend"),
+    "tax forgotten": ("+ paid - tax", "+ paid"),
+    "a fraction lost": ("(held * split - after) * (before[i] / split)", "0.0"),
+    "an order in old shares": ("_shares_after(sent[j][1], split)", "_shares_after(sent[j][1], min(split, 1.0))"),
+    "a mark of before": ("feed[MARK] = before[i] / split - dividend", "pass"),
+    "a price return": ("base_return(weights, bases[t], rows[t])", "base_return(weights, rows[t - 1], rows[t])"),
+    "paid out at once": ("t < gone[i] and not terms.at_close", "t < last[i] and not terms.at_close"),
     "weights a session early": ("for t in range(first + 1, last + 1)", "for t in range(first, last)"),
 }  # fmt: skip
 
@@ -110,6 +118,11 @@ def known() -> list[tuple[Panel, Any, Any]]:
         rng = np.random.default_rng(seed)
         panel, config = random_market(rng, 110, int(rng.integers(1, 5))), make_config(parameters(rng))
         found.append((panel, config, simulate(panel, config)))
+    for seed in (*range(30), 83, 98):
+        rng = np.random.default_rng([7, seed])
+        panel, config = come_and_gone(rng), make_config({**parameters(rng), "withholding": 0.15})
+        with suppress(InputError):  # nothing to hold
+            found.append((panel, config, simulate(panel, config)))
     return [*found, on_the_band()]
 
 
