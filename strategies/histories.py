@@ -111,7 +111,9 @@ class Histories:
         """
         n, k = closes.shape
         known = np.isfinite(closes)
-        first, last = np.argmax(known, axis=0), n - 1 - np.argmax(known[::-1], axis=0)
+        never = ~known.any(axis=0)
+        first = np.where(never, n, np.argmax(known, axis=0))
+        last = np.where(never, n - 1, n - 1 - np.argmax(known[::-1], axis=0))
         at = np.arange(n)[:, None]
         gap = ~known & (at >= first) & (at <= last)
         if gap.any():
@@ -120,9 +122,7 @@ class Histories:
                 f"close of {names[column]} on {days[row]} is nan",
                 "give positive prices of every session between a symbol's first and its last",
             )
-        filled = closes[np.clip(at, first, last), np.arange(k)]
-        never = ~known.any(axis=0)
-        first, filled = np.where(never, n, first), np.where(never, 1.0, filled)
+        filled = np.where(never, 1.0, closes[np.clip(at, np.minimum(first, last), last), np.arange(k)])
         bases = np.vstack([np.full((1, k), np.nan), filled[:-1]])
         growth, actions = np.ones((n, k)), np.zeros((0, 4))
         if dividends is not None and splits is not None:

@@ -81,7 +81,8 @@ def twin(
     days : sequence of date, n
         Sessions.
     opens, closes : ndarray of shape (n, k)
-        Finite and positive, without gaps as `Histories.closes`: where there is no bar, opens are the last close; or `as_read` of it, which many runs may share.
+        Finite and positive, without gaps as `Histories.closes`: where there is no bar, opens are the last close. Or
+        `as_read` of it, which many runs may share.
     decisions : Decisions
         As `decide` gives them.
     sigma : ndarray of shape (n,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
@@ -20,7 +21,13 @@ from riskoverlay.errors import InputError, RiskOverlayError, TwinError
 from riskoverlay.feeds import Panel, align, load
 from riskoverlay.strategies import OwnPosition, VolTargetDrawdownSizer, open_account
 from riskoverlay.strategies.actions import holdings, shares_after
-from riskoverlay.studies.workbench import make_config, simulate
+from riskoverlay.studies.audit import audit
+from riskoverlay.studies.audit.candidate import Candidate
+from riskoverlay.studies.audit.changes import changed_after
+from riskoverlay.studies.cli import main
+from riskoverlay.studies.report import report_html
+from riskoverlay.studies.workbench import backtest, make_config, simulate
+from riskoverlay.studies.workbench.assembly import pair_of
 from riskoverlay.studies.workbench.runs import Run
 from riskoverlay.studies.workbench.twins import Twins, check_twin
 
@@ -437,3 +444,138 @@ def test_random_markets_of_raw_prices() -> None:
 @pytest.mark.parametrize("chunk", range(20))
 def test_two_thousand_random_markets_of_raw_prices(chunk: int) -> None:
     compare_many(range(10_000 + 100 * chunk, 10_000 + 100 * (chunk + 1)))
+
+
+# -- the commands ------------------------------------------------------------------------------------------------------
+
+SMALL = [
+    "--symbols",
+    "SPY,TLT,GLD",
+    "--end",
+    "2011-12-30",
+    "--cov-lookback",
+    "60",
+    "--min-hist",
+    "60",
+    "--csv",
+    "",
+    "--quiet",
+]
+
+
+def test_prices_are_chosen_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found: dict[str, Any] = {}
+    for name, more in {
+        "default": [], "adjusted": ["--prices", "adjusted"], "raw": ["--prices", "raw"],
+        "taxed": ["--prices", "raw", "--withholding", "0.3"],
+    }.items():  # fmt: skip
+        path = tmp_path / f"{name}.json"
+        assert main(["backtest", *SMALL[:-1], *more, "--json", str(path)]) == 0
+        found[name] = json.loads(path.read_text())
+        said = capsys.readouterr().out
+        assert ("tax on dividends" in said) == (name in ("raw", "taxed"))
+        assert ("less 30 % tax" in " ".join(said.split())) == (name == "taxed")
+    assert found["default"]["dynamic"] == found["adjusted"]["dynamic"]
+    assert [found[name]["data"]["raw"] for name in found] == [False, False, True, True]
+    raw, taxed = found["raw"]["base"]["costs"], found["taxed"]["base"]["costs"]
+    assert raw["dividends"] > 0.0 == raw["tax"]
+    assert taxed["tax"] == pytest.approx(0.3 * taxed["dividends"])
+    assert found["taxed"]["base"]["growth"] < found["raw"]["base"]["growth"]
+
+
+def test_withholding_without_dividends_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", *SMALL, "--withholding", "0.3", "--json", ""]) == 2
+    assert "withholding=0.3 is of dividends, and in adjusted prices there are none" in capsys.readouterr().err
+
+
+def test_the_series_of_raw_prices_have_what_was_paid(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    flags = [path if flag == "" else flag for flag in SMALL]
+    assert main(["backtest", *map(str, flags), "--prices", "raw", "--json", ""]) == 0
+    series = pd.read_csv(path)
+    before = series["SPY"].shift(1) / series["split_SPY"] - series["div_SPY"]
+    assert series["ret_SPY"].iloc[1:].to_numpy() == pytest.approx((series["SPY"] / before - 1.0).iloc[1:].to_numpy())
+    assert (series["div_TLT"] > 0.0).sum() >= 10
+
+
+def test_the_page_shows_dividends_where_there_are_some(tmp_path: Path) -> None:
+    panel = load("sample", "SPY,TLT", prices="raw", end="2011-06-30")
+    config = make_config({"cov_lookback": 60, "min_hist": 60, "withholding": 0.15})
+    page = report_html(backtest(panel, config))
+    for text in ("tax on dividends", "dividends in cash, less 15 % tax", 'data-key="dynamic.costs.dividends"'):
+        assert text in page
+    other = report_html(backtest(panel.adjusted_prices(), {**config, "withholding": 0.0}))
+    assert "tax on dividends" not in other and "dividends in cash" not in other
+
+
+def test_trade_from_begins_with_the_weights_that_were_known_on_raw_prices() -> None:
+    """A restart: weights and volatility of before, dividends and splits in them."""
+    panel = load("sample", "SPY,QQQ,TLT", prices="raw", end="2014-12-31")
+    config = make_config({"cov_lookback": 60, "min_hist": 60, "borrow_rate": 0.0, "risk_free": 0.0, "cash_rate": 0.0})
+    whole = simulate(panel, config)
+    begins = panel.sessions[900]
+    strategy, sizer = pair_of(config)
+    later = simulate(panel, config, pair=((strategy[0], {**strategy[1], "trade_from": begins.date()}), sizer))
+    assert later.fills[0]["date"] > begins.date()
+    pd.testing.assert_frame_equal(later.weights, whole.weights, check_exact=True)
+    volatility = [run.exposure["volatility_part"].iloc[900:] for run in (whole, later)]
+    pd.testing.assert_series_equal(*volatility, check_exact=True)
+
+
+# -- the audit ---------------------------------------------------------------------------------------------------------
+
+
+class AfterDividends(bt.Strategy):
+    """Buys after a dividend, or with `ahead` before it."""
+
+    params = (("ahead", 0),)
+
+    def next(self) -> None:
+        for data in self.datas:
+            if len(data) <= 20 or (self.p.ahead and len(data) + 1 >= data.buflen()):
+                continue
+            if data.dividend[self.p.ahead] > 0.0 and not self.getposition(data).size:
+                self.buy(data, size=10)
+            elif self.getposition(data).size and data.close[0] > data.close[-10]:
+                self.close(data)
+
+
+def account(ahead: int) -> Any:
+    def setup(cerebro: bt.Cerebro) -> None:
+        open_account(cerebro, 1e6)
+        cerebro.addstrategy(AfterDividends, ahead=ahead)
+
+    return setup
+
+
+def test_an_audit_finds_who_trades_on_tomorrows_dividend() -> None:
+    panel = load("sample", "SPY,TLT", prices="raw", end="2010-12-31")
+    paid = [day.date() for day in panel.sessions[21:] if panel.dividends.loc[day, "SPY":"TLT"].any()]
+    found = audit(account(1), panel, cuts=12)
+    first = found.first
+    assert first is not None and first.kind == "look-ahead"
+    before = panel.sessions[panel.sessions.searchsorted(pd.Timestamp(paid[0])) - 1]
+    assert first.date == before.date()
+    honest = audit(account(0), panel, cuts=8, changes=("removed", "replaced", "times ten"))
+    assert not [one for one in honest.findings if one.kind == "look-ahead"]
+
+
+def test_our_own_strategy_is_clean_on_raw_prices_of_a_universe_that_grows() -> None:
+    whole = load("sample", "SPY,QQQ,TLT", prices="raw", end="2011-06-30")
+    frames = {**whole.frames, "TLT": whole.frames["TLT"].iloc[120:]}
+    panel = replace(whole, frames=frames)
+    config = make_config({"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "withholding": 0.15})
+    result = audit(Candidate(config), panel, cuts=10)
+    assert result.clean, result.findings
+    assert {future for future in ("replaced", "times ten", "tenth") if not changes_actions(panel, future)} == set()
+
+
+def changes_actions(panel: Panel, future: str) -> bool:
+    """Whether dividends, and splits, after the 200th session are others."""
+    other = changed_after(panel, 200, future)
+    at = other.sessions[200]
+    for name in ("dividends", "splits"):
+        one, two = (getattr(each, name).loc[:at] for each in (panel, other))
+        assert one.equals(two)
+    return not panel.dividends.loc[at:].iloc[1:].reset_index(drop=True).equals(
+        other.dividends.loc[at:].iloc[1:].reset_index(drop=True))  # fmt: skip

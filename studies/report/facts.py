@@ -131,17 +131,20 @@ def risk_shares(result: Backtest) -> pd.DataFrame:
     blend = config["weights"] == BLEND
     lookback = config["cov_lookback"] if blend else config["lookback"] or len(result.panel.sessions)
     shrinkage = (config["shrinkage"], config["shrink_alpha"]) if blend else ("diagonal", 0.0)
-    closes = np.log(result.panel.adjusted_prices().closes.to_numpy())
+    closes = np.log(result.panel.adjusted_prices().closes.ffill().to_numpy())
     ends = result.panel.sessions.searchsorted(pd.DatetimeIndex(run.decided), side="right")
     weights = at_decisions(run.weights, run)[list(result.panel.symbols)]
     rows = []
     for end, w in zip(ends, weights.to_numpy(), strict=True):
         window = closes[max(0, end - lookback - 1) : end]
+        there = np.isfinite(window).all(axis=0) | (w > 0.0)  # what has just begun weighs nothing yet
+        window = window[np.isfinite(window[:, there]).all(axis=1)][:, there]
         if not blend and (len(window) < FEWEST or not w.any()):
             rows.append(np.full(len(w), np.nan))
             continue
         cov = estimate_covariance(np.diff(window, axis=0), shrinkage=shrinkage[0], shrink_alpha=shrinkage[1])
-        rows.append(risk_contributions(w, cov))
+        rows.append(np.zeros(len(w)))
+        rows[-1][there] = risk_contributions(w[there], cov)
     return pd.DataFrame(rows, weights.index, weights.columns)
 
 
