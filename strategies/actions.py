@@ -139,11 +139,35 @@ class ActionFeed:
         self.data = data
         self._dividend, self._split, self._clock = data.lines.dividend, data.lines.split, data.lines.datetime
         self._seen = 0.0
+        self._dates: list[float] | None = None  # of what is to come, where the feed has all of its bars: to look then
+        if getattr(data, "_filled", False):
+            paid, ratio = (np.array(line.array) for line in (self._dividend, self._split))
+            n = len(self._clock.array) - self._clock.extension
+            acts = (paid[:n] != 0.0) | (ratio[:n] != 1.0)
+            self._dates = np.array(self._clock.array)[:n][acts][::-1].tolist()
 
     @classmethod
     def knows(cls, data: Any) -> bool:
         """Whether a feed has these lines."""
         return hasattr(data.lines, "dividend") and hasattr(data.lines, "split")
+
+    def sleeps_until(self, number: float) -> float:
+        """The date number before which nothing is due; 0 where that is not known.
+
+        Parameters
+        ----------
+        number : float
+            Of now.
+
+        Returns
+        -------
+        float
+        """
+        if self._dates is None:
+            return 0.0
+        while self._dates and self._dates[-1] <= number:
+            self._dates.pop()
+        return self._dates[-1] if self._dates else math.inf
 
     def due(self) -> tuple[float, float] | None:
         """Dividend and split of the bar under way, once; None: there are none."""

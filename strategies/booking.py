@@ -23,6 +23,7 @@ class ActionDesk:
     def __init__(self, broker: Any) -> None:
         self._broker = broker
         self.feeds: list[ActionFeed] = []
+        self._sleeps_until = 0.0
 
     def watch(self, begun: Iterable[Any]) -> None:
         """Look at feeds from their first bar on, those that know dividends and splits.
@@ -32,6 +33,7 @@ class ActionDesk:
         begun : iterable of feeds
         """
         self.feeds += [ActionFeed(data) for data in begun if ActionFeed.knows(data)]
+        self._sleeps_until = 0.0
 
     def book(self) -> None:
         """Dividends and splits of this session, after the fills at the close before.
@@ -42,6 +44,8 @@ class ActionDesk:
             Of a contract; a dividend that is no less than the price before it.
         """
         broker = self._broker
+        if broker._session < self._sleeps_until:
+            return
         due = [(feed.data, *action) for feed in self.feeds if (action := feed.due()) is not None]
         if due and broker.p.coc:  # the evening before, and its night, before the morning pays
             broker._fill_pending(at_close=True)
@@ -50,6 +54,7 @@ class ActionDesk:
         for data, dividend, split in due:
             if len(data) > 1:
                 self._book(data, dividend, split)
+        self._sleeps_until = min(feed.sleeps_until(broker._session) for feed in self.feeds)
 
     def _book(self, data: Any, dividend: float, split: float) -> None:
         broker = self._broker

@@ -102,7 +102,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self._keep = (self._memory + 1) * len(self._universe)
         self._closes = array("d")  # row after row, the last `_keep` numbers and up to as many before them
         self._days = array("q")  # ordinals of these rows
-        self._growth = np.ones(len(self._universe))  # total return of a feed's price beyond its own, so far
+        self._growth = [1.0] * len(self._universe)  # total return of a feed's price beyond its own, so far
         self._grown = False
         self.window_days: list[dt.date] = []
         self.deciding = dt.date.min
@@ -241,7 +241,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         clock.see()
         trades = bool(clock.late) and self._close_session(clock.late)
         if self._grown:
-            closes = (np.array(closes) * self._growth).tolist()
+            closes = [close * growth for close, growth in zip(closes, self._growth, strict=True)]
         if clock.begins:
             self._closes.extend(closes)
             self._days.append(clock.session)
@@ -277,7 +277,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
             return False
         window = closes[-(lookback + 1) :, eligible]
         whole = np.isfinite(window).all(axis=1)
-        window = window[whole] / self._growth[eligible]  # what they were for who holds today's shares
+        window = window[whole] / np.array(self._growth)[eligible]  # what they were for who holds today's shares
         days = self._days[-len(whole) :]
         self.deciding = today
         self.window_days = [dt.date.fromordinal(days[at]) for at in np.flatnonzero(whole)]

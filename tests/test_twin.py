@@ -65,7 +65,7 @@ def compare_many(seeds: range) -> None:
 
 @pytest.mark.parametrize("chunk", range(2))
 def test_random_markets(chunk: int) -> None:
-    compare_many(range(100 * chunk, 100 * (chunk + 1)))
+    compare_many(range(50 * chunk, 50 * (chunk + 1)))
 
 
 @pytest.mark.long
