@@ -70,7 +70,8 @@ class PriceSelection(Rules):
     prices: str = parameter(
         "auto",
         "raw: as traded that day, dividends and splits paid by the account; adjusted: for both; auto: raw where every "
-        "symbol's dividends are known, adjusted in the sample market",
+        "symbol's dividends are known, adjusted in the sample market; given: by the vendor's adjusted close, else as "
+        "they are",
         choices=PRICES,
     )
     universe: str = parameter(

@@ -10,7 +10,7 @@ from .adjust import Raw
 
 __all__ = ["AS_GIVEN", "PRICES", "Treatment", "treatment"]
 
-PRICES = ("auto", "raw", "adjusted")
+PRICES = ("auto", "raw", "adjusted", "given")
 
 AS_GIVEN = "taken as given: if they are not adjusted, this is price return only"
 """What prices are of which nothing says that they are adjusted."""
@@ -47,7 +47,8 @@ def treatment(raw: Mapping[str, Raw], prices: str = "auto", adjusted: bool = Fal
     ----------
     raw : mapping
         symbol -> Raw.
-    prices : {"auto", "raw", "adjusted"}
+    prices : {"auto", "raw", "adjusted", "given"}
+        given: adjusted by the vendor's adj_close, else as they are, whatever dividends there are.
     adjusted : bool
         Whether prices without an adj_close are adjusted all the same.
 
@@ -75,7 +76,7 @@ def treatment(raw: Mapping[str, Raw], prices: str = "auto", adjusted: bool = Fal
             "give a column dividend, cash a share on its ex-date, or prices=adjusted", "prices", prices,
         )  # fmt: skip
     as_traded = prices == "raw" or (prices == "auto" and not lacking and not said)
-    apart = [symbol for symbol in raw if symbol not in lacking and symbol not in said]
+    apart = [symbol for symbol in raw if symbol not in lacking and symbol not in said and prices != "given"]
     own = [symbol for symbol in apart if as_traded or symbol not in by_vendor]
     bare = [symbol for symbol in raw if symbol not in {*own, *by_vendor, *said}]
     unsplit = [symbol for symbol in own if "split" not in columns[symbol]]

@@ -69,7 +69,7 @@ def between(frame: pd.DataFrame, start: object, end: object, name: str) -> pd.Da
 
 
 def span(index: pd.Index) -> str:
-    """First and last date of an index, for messages.
+    """First and last date of an index, or its only one, for messages.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def span(index: pd.Index) -> str:
     -------
     str
     """
-    return f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}"
+    return f"{index[0]:%Y-%m-%d}" + (f" to {index[-1]:%Y-%m-%d}" if len(index) > 1 else "")
 
 
 def _day(value: object, name: str) -> pd.Timestamp | None:

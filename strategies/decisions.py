@@ -69,15 +69,14 @@ def decide(histories: Histories, rules: WeightRules, weigh: Callable[..., Floats
         Weights that cannot be solved for, with date and feeds.
     """
     schedule = RebalanceSchedule(rules.rebalance_freq, rules.calendar)
-    known, weights = [], []
-    for t in due_sessions(schedule, histories.days):
-        eligible = histories.eligible(t, rules.min_hist)
-        if not eligible:
-            continue
-        _, window = histories.window(t, rules.cov_lookback, eligible)
+    known: list[int] = []
+    weights: list[Floats] = []
+    for t, eligible in histories.deciding(due_sessions(schedule, histories.days), rules.min_hist):
         decided = np.zeros(len(histories.names))
         try:
-            decided[eligible] = weigh(np.diff(np.log(window), axis=0), rules)
+            if eligible:
+                _, window = histories.window(t, rules.cov_lookback, eligible)
+                decided[eligible] = weigh(np.diff(np.log(window), axis=0), rules)
         except RiskOverlayError as error:
             names = [histories.names[i] for i in eligible]
             raise about_weights(error, histories.days[t], names) from None

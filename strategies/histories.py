@@ -1,7 +1,7 @@
 """Closes of a universe whose members come and go, and whose prices may be as traded: what a rule of weights may see."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -155,6 +155,29 @@ class Histories:
         """
         alive = (t - self.first >= least) & (t < self.gone)
         return [i for i in np.flatnonzero(alive).tolist() if is_member(self.members.get(self.names[i]), self.days[t])]
+
+    def deciding(self, asked: Iterable[int], least: int) -> Iterator[tuple[int, list[int]]]:
+        """The sessions that decide weights, and who may be weighed.
+
+        Parameters
+        ----------
+        asked : iterable of int
+            Sessions on which a rule is asked, ascending; before the first is none.
+        least : int
+            As `eligible`.
+
+        Yields
+        ------
+        session : int
+        eligible : list of int
+            Empty where the last has gone: then all that was held is sold, once.
+        """
+        held = False
+        for t in asked:
+            eligible = self.eligible(t, least) if t >= 0 else []
+            if eligible or held:
+                yield t, eligible
+            held = bool(eligible)
 
     def window(self, t: int, lookback: int, chosen: Sequence[int]) -> tuple[slice, Floats]:
         """Total-return closes known at a close, of the sessions on which all of some symbols have one.

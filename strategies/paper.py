@@ -168,13 +168,14 @@ def _weights_in_force(
     """Weights in force during each session, shape (n_sessions, n_assets); nan before the first."""
     decisions = _labels(index, rules.rebalance_freq) if look_ahead else _rebalance_closes(index, rules)
     weights = np.full(histories.closes.shape, np.nan)
-    for known, start in decisions:
-        eligible = histories.eligible(known, rules.min_hist) if known >= 0 and start < len(index) else []
+    starts = {known: start for known, start in decisions if start < len(index)}
+    for known, eligible in histories.deciding(list(starts), rules.min_hist):
+        weights[starts[known] :] = 0.0
         if eligible:
             _, window = histories.window(known, rules.cov_lookback, eligible)
             chosen = np.asarray(budgets)[eligible] if budgets is not None and not histories.whole else budgets
-            weights[start:] = 0.0
-            weights[start:, eligible] = blended_weights(np.diff(np.log(window), axis=0), rules, budgets=chosen)
+            in_force = blended_weights(np.diff(np.log(window), axis=0), rules, budgets=chosen)
+            weights[starts[known] :, eligible] = in_force
     return weights
 
 

@@ -273,8 +273,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
         lookback, least = self.history()
         closes = np.array(self._closes[-self._keep :]).reshape(-1, len(self._universe))
         eligible = self._eligible(closes[-(max(lookback, least) + 1) :], least, today)
-        if not eligible:
-            return False
+        if not eligible and not self._target:
+            return False  # nothing yet; of what was held, all goes
         window = closes[-(lookback + 1) :, eligible]
         whole = np.isfinite(window).all(axis=1)
         window = window[whole] / np.array(self._growth)[eligible]  # what they were for who holds today's shares
@@ -283,7 +283,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self.window_days = [dt.date.fromordinal(days[at]) for at in np.flatnonzero(whole)]
         feeds = [self._universe[i] for i in eligible]
         try:
-            weights = self.weigh(window, feeds)
+            weights = self.weigh(window, feeds) if feeds else np.zeros(0)
         except RiskOverlayError as error:
             raise about_weights(error, today, [name_of(data) for data in feeds]) from error.__cause__
         self._target = dict(zip(feeds, weights.tolist(), strict=True))

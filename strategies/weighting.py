@@ -537,16 +537,15 @@ def decisions_of(
         asked = due_sessions(plan, days)
     least = rules.min_hist if rule.least is None else rule.least
     lookback = 1 if rule.least is not None else rules.lookback or len(days)
-    known, weights = [], []
-    for t in asked:
-        eligible = histories.eligible(t, least) if t >= 0 else []
-        if not eligible:
-            continue
+    known: list[int] = []
+    weights: list[Floats] = []
+    for t, eligible in histories.deciding(asked, least):
         names = tuple(histories.names[i] for i in eligible)
-        rows, closes = histories.window(t, lookback, eligible)
         decided = np.zeros(len(histories.names))
         try:
-            decided[eligible] = decided_by(rule, Known(days[t], closes, days[rows], names))
+            if eligible:
+                rows, closes = histories.window(t, lookback, eligible)
+                decided[eligible] = decided_by(rule, Known(days[t], closes, days[rows], names))
         except RiskOverlayError as error:
             if rules.on_error != "hold":
                 raise about_weights(error, days[t], names) from error.__cause__

@@ -473,7 +473,8 @@ def test_prices_are_chosen_on_the_command_line(tmp_path: Path, capsys: pytest.Ca
         assert main(["backtest", *SMALL[:-1], *more, "--json", str(path)]) == 0
         found[name] = json.loads(path.read_text())
         said = capsys.readouterr().out
-        assert ("tax on dividends" in said) == (name in ("raw", "taxed"))
+        assert ("tax on dividends" in said) == (name == "taxed")
+        assert ("\ndividends " in said) == (name in ("raw", "taxed"))
         assert ("less 30 % tax" in " ".join(said.split())) == (name == "taxed")
     assert found["default"]["dynamic"] == found["adjusted"]["dynamic"]
     assert [found[name]["data"]["raw"] for name in found] == [False, False, True, True]

@@ -20,6 +20,7 @@ from riskoverlay.studies.cli import main
 from riskoverlay.studies.ladder import ladder
 from riskoverlay.studies.report import report_html
 from riskoverlay.studies.workbench import backtest, make_config, read_config, simulate
+from riskoverlay.studies.workbench.beside import benchmark_panel, parse_benchmark
 from riskoverlay.studies.workbench.captions import universe_in_words
 from riskoverlay.studies.workbench.twins import Twins, check_twin
 
@@ -162,7 +163,7 @@ def test_the_command_line_says_who_joins(tmp_path: Path, capsys: pytest.CaptureF
     assert json.loads(out.read_text())["data"]["sessions"] == 160
     assert main([*flags, "--members", str(members)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "Members by dates of their own: 3 symbols." in said
+    assert "Members: S0 always, S1 from 2020-06-01 to 2020-09-15, S2 to 2020-05-15 and from 2020-10-01." in said
 
 
 def test_what_is_never_held_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,7 +203,7 @@ def test_a_ragged_ladder_ends_at_the_account() -> None:
     assert "Join later" in report_html(result)
 
 
-def test_older_summaries_mean_common_sessions_and_adjusted_prices(tmp_path: Path) -> None:
+def test_older_summaries_mean_common_sessions_and_prices_as_they_were(tmp_path: Path) -> None:
     config = make_config({"target_vol": 0.09})
     older = {
         name: value for name, value in config.items() if name not in ("prices", "universe", "members", "withholding")
@@ -211,7 +212,7 @@ def test_older_summaries_mean_common_sessions_and_adjusted_prices(tmp_path: Path
     path.write_text(json.dumps({"format": 4, "config": older}))
     again = read_config(path)
     assert (again["prices"], again["universe"], again["members"], again["withholding"]) == (
-        "adjusted",
+        "given",
         "common",
         None,
         0.0,
@@ -239,3 +240,43 @@ def test_short_histories_are_one_frame_long() -> None:
     assert run.weights["B"].iloc[-3] == 0.0
     Twins(panel).run(config)
     check_twin(panel, config, run)
+
+
+def test_where_nobody_is_left_the_account_is_cash() -> None:
+    panel = replace(universe().select(["S0"]), members={"S0": ((None, date(2020, 6, 10)), (date(2020, 10, 20), None))})
+    config = make_config({**BARE, "weights": "S0:1", "rebalance_freq": "ME", "lev_max": 1.0})
+    run = simulate(panel, config)
+    held = run.exposure["leverage"]
+    assert (held.loc["2020-07-02":"2020-10-29"] == 0.0).all()
+    assert held.loc["2020-05-29"] > 0.0 < held.iloc[-1]
+    check_twin(panel, config, run)
+    whole = paper(panel.closes, **QUICK, members=panel.members, look_ahead=False, portfolio_returns="simple")
+    assert (whole.weights["S0"].loc["2020-07-01":"2020-10-30"] == 0.0).all()
+    assert whole.weights["S0"].iloc[-1] == 1.0
+
+
+def test_a_benchmark_is_no_member(tmp_path: Path) -> None:
+    folder, members = with_members(tmp_path)
+    panel = load("csv", "S0,S1", data_dir=folder, members=members, start=None, calendar=None)
+    config = make_config({"source": "csv", "data_dir": str(folder), "members": str(members), "start": None, **CONFIG})
+    for text in ("S1", "S2"):
+        benchmark = parse_benchmark(text)
+        bars = benchmark_panel([benchmark], panel, config)
+        assert bars is not None and not bars.members
+        result = backtest(panel, config, benchmarks=[benchmark], bars=bars)
+        assert result.benchmarks[text].exposure["leverage"].loc["2020-10-30":].min() > 0.9
+
+
+def test_prices_as_given_are_what_older_runs_took_them_for(tmp_path: Path) -> None:
+    folder, _ = with_members(tmp_path)
+    bars = pd.read_csv(folder / "S0.csv", index_col="date")
+    bars.loc[bars.index[100], "dividend"] = 2.0
+    bars.to_csv(folder / "S0.csv")
+    found = {
+        prices: load("csv", "S0", data_dir=folder, start=None, calendar=None, prices=prices)
+        for prices in ("auto", "adjusted", "given")
+    }
+    assert [panel.raw for panel in found.values()] == [True, False, False]
+    assert np.array_equal(found["given"].closes["S0"].to_numpy(), bars["close"].to_numpy())
+    assert found["adjusted"].closes["S0"].iloc[0] < bars["close"].iloc[0]
+    assert "price return only" in found["given"].adjustment

@@ -148,6 +148,9 @@ def _check_twin(result: Backtest, screen: Screen) -> dict[str, dict[str, float]]
     return found
 
 
+TAX = "tax on dividends"
+"""A label."""
+
 ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
     ("growth a year", lambda one: 100 * one.statistics["growth"], "{:.2f} %"),
     ("volatility a year", lambda one: 100 * one.statistics["ann_vol"], "{:.2f} %"),
@@ -160,7 +163,7 @@ ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
     ("interest paid", lambda one: one.interest[0], "{:,.0f}"),
     ("interest earned", lambda one: one.interest[1], "{:,.0f}"),
     ("dividends", lambda one: one.costs["dividends"], "{:,.0f}"),
-    ("tax on dividends", lambda one: one.costs["tax"], "{:,.0f}"),
+    (TAX, lambda one: one.costs["tax"], "{:,.0f}"),
     ("turnover a year", lambda one: one.turnover, "{:.2f} x"),
     ("orders sent", lambda one: one.costs["orders"]["sent"], "{:,}"),
     ("orders filled", lambda one: one.costs["orders"]["filled"], "{:,}"),
@@ -170,7 +173,7 @@ ROWS: tuple[tuple[str, Callable[[Run], Any], str], ...] = (
 )
 """What is printed of an account, and how."""
 
-OF_RAW_PRICES = ("dividends", "tax on dividends")
+OF_RAW_PRICES = ("dividends", TAX)
 """Labels of what adjusted prices hide."""
 
 
@@ -204,7 +207,7 @@ def _show(screen: Screen, result: Backtest) -> None:
     rows = [
         [label, *(shown(shape, value(one)) for one in runs.values())]
         for label, value, shape in ROWS
-        if panel.raw or label not in OF_RAW_PRICES
+        if label not in OF_RAW_PRICES or (panel.raw and (label != TAX or result.config["withholding"]))
     ]
     screen.table(["", *runs], rows, min_width=width)
     beyond = result.active

@@ -47,11 +47,13 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
         raw, findings, notes = _read(config, symbols, cache)
     screen.notes(notes)
     with screen.step("checks"):
-        own = treatment(raw, config["prices"], config["adjusted"]).own
-        findings += quality(raw, calendar=calendar, widened=widening(config["source"]), own=own)
+        given = treatment(raw, config["prices"], config["adjusted"])
+        findings += quality(raw, calendar=calendar, widened=widening(config["source"]), own=given.own)
         findings += spacing(raw, calendar=calendar)
         mixed = currencies_in_words({symbol: one.currency for symbol, one in raw.items()})
         findings += [Finding(",".join(raw), "currency", "error", mixed)] if mixed else []
+    if config["source"] != "sample":
+        screen.notes(given.notes)
     rows = sum(len(one.bars) for one in raw.values())
     if config["source"] == "sample":
         screen.line(SYNTHETIC, style="yellow")

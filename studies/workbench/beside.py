@@ -133,8 +133,8 @@ def benchmark_panel(
     if not symbols:
         return None
     if all(symbol in panel.symbols for symbol in symbols):
-        return panel.select(symbols)
-    bars = load_panel({**config, "symbols": ",".join(symbols)}, cache)
+        return replace(panel.select(symbols), members={})
+    bars = load_panel({**config, "symbols": ",".join(symbols), "members": None}, cache)
     check_currencies({", ".join(panel.symbols): panel.currency, f"benchmark {', '.join(symbols)}": bars.currency})
     return bars
 

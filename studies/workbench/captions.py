@@ -1,6 +1,8 @@
 """What stands above or below a table: what the account charges, what results are measured against, what is to come."""
 
 import math
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -78,8 +80,20 @@ def universe_in_words(panel: Panel) -> list[str]:
         before = int(panel.sessions.searchsorted(pd.Timestamp(panel.complete_from)))
         found.append(f"{before} of {len(panel.sessions)} sessions are before all have joined")
     if panel.members:
-        found.append(f"Members by dates of their own: {len(panel.members)} symbols")
+        some = [f"{symbol} {_stretches(panel.members[symbol])}" for symbol in [*panel.members][:MOST_ORDERS]]
+        more = f", ... ({len(panel.members)})" if len(panel.members) > MOST_ORDERS else ""
+        found.append(f"Members: {', '.join(some)}{more}")
     return found
+
+
+def _stretches(stretches: Sequence[tuple[date | None, date | None]]) -> str:
+    """When a symbol belongs to a universe."""
+    words = []
+    for first, last in stretches:
+        since = "" if first is None else f"from {first} "
+        until = "" if last is None else f"to {last} "
+        words.append((since + until).strip() or "always")
+    return " and ".join(words)
 
 
 def risk_free_in_words(config: Config) -> str:

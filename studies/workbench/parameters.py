@@ -246,7 +246,8 @@ def resolved(config: Config, panel: Panel) -> Config:
         raise InputError(
             "are of weights, and strategy=... decides itself", "leave them out", "members", config["members"]
         )
-    return {**resolved_rates(config, panel.rates), "prices": "raw" if panel.raw else "adjusted"}
+    prices = "raw" if panel.raw else "given" if config["prices"] == "given" else "adjusted"
+    return {**resolved_rates(config, panel.rates), "prices": prices}
 
 
 def _is_default(name: str, value: Any) -> bool:

@@ -159,14 +159,16 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
     if config["symbols"] is not None:
         _refuse_contracts(check_symbols(config["symbols"]))
     panel = load(**values_of(config, PriceSelection), calendar=config["calendar"], cache=cache)
-    if config["strategy"] is None:
-        panel = replace(panel, warnings=(*panel.warnings, *_never_held(panel, config)))
+    panel = replace(panel, warnings=(*panel.warnings, *_what_joins(panel, config)))
     asked = values_of(config, AccountTerms, StatisticsRules)
     rates, notes = read_rates(asked, panel.sessions, config["source"], config["data_dir"], cache, seed=config["seed"])
     return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates or notes else panel
 
 
-def _never_held(panel: Panel, config: Config) -> list[str]:
+def _what_joins(panel: Panel, config: Config) -> list[str]:
+    """What a universe that grows means for a strategy."""
+    if config["strategy"] is not None:
+        return [f"a strategy of backtrader's waits for all of its feeds: {panel.complete_from}"] if panel.joins else []
     least = config["min_hist"]
     return [
         f"{symbol}: {len(frame)} sessions, and min_hist={least} asks for {least + 1}: it is never held"

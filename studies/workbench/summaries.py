@@ -41,7 +41,7 @@ OLDER_MEANINGS: dict[int, dict[str, Any]] = {
     1: {"risk_free": 0.0, "day_count": 365, "adjusted": False},
     2: {"weights": "blend"},
     3: {"strategy": None, "sizer": None},
-    4: {"prices": "adjusted", "universe": "common", "members": None, "withholding": 0.0},
+    4: {"prices": "given", "universe": "common", "members": None, "withholding": 0.0},
 }
 """format -> parameters that files of this format, and of older ones, do not name, with what those files mean by it.
 
