@@ -26,13 +26,13 @@ class Books(NamedTuple):
     fills: int
 
 
-def check_action(panel: Panel, day: Any, action: Any, held: float) -> None:
+def check_action(action: Any, paid: Any, ratios: Any, last: Any, held: float) -> None:
     """What the account has booked is what the bar says, of the shares held at the close before (or bought at it)."""
-    dividend, split = (float(table[action.symbol][day]) for table in (panel.dividends, panel.splits))
+    dividend, split = paid[action.symbol], ratios[action.symbol]
     after = held + action.shares
     assert dividend or split != 1.0
     assert action.dividend == pytest.approx(after * dividend, rel=1e-6, abs=1e-9)
-    before = panel.closes[action.symbol].shift(1)[day] / split
+    before = last[action.symbol] / split
     assert action.cashed == pytest.approx((held * split - after) * before, rel=1e-6, abs=1e-6 * abs(after) * before)
     assert action.cashed <= before * (1.0 + 1e-9)
 
@@ -54,8 +54,11 @@ def check_books(panel: Panel, run: Run, *, rounding: float = 0.0) -> Books:
     profit = commission = slippage = gross = turned = 0.0
     by_day: dict[Any, Any] = dict(iter(fills.groupby("date")))
     last: Any = None
-    rows: Any = panel.closes.ffill().bfill().iterrows()
-    for day, close in rows:
+    # Plain dicts: a table is looked at some thousand times.
+    rows, paid, ratios = (
+        table.to_dict("index") for table in (panel.closes.ffill().bfill(), panel.dividends, panel.splits)
+    )
+    for day, close in rows.items():
         if last is not None:
             profit += sum(size * (close[s] - last[s]) for s, size in held.items())
         today = list(by_day[day.date()].itertuples()) if day.date() in by_day else []
@@ -65,7 +68,7 @@ def check_books(panel: Panel, run: Run, *, rounding: float = 0.0) -> Books:
             if fill.executed < day.date() or met:
                 at_close[fill.symbol] = at_close.get(fill.symbol, 0.0) + fill.size
         for one in booked[day.date()].itertuples() if day.date() in booked else ():
-            check_action(panel, day, one, held[one.symbol] + at_close.get(one.symbol, 0.0))
+            check_action(one, paid[day], ratios[day], last, held[one.symbol] + at_close.get(one.symbol, 0.0))
             held[one.symbol] += one.shares
             cash += one.cashed + one.dividend - one.tax
             profit += one.cashed + one.shares * close[one.symbol]

@@ -562,19 +562,19 @@ def test_an_audit_finds_who_trades_on_tomorrows_dividend() -> None:
 
 
 def test_our_own_strategy_is_clean_on_raw_prices_of_a_universe_that_grows() -> None:
-    whole = load("sample", "SPY,QQQ,TLT", prices="raw", end="2011-06-30")
-    frames = {**whole.frames, "TLT": whole.frames["TLT"].iloc[120:]}
+    whole = load("sample", "SPY,TLT", prices="raw", end="2010-12-31")
+    frames = {**whole.frames, "TLT": whole.frames["TLT"].iloc[100:]}
     panel = replace(whole, frames=frames)
     config = make_config({"cov_lookback": 20, "min_hist": 20, "vol_lookback": 10, "withholding": 0.15})
-    result = audit(Candidate(config), panel, cuts=10)
+    result = audit(Candidate(config), panel, cuts=6)
     assert result.clean, result.findings
     assert {future for future in ("replaced", "times ten", "tenth") if not changes_actions(panel, future)} == set()
 
 
 def changes_actions(panel: Panel, future: str) -> bool:
-    """Whether dividends, and splits, after the 200th session are others."""
-    other = changed_after(panel, 200, future)
-    at = other.sessions[200]
+    """Whether dividends, and splits, after the 120th session are others."""
+    other = changed_after(panel, 120, future)
+    at = other.sessions[120]
     for name in ("dividends", "splits"):
         one, two = (getattr(each, name).loc[:at] for each in (panel, other))
         assert one.equals(two)

@@ -289,7 +289,7 @@ def test_where_dividends_are_not_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"prices": "given"}, "prices='given' is unknown: give one of auto, raw, adjusted"),
+        ({"prices": "seen"}, "prices='seen' is unknown: give one of auto, raw, adjusted, given"),
         ({"universe": "all"}, "universe='all' is unknown: give one of ragged, common"),
     ],
 )

@@ -263,7 +263,7 @@ def test_load_csv_cuts_before_it_aligns(tmp_path: Path) -> None:
     write(tmp_path, "BBB.csv", rows=ROWS[1:])
     panel = load("csv", "AAA,BBB", data_dir=tmp_path, universe="common")
     assert (panel.source, panel.synthetic) == ("csv", False)
-    assert panel.dropped == ("AAA: 1 of 3 sessions left out, 2020-01-06 to 2020-01-06: not every symbol has them",)
+    assert panel.dropped == ("AAA: 1 of 3 sessions left out, 2020-01-06: not every symbol has them",)
     assert load("csv", "AAA,BBB", start="2020-01-07", data_dir=tmp_path, universe="common").dropped == ()
     assert load("csv", "AAA,BBB", data_dir=tmp_path).dropped == ()
     assert len(load("csv", "AAA", end="2020-01-07", data_dir=tmp_path).sessions) == 2
