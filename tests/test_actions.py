@@ -39,7 +39,7 @@ HELD = {**FREE, "lev_min": 1.0, "lev_max": 1.0, "rebalance_freq": "D", "drift": 
 """An account that is invested in full at every close."""
 
 
-class Raw(bt.feeds.PandasData):
+class RawTable(bt.feeds.PandasData):
     """Somebody's own feed of prices as traded."""
 
     lines = ("dividend", "split")
@@ -58,7 +58,7 @@ def bars(closes: list[float], *, dividends: Mapping[int, float] | None = None,
     return frame
 
 
-class Scripted(bt.Strategy):
+class ActsByScript(bt.Strategy):
     """Sends what its script says on each session, and writes down what it hears."""
 
     params = (("script", ()),)
@@ -81,16 +81,16 @@ class Scripted(bt.Strategy):
         self.trades.append(trade)
 
 
-class OwnScripted(OwnPosition, Scripted):
+class OwnActsByScript(OwnPosition, ActsByScript):
     def notify_action(self, action: Any) -> None:
         super().notify_action(action)
-        Scripted.notify_action(self, action)
+        ActsByScript.notify_action(self, action)
 
 
-def run(frame: pd.DataFrame, *scripts: Any, kind: type = Scripted, quick: bool = False, **account: Any) -> list[Any]:
+def run(frame: pd.DataFrame, *scripts: Any, kind: type = ActsByScript, quick: bool = False, **account: Any) -> list[Any]:
     """Strategies of some scripts in one account without costs, on one feed."""
     cerebro = bt.Cerebro(stdstats=False, quicknotify=quick)
-    cerebro.adddata(Raw(dataname=frame), name="A")
+    cerebro.adddata(RawTable(dataname=frame), name="A")
     free = {"slippage_bps": 0.0, "commission_bps": 0.0, "borrow_rate": 0.0}
     open_account(cerebro, 10_000.0, **{**free, **account})
     for script in scripts:
@@ -228,7 +228,7 @@ def test_every_book_agrees_when_several_strategies_share_a_feed(execution: str) 
         [(1, lambda s: s.buy(size=9)), (5, lambda s: s.buy(size=2))],
         [(3, lambda s: s.sell(size=4)), (8, lambda s: s.close())],
     )
-    found = run(frame, *scripts, kind=OwnScripted, execution=execution, withholding=0.15, commission_per_share=0.01)
+    found = run(frame, *scripts, kind=OwnActsByScript, execution=execution, withholding=0.15, commission_per_share=0.01)
     broker = found[0].broker
     assert [one.held(one.data) for one in found] == [33.0, 0.0]
     assert sum(one.held(one.data) for one in found) == broker.getposition(found[0].data).size
@@ -247,15 +247,15 @@ def test_a_dividend_is_no_fall_to_the_sizer_and_no_deposit_to_the_fund() -> None
     """Price and dividend make a total return of exactly 0: no volatility, no drawdown."""
     closes = [100.0] * 6 + [90.0] * 6 + [45.0] * 6
 
-    class Holder(bt.Strategy):
+    class HoldsThrough(bt.Strategy):
         def next(self) -> None:
             if not self.position:
                 self.buy()
 
     cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(Raw(dataname=bars(closes, dividends={6: 10.0}, splits={12: 2.0})), name="A")
+    cerebro.adddata(RawTable(dataname=bars(closes, dividends={6: 10.0}, splits={12: 2.0})), name="A")
     open_account(cerebro, 10_000.0, slippage_bps=0.0, commission_bps=0.0, borrow_rate=0.0)
-    cerebro.addstrategy(Holder)
+    cerebro.addstrategy(HoldsThrough)
     cerebro.addsizer(VolTargetDrawdownSizer, vol_lookback=5, whole_shares=False, lev_max=1.0, lev_min=1.0)
     (one,) = cerebro.run()
     sizer = one.getsizer()
