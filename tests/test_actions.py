@@ -87,7 +87,7 @@ class OwnActsByScript(OwnPosition, ActsByScript):
         ActsByScript.notify_action(self, action)
 
 
-def run(frame: pd.DataFrame, *scripts: Any, kind: type = ActsByScript, quick: bool = False, **account: Any) -> list[Any]:
+def run(frame: pd.DataFrame, *scripts: Any, kind: type = ActsByScript, quick: bool = False, **account: Any) -> Any:
     """Strategies of some scripts in one account without costs, on one feed."""
     cerebro = bt.Cerebro(stdstats=False, quicknotify=quick)
     cerebro.adddata(RawTable(dataname=frame), name="A")
