@@ -55,6 +55,9 @@ def check_books(panel: Panel, run: Run, *, rounding: float = 0.0) -> Books:
     by_day: dict[Any, Any] = dict(iter(fills.groupby("date")))
     last: Any = None
     # Plain dicts: a table is looked at some thousand times.
+    rows: Any
+    paid: Any
+    ratios: Any
     rows, paid, ratios = (
         table.to_dict("index") for table in (panel.closes.ffill().bfill(), panel.dividends, panel.splits)
     )
