@@ -412,7 +412,7 @@ def test_array_form_is_cerebro_without_costs_for_every_optimizer(
     source: str, weights: str, request: pytest.FixtureRequest
 ) -> None:
     pytest.importorskip("skfolio", reason="the extra `optimizers` is not installed")
-    where = {"data_dir": request.getfixturevalue("market")} if source == "real" else {}
+    where = {"data_dir": request.getfixturevalue("market"), "prices": "adjusted"} if source == "real" else {}
     whole = load("csv" if where else "sample", end="2025-12-04", **where)
     array_is_cerebro(whole, weights, min_hist=252)
 

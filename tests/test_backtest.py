@@ -58,8 +58,8 @@ def test_accounting_identities_with_the_defaults(sample: Panel) -> None:
 
 @pytest.mark.long
 def test_identities_on_real_prices(market: Path) -> None:
-    config = make_config({"source": "csv", "data_dir": str(market), "end": "2025-12-04"})
-    panel = load("csv", data_dir=market, end="2025-12-04")
+    config = make_config({"source": "csv", "data_dir": str(market), "end": "2025-12-04", "prices": "adjusted"})
+    panel = load("csv", data_dir=market, prices="adjusted", end="2025-12-04")
     for run in (simulate(panel, config), simulate(panel, {**config, **UNLEVERED})):
         check_identities(panel, run)
 
@@ -75,7 +75,7 @@ def percent(run: Run) -> tuple[str, ...]:
 
 @pytest.mark.long
 def test_published_figures_reached_through_the_broker(market: Path) -> None:
-    panel = load("csv", data_dir=market, end="2025-12-04")
+    panel = load("csv", data_dir=market, prices="adjusted", end="2025-12-04")
     result = backtest(panel, make_config(ARRAYS))
     assert result.base.first == pd.Timestamp("2011-02-01")
     assert percent(result.base) == ("7.64", "8.40", "0.909", "-24.93")

@@ -84,7 +84,7 @@ def legs(panel: Panel, settings: dict[str, Any], through: str) -> tuple[Leg, Leg
 
 @pytest.mark.long
 def test_the_notebook_on_real_prices(market: Path) -> None:
-    panel = load("csv", data_dir=market, end="2025-12-04")
+    panel = load("csv", data_dir=market, prices="adjusted", end="2025-12-04")
     rung = RUNGS[0]
     for leg, printed in zip(
         run_rung(panel, rung_settings(make_config(), rung), through=rung.through),

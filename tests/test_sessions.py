@@ -850,7 +850,7 @@ def test_trade_from_is_a_session(sample: Panel) -> None:
 
 @pytest.mark.long
 def test_real_prices_two_and_two(market: Path, tmp_path: Path) -> None:
-    panel = load("csv", data_dir=market, symbols="SPY,TLT,GLD,EEM", end="2017-12-29")
+    panel = load("csv", data_dir=market, prices="adjusted", symbols="SPY,TLT,GLD,EEM", end="2017-12-29")
     midnight = run(*panel.feeds())
     stamped = panel.feeds()[:2], [csv_feed(panel.frames[name], name, tmp_path) for name in panel.symbols[2:]]
     mixed = run(*stamped[0], *stamped[1])
