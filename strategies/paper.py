@@ -168,7 +168,7 @@ def _weights_in_force(
     """Weights in force during each session, shape (n_sessions, n_assets); nan before the first."""
     decisions = _labels(index, rules.rebalance_freq) if look_ahead else _rebalance_closes(index, rules)
     weights = np.full(histories.closes.shape, np.nan)
-    starts = {known: start for known, start in decisions if start < len(index)}
+    starts = _starts([(known, start) for known, start in decisions if start < len(index)])
     for known, eligible in histories.deciding(list(starts), rules.min_hist):
         weights[starts[known] :] = 0.0
         if eligible:
@@ -188,7 +188,8 @@ def _weights_of(
     asked = None
     if look_ahead and rule.dates is None:
         labels = _labels(index, rules.rebalance_freq)
-        asked, starts = [known for known, _ in labels], dict(labels)
+        starts = _starts(labels)
+        asked = list(starts)
     sessions, decided = decisions_of(histories, rules, rule, asked)
     weights = np.full(histories.closes.shape, np.nan)
     for t, w in zip(sessions, decided, strict=True):
@@ -217,6 +218,11 @@ def _labels(index: pd.DatetimeIndex, rebalance_freq: str) -> list[tuple[int, int
     known = index.searchsorted(labels, side="right") - 1
     start = index.searchsorted(labels, side="left")
     return list(zip(known.tolist(), start.tolist(), strict=True))
+
+
+def _starts(decisions: list[tuple[int, int]]) -> dict[int, int]:
+    """The first start of each decision: a label of a period without a session knows no more than the one before."""
+    return dict(sorted(dict(reversed(decisions)).items()))
 
 
 def _rebalance_closes(index: pd.DatetimeIndex, rules: WeightRules) -> list[tuple[int, int]]:

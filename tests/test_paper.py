@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from markets import blended, leverage_at, paper
 
-from riskoverlay.strategies.paper import PaperResult
+from riskoverlay.feeds import load
+from riskoverlay.strategies import AllocationRules, as_rule
+from riskoverlay.strategies.paper import PaperResult, paper_backtest
 
 SYMBOLS = ["SPY", "QQQ", "IWM", "EFA", "EEM", "TLT", "LQD", "GLD"]
 HONEST = {"risk_parity": "converged", "min_variance": "long_only", "portfolio_returns": "simple", "look_ahead": False}
@@ -440,3 +442,18 @@ def test_of_several_bad_closes_the_first_is_named() -> None:
     closes.iloc[40, 0] = -1.0
     with pytest.raises(ValueError, match=r"^close of A1 on 2016-01-13 is nan"):
         paper(closes, **SMALL, **HONEST)
+
+
+def test_a_label_without_a_session_of_its_own_takes_nothing_from_the_one_before() -> None:
+    """Saturdays know what Fridays know: the weights of a Friday earn from that Friday on, whoever decides them."""
+    closes = load("sample", "SPY,TLT", end="2010-06-30").closes
+    mine: dict[str, Any] = {"rebalance_freq": "D", "min_hist": 20}
+    solvers: dict[str, Any] = {"risk_parity": "converged", "min_variance": "long_only"}
+    blend = paper(closes, **mine, **solvers, cov_lookback=20, look_ahead=True)
+    rule = as_rule(lambda returns: [0.5 + 0.01 * (len(returns) % 7), 0.2])
+    other = paper_backtest(closes, AllocationRules(**mine), rule=rule, look_ahead=True)
+    for day in closes.index[40:]:
+        t = closes.index.get_loc(day)
+        window = np.diff(np.log(closes.to_numpy()[t - 20 : t + 1]), axis=0)
+        assert np.allclose(blend.weights.loc[day], blended(window, **mine, cov_lookback=20, **solvers), atol=1e-12)
+        assert other.weights.loc[day, "SPY"] == 0.5 + 0.01 * (t % 7)
