@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from riskoverlay.conventions import STALE_DAYS
 from riskoverlay.errors import InputError
 
 from .actions import ACTIONS, carried, raw_bars
@@ -12,12 +13,9 @@ from .panel import Panel, shared_indexes
 from .validation import validate
 from .window import span
 
-__all__ = ["OLDER", "UNIVERSES", "align"]
+__all__ = ["UNIVERSES", "align"]
 
 UNIVERSES = ("ragged", "common")
-
-OLDER = pd.Timedelta(days=10)
-"""By which a file may end before the others and its symbol live on: it was fetched a little earlier."""
 
 
 def align(
@@ -104,6 +102,6 @@ def _lived(indexes: Mapping[str, pd.DatetimeIndex]) -> pd.DatetimeIndex:
     days = pd.DatetimeIndex(np.unique(np.concatenate([index.to_numpy() for index in indexes.values()])), name="date")
     kept = np.ones(len(days), dtype=bool)
     for index in indexes.values():
-        end = days[-1] if days[-1] - index[-1] <= OLDER else index[-1]
+        end = days[-1] if days[-1] - index[-1] <= pd.Timedelta(days=STALE_DAYS) else index[-1]
         kept &= days.isin(index) | (days < index[0]) | (days > end)
     return days[kept]

@@ -5,6 +5,7 @@ from typing import Any
 
 import backtrader as bt
 
+from riskoverlay.conventions import STALE_DAYS
 from riskoverlay.errors import InputError
 
 from .booking import ActionDesk
@@ -12,7 +13,6 @@ from .clock import ended
 from .fast_orders import FastOrders
 from .ledger import held_in
 from .margin import MarginAccount
-from .schedule import STALE_DAYS
 from .terms import FeedTerms, terms_of
 
 __all__ = ["MarginBroker"]

@@ -4,10 +4,11 @@ from typing import Any
 
 import backtrader as bt
 
+from riskoverlay.conventions import STALE_DAYS
 from riskoverlay.dates import SECOND, day_of
 from riskoverlay.errors import InputError
 
-from .schedule import STALE_DAYS, SessionCloses, check_calendar, session_closes
+from .schedule import SessionCloses, check_calendar, session_closes
 
 __all__ = ["SessionClock", "ended"]
 

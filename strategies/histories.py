@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from riskoverlay.conventions import STALE_DAYS
 from riskoverlay.errors import InputError
 
 from .actions import ex
-from .schedule import STALE_DAYS
 
 __all__ = ["Histories", "is_member"]
 

@@ -15,7 +15,6 @@ from riskoverlay.errors import InputError
 from riskoverlay.exchange import CALENDARS, exchange_calendar, reach
 
 __all__ = [
-    "STALE_DAYS",
     "DatedSchedule",
     "RebalanceSchedule",
     "SessionCloses",
@@ -33,9 +32,6 @@ OLD_ALIASES = {"M": "ME", "BM": "BME", "Q": "QE", "BQ": "BQE", "A": "YE", "Y": "
 FIRST_DAY = pd.Timestamp("1800-01-01")
 LAST_DAY = pd.Timestamp("2200-12-31")
 HORIZON_YEARS = 20
-
-STALE_DAYS = 10
-"""Calendar days without a bar after which a feed counts as ended; the NYSE has not closed for so long since 1914."""
 
 
 def check_frequency(rebalance_freq: str) -> pd.offsets.BaseOffset:
