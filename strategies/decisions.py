@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from riskoverlay.errors import InputError, RiskOverlayError
+from riskoverlay.rates import DatedRate
 
 from .histories import Histories
 from .leverage import RollingVolatility, base_return
-from .margin import DatedRate
 from .rebalancing import DUST
 from .rules import SizingRules, WeightRules
 from .schedule import RebalanceSchedule, due_sessions

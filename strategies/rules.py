@@ -11,7 +11,6 @@ from .covariance import SHRINKAGES
 from .schedule import RebalanceSchedule
 
 __all__ = [
-    "HIGHEST_RATE",
     "NOTEBOOK",
     "PORTFOLIO_MARGIN",
     "REG_T",
@@ -33,9 +32,6 @@ PORTFOLIO_MARGIN = {"initial_margin": 0.15, "maintenance_margin": 0.15}
 
 MOST_LEVERAGE = 20.0
 """What is above it is a slip of the keyboard: at 20 times, a loss of a twentieth takes the whole account."""
-
-HIGHEST_RATE = 1.0
-"""Annual fraction (100 %): what is above it was meant per cent."""
 
 MOST_SESSIONS = 252 * 100
 """A hundred years: no series is longer, and what is above it was never meant."""

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from riskoverlay.conventions import DAYS_PER_YEAR
+from riskoverlay.rates import DatedRate
 
 from .compiled import COMPILED
 from .decisions import Decisions, nightly
 from .histories import Histories
-from .margin import DatedRate
 from .rebalancing import DUST
 from .rules import AccountTerms, ExecutionTerms, LeverageRules, TradingRules
 from .twin_orders import ACCOUNT, CASH, COLUMNS, EQUITY, FILL, FILLED, MARK, MONEY, TRIMS, UNFILLED, Terms

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from house import ROOMS, ROOT, arrows, code_lines, imports, modules, room_of, tree
 
-GROUND = ("conventions", "dates", "errors", "exchange", "files", "notes", "rules")
+GROUND = ("conventions", "dates", "errors", "exchange", "files", "notes", "rates", "rules")
 MATHS = (
     "riskoverlay.strategies.covariance",
     "riskoverlay.strategies.weights",
