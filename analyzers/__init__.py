@@ -7,6 +7,7 @@ if __name__ != "riskoverlay.analyzers":
 
 
 from .active import *
+from .attribution import *
 from .costs import *
 from .drawdown import *
 from .exposure import *

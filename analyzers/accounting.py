@@ -8,7 +8,16 @@ shares, the contract's multiplier for futures.
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["carried_profit", "deposits", "per_session", "position_values", "share_interest", "turnover"]
+__all__ = [
+    "capital",
+    "carried_profit",
+    "deposits",
+    "log_links",
+    "per_session",
+    "position_values",
+    "share_interest",
+    "turnover",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -92,9 +101,60 @@ def deposits(value: Floats, fund: Floats, shares: Floats, start_fund: float, sta
         return value
     # A broker asked for the value of one feed in mid-session issues shares before it counts their money; the
     # shares that belong to the value are value/fund.
-    counted = np.where(np.isclose(shares * fund, value, rtol=1e-9, atol=0.0), shares, value / fund)
+    counts = np.isclose(shares * fund, value, rtol=1e-9, atol=0.0) | (fund == 0.0)
+    counted = np.divide(value, fund, out=shares.copy(), where=~counts)
     before = np.concatenate(([start_fund], fund[:-1]))
     return np.diff(np.concatenate(([start_shares], counted))) * before
+
+
+def capital(
+    value: Floats, paid_in: Floats, fund: Floats, begins: Ints, start_value: float, start_fund: float
+) -> Floats:
+    """What the money of each bar is held against, so that within a session simple returns add up to the fund's.
+
+    Equity before the bar and what was paid in, per unit of what the fund has grown since the session began: with one
+    bar a session E(t−1) + deposits(t), and profit(t) over it is fund(t)/fund(t−1) − 1.
+
+    Parameters
+    ----------
+    value, paid_in, fund : ndarray of shape (bars,)
+        Equity and fund value at the end of each bar, `deposits` in it.
+    begins : ndarray of shape (T,)
+        The first bar of each session.
+    start_value, start_fund : float
+        Equity and fund value before the first bar.
+
+    Returns
+    -------
+    ndarray of shape (bars,)
+        Money; nan where there is none.
+    """
+    n = len(value)
+    equity, funds = np.concatenate(([start_value], value))[:n], np.concatenate(([start_fund], fund))[:n]
+    before = np.repeat(funds[begins], np.diff(np.append(begins, n)))
+    grown = np.divide(before, funds, out=np.full(n, np.nan), where=funds != 0.0)
+    found = (equity + paid_in) * grown
+    return np.where(found != 0.0, found, np.nan)
+
+
+def log_links(returns: Floats, fund: Floats) -> Floats:
+    """Factors k(t) = ln(1 + R(t)) / R(t), 1 where R(t) = 0: parts of simple returns × k add up to the log growth.
+
+    Parameters
+    ----------
+    returns : ndarray of shape (T,)
+        Simple, R.
+    fund : ndarray of shape (T,)
+        Fund value at the end of each session.
+
+    Returns
+    -------
+    ndarray of shape (T,)
+        nan from the session on that leaves nothing of the fund.
+    """
+    alive = np.logical_and.accumulate(fund > 0.0) & (returns > -1.0)
+    logs = np.log1p(returns, out=np.full(len(returns), np.nan), where=alive)
+    return np.divide(logs, returns, out=np.where(alive, 1.0, np.nan), where=alive & (returns != 0.0))
 
 
 def turnover(traded: float, value: Floats, periods: float) -> tuple[float, float]:

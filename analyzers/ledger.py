@@ -215,6 +215,7 @@ class Ledger(bt.Analyzer):
         self.symbols = symbols_of(self.datas)
         self.fills: list[Fill] = []
         self.booked: list[Booked] = []
+        self.bases: list[tuple[int, int, float]] = []  # bar, feed, its last close ex split and dividend
         # by reference: last status, whether anything was filled, whether a margin call sent it
         self.orders: dict[int, tuple[int, bool, bool]] = {}
         self._times: list[float] = []
@@ -225,6 +226,7 @@ class Ledger(bt.Analyzer):
         self._close = array("d")  # feeds side by side, bar after bar: lists of lists keep the
         self._account = array("d")  # garbage collector busy
         self._own: list[tuple[float, ...]] = []
+        self._every_bar = False  # whether bars are looked at as sessions: `by_bar`
 
     def start(self) -> None:
         """Look at the account before the first session."""
@@ -282,17 +284,18 @@ class Ledger(bt.Analyzer):
         self._sizes = tuple(sizes)
 
     def notify_action(self, action: Any) -> None:
-        """Record a dividend or a split of a feed that the strategy holds.
+        """Record a dividend or a split: what the last close is ex of it, and what it does to own shares.
 
         Parameters
         ----------
         action : CorporateAction
             Of a broker that books them.
         """
-        mine = action.holders.get(self.strategy)
+        feed, mine = self._feeds[id(action.data)], action.holders.get(self.strategy)
+        self.bases.append((len(self._times), feed, action.base))
         if mine is None:
             return
-        feed, more = self._feeds[id(action.data)], mine.after - mine.before
+        more = mine.after - mine.before
         self.booked.append(Booked(len(self._times), feed, more, mine.cashed, mine.dividend, mine.tax))
         self._add(feed, more)
 
@@ -510,7 +513,18 @@ class Ledger(bt.Analyzer):
         list of Ledger
         """
         slaves = [a for s in self.strategy.cerebro.runningstrats for a in s._slave_analyzers]
-        return [a for a in slaves if isinstance(a, Ledger)]
+        found = [a for a in slaves if isinstance(a, Ledger)]
+        return [ledger.by_bar for ledger in found] if self._every_bar else found
+
+    @cached_property
+    def by_bar(self) -> "Ledger":
+        """This ledger with every bar for a session, and so those of `all`: for what changes within one."""
+        if self._every_bar or all(len(ledger) == ledger.bars for ledger in self.all()):
+            return self
+        known = {k: v for k, v in vars(self).items() if not isinstance(getattr(Ledger, k, None), cached_property)}
+        other = object.__new__(Ledger)
+        other.__dict__.update(known, _every_bar=True, ends=np.arange(self.bars))
+        return other
 
     def _by_feed(self, rows: npt.ArrayLike) -> Floats:
         return np.array(rows, dtype=float).reshape(self.bars, len(self.datas))[self.ends]

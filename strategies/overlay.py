@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from array import array
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -86,6 +87,12 @@ class VolTargetDrawdownSizer(bt.Sizer):
         The account's at the last bar, money.
     trims : int
         Sessions on which the account could not open the leverage wanted.
+    sessions : array of int
+        Ordinals of the sessions that are over, also of those that ended late; the next two are of the same length.
+    base_returns : array of float
+        Unlevered return Σ wᵢ·rᵢ of each, a fraction; nan while no weights were in force.
+    leverages : array of float
+        Decided at the close of each, for the session after it.
 
     Raises
     ------
@@ -124,6 +131,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self._directions_now: list[float] | None = None
         self._volatility = RollingVolatility(self._rules.vol_lookback, self._sizing.periods, self.p.memory)
         self._ledger = PositionLedger()
+        self.sessions, self.base_returns, self.leverages = array("q"), array("d"), array("d")
         self._cash_flow = 0.0
         self._actions: list[Any] = []  # of the bar under way
         self._start_value = broker.getvalue()
@@ -180,7 +188,7 @@ class VolTargetDrawdownSizer(bt.Sizer):
         clock = self._clock
         clock.see()
         if clock.late:
-            self._close_session()
+            self._close_session(clock.late)
         if self._begun:
             closes = [line[0] for line in self._lines]
         else:
@@ -197,18 +205,23 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self._performance = fund_value if self._sizing.drawdown == "account" else self._sleeve_value()
         self._opened = None
         if clock.over:
-            self._close_session()
+            self._close_session(clock.session)
 
-    def _close_session(self) -> None:
+    def _close_session(self, session: int) -> None:
         """A session is over: take its base return and where the account stood, decide the leverage from here."""
         weights = self.strategy.base_weights if self._planned else self._directions
+        earned = math.nan
         if weights is not None and self._closes_before is not None and self._closes is not None:
-            self._volatility.push(base_return(weights, self._closes_before, self._closes))
+            earned = base_return(weights, self._closes_before, self._closes)
+            self._volatility.push(earned)
         self._directions = self._directions_now
         performance = self._performance
         self._peak = max(self._peak, performance)
         self.drawdown = 1.0 - performance / self._peak if performance < self._peak else 0.0
         self._decide()
+        self.sessions.append(session)
+        self.base_returns.append(earned)
+        self.leverages.append(self.leverage)
 
     def _decide(self) -> None:
         """The leverage from here on."""
@@ -242,6 +255,8 @@ class VolTargetDrawdownSizer(bt.Sizer):
         self._rules, self._sizing = rules, sizing
         self._volatility.vol_lookback = rules.vol_lookback
         self._decide()
+        if self.leverages:
+            self.leverages[-1] = self.leverage
 
     def _unlevered_directions(self) -> list[float] | None:
         """±slot for each feed held, None before the first position: no exposure yet, no volatility."""
