@@ -9,6 +9,7 @@ from .alignment import align
 from .bars import PanelFeed, RawPanelFeed
 from .cache import Cache
 from .files import read_csv_folder, read_parquet, read_wide_csv
+from .leveraged import FundTerms, LeveragedFund, leveraged, parse_funds, with_leveraged
 from .membership import read_members
 from .panel import Panel
 from .quality import Finding, check_bars, quality
@@ -26,6 +27,8 @@ __all__ = [
     "SOURCES",
     "Cache",
     "Finding",
+    "FundTerms",
+    "LeveragedFund",
     "Panel",
     "PanelFeed",
     "PriceSelection",
@@ -34,8 +37,10 @@ __all__ = [
     "align",
     "check_bars",
     "check_symbols",
+    "leveraged",
     "load",
     "load_raw",
+    "parse_funds",
     "quality",
     "read_csv_folder",
     "read_members",
@@ -48,4 +53,5 @@ __all__ = [
     "selected_symbols",
     "treatment",
     "validate",
+    "with_leveraged",
 ]
