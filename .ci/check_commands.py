@@ -30,6 +30,10 @@ COMMANDS: dict[str, tuple[list[str], int, tuple[str, ...]]] = {
         ["ladder", *SMALL, *TWO, "--json", "l.json", "--png", "l.png", "--html", "l.html"],
         0, ("l.json", "l.png", "l.html"),
     ),
+    "financing": (
+        ["financing", *SMALL, "--financing", "ibkr_pro", "--json", "f.json", "--png", "f.png", "--html", "f.html"],
+        0, ("f.json", "f.png", "f.html"),
+    ),
     "sweep": (
         ["sweep", *SMALL, *GRID, *TWO, "--json", "s.json", "--html", "s.html"], 0, ("s.json", "s.html", "sweep.db"),
     ),
@@ -60,6 +64,7 @@ def main(program: list[str], place: Path) -> None:
             assert all((place / file).stat().st_size for file in files), name
             print(f"{name}: as it should be")
     assert len(json.loads((place / "l.json").read_text())["rungs"]) == 14
+    assert len(json.loads((place / "f.json").read_text())["routes"]) == 6
     assert len(json.loads((place / "s.json").read_text())["tries"]) == 4
 
 

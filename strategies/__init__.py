@@ -11,6 +11,7 @@ from .allocation import *
 from .blend import *
 from .broker import *
 from .clock import *
+from .financing import *
 from .fixed import *
 from .ledger import *
 from .margin import *

@@ -8,7 +8,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.rules import check_names
 
 from .broker import MarginBroker
-from .margin import MarginAccount
+from .margin import MarginAccount, check_stock_broker
 from .rules import ExecutionTerms
 
 __all__ = ["open_account"]
@@ -46,7 +46,7 @@ def open_account(
     Raises
     ------
     InputError
-        An argument out of its bounds or unknown.
+        An argument out of its bounds or unknown; a financing that backtrader's own broker cannot charge.
     """
     terms = ExecutionTerms(cash, execution, slippage_bps)
     check_names(account, MarginAccount.params._getkeys())  # type: ignore[attr-defined]
@@ -54,6 +54,7 @@ def open_account(
     if broker == "margin":
         cerebro.broker = MarginBroker(account=scheme, acknowledge=acknowledge)  # type: ignore[call-arg]
     elif broker == "stock":
+        check_stock_broker(scheme.terms.financing)
         cerebro.broker = bt.brokers.BackBroker()
         cerebro.broker.addcommissioninfo(scheme)
     else:

@@ -442,11 +442,11 @@ class MarginBroker(FastOrders):
         self._charged_to = day
         if not start or day <= start:
             return
-        debit = -self.cash
-        if self._short_value:
-            debit -= self._short_value  # short proceeds are collateral: they neither pay the loan nor earn
-        if debit:
-            interest = self.account.interest(debit, start, day)
+        debit, shorts = -self.cash, -self._short_value
+        if shorts:
+            debit += shorts  # short proceeds are collateral: they neither pay the loan nor earn
+        if debit or shorts:
+            interest = self.account.interest(debit, start, day, shorts)
             self.d_credit["loan"] += interest
             self.cash -= interest
 

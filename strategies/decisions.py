@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from riskoverlay.errors import InputError, RiskOverlayError
 from riskoverlay.rates import DatedRate
 
+from .financing import Charges
 from .histories import Histories
 from .leverage import RollingVolatility, base_return
 from .rebalancing import DUST
@@ -112,27 +112,30 @@ def volatilities(decisions: Decisions, histories: Histories, vol_lookback: int) 
     return found
 
 
-def nightly(rate: Any, name: str, days: Sequence[date]) -> Floats:
+def nightly(charges: Charges, days: Sequence[date]) -> Floats:
     """Interest on 1 unit of money from the session before, by session.
 
     Parameters
     ----------
-    rate : float, Series or mapping
-        As `DatedRate`.
-    name : str
-        Of the parameter.
+    charges : Charges
+        With k tiers.
     days : sequence of date, n
 
     Returns
     -------
-    ndarray of shape (n,)
-        Fractions; nan on the first session, and where a dated rate is not known yet.
+    ndarray of shape (n, k + 1)
+        Fractions, by 365 days a year: of each tier of the debit, then of idle cash; nan on the first session, and where
+        a dated rate is not known yet.
     """
-    known, numbers = DatedRate(rate, name), [day.toordinal() for day in days]
-    found = np.full(len(days), np.nan)
-    for t, (start, end) in enumerate(pairwise(numbers), 1):
+    spans = [(day.toordinal(), end.toordinal()) for day, end in pairwise(days)]
+    return np.column_stack([_by_night(rate, spans) for rate in (*charges.loans, charges.idle)])
+
+
+def _by_night(rate: DatedRate, spans: Sequence[tuple[int, int]]) -> Floats:
+    found = np.full(len(spans) + 1, np.nan)
+    for t, (start, end) in enumerate(spans, 1):
         try:
-            found[t] = known.between(start, end)
+            found[t] = rate.between(start, end)
         except InputError:  # it begins later: an error only if money is lent until then
             continue
     return found

@@ -5,13 +5,13 @@ from typing import Any
 
 import backtrader as bt
 
-from riskoverlay.conventions import DAYS_PER_YEAR
 from riskoverlay.errors import InputError
 from riskoverlay.rates import DatedRate
 
+from .financing import Financing
 from .rules import AccountTerms
 
-__all__ = ["DatedRate", "MarginAccount", "commission", "debit_balance"]
+__all__ = ["DatedRate", "MarginAccount", "check_stock_broker", "commission", "debit_balance"]
 
 
 def commission(size: float, price: float, bps: float, per_share: float, minimum: float) -> float:
@@ -34,6 +34,30 @@ def commission(size: float, price: float, bps: float, per_share: float, minimum:
     """
     fee = abs(size) * (price * bps / 1e4 + per_share)
     return max(fee, minimum) if fee else 0.0
+
+
+def check_stock_broker(financing: Financing | None) -> None:
+    """Refuse what backtrader's own broker cannot charge: it asks for open positions only, and for no short one.
+
+    Parameters
+    ----------
+    financing : Financing or None
+
+    Raises
+    ------
+    InputError
+        Interest on cash, a fee or a rebate for borrowed shares.
+    """
+    if financing is None:
+        return
+    for name in ("cash_spread", "short_fee", "short_rebate"):
+        value = getattr(financing, name)
+        if value is not None and (value or name != "short_fee"):
+            raise InputError(
+                "cannot be charged by backtrader's own broker, which asks for positions that were bought only",
+                "open the account with broker='margin', or dataclasses.replace(financing, cash_spread=None, "
+                "short_fee=0.0, short_rebate=None)", f"financing.{name}", value,
+            )  # fmt: skip
 
 
 def debit_balance(broker: Any) -> float:
@@ -90,10 +114,9 @@ class MarginAccount(bt.CommInfoBase):
             if getattr(self.p, name):
                 raise InputError("is not used here", f"give {cure} instead", name, getattr(self.p, name))
         self.p.leverage = 1.0 / self.terms.maintenance_margin
-        self._borrow = DatedRate(self.terms.borrow_rate, "borrow_rate")
-        self._idle = DatedRate(self.terms.cash_rate, "cash_rate")
-        self._days = DAYS_PER_YEAR / self.terms.day_count  # `DatedRate` counts by 365
-        self._charge: tuple[Any, float] = (None, 0.0)
+        self._charges = self.terms.charges
+        self._charge: tuple[Any, float, float] = (None, 0.0, 0.0)
+        self._told_stock = False
 
     @property
     def max_leverage(self) -> float:
@@ -104,8 +127,8 @@ class MarginAccount(bt.CommInfoBase):
         terms = self.terms
         return commission(size, price, terms.commission_bps, terms.commission_per_share, terms.commission_min)
 
-    def interest(self, balance: float, start: int, end: int) -> float:
-        """Interest on a debit balance.
+    def interest(self, balance: float, start: int, end: int, shorts: float = 0.0) -> float:
+        """Interest on a debit balance, and for borrowed shares: `Charges.interest`.
 
         Parameters
         ----------
@@ -113,14 +136,15 @@ class MarginAccount(bt.CommInfoBase):
             Money; negative: idle cash, which earns.
         start, end : int
             Days, as proleptic ordinals.
+        shorts : float
+            Value of short positions, money, >= 0.
 
         Returns
         -------
         float
             Money; negative: received.
         """
-        rate = self._borrow if balance > 0.0 else self._idle
-        return balance * rate.between(start, end) * self._days
+        return self._charges.interest(balance, start, end, shorts)
 
     def getsize(self, price: float, cash: float) -> int:
         """Shares that some money buys: backtrader's, which `order_target_value` asks for, multiplies by the leverage.
@@ -152,6 +176,9 @@ class MarginAccount(bt.CommInfoBase):
         float
             Money.
         """
+        if not self._told_stock:
+            check_stock_broker(self.terms.financing)
+            self._told_stock = True
         end, start = dt.toordinal(), pos.datetime.toordinal()
         if end <= start or pos.size <= 0:
             return 0.0
@@ -171,5 +198,6 @@ class MarginAccount(bt.CommInfoBase):
                     debit += held.size * held.price * (1.0 - 1.0 / scheme.get_leverage())
                 elif held.size < 0:
                     debit -= held.size * feed.close[0]
-            self._charge = (key, debit / cost)
-        return pos.size * pos.price * self.interest(self._charge[1], start, end)
+            self._charge = (key, debit, cost)
+        _, debit, cost = self._charge
+        return pos.size * pos.price / cost * self.interest(debit, start, end)

@@ -1,6 +1,7 @@
 """Every parameter of weights, trading, leverage and account: its default, unit, bounds and meaning."""
 
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 from riskoverlay.conventions import PERIODS
@@ -8,12 +9,14 @@ from riskoverlay.errors import InputError
 from riskoverlay.rules import Rules, parameter
 
 from .covariance import SHRINKAGES
+from .financing import Charges, Financing, flat
 from .schedule import RebalanceSchedule
 
 __all__ = [
     "NOTEBOOK",
     "PORTFOLIO_MARGIN",
     "REG_T",
+    "SHORTHAND",
     "AccountTerms",
     "AllocationRules",
     "ExecutionTerms",
@@ -29,6 +32,9 @@ REG_T = {"initial_margin": 0.50, "maintenance_margin": 0.25}
 
 PORTFOLIO_MARGIN = {"initial_margin": 0.15, "maintenance_margin": 0.15}
 """A portfolio-margin account: the 15 % house floor of US brokers for diversified equity funds."""
+
+SHORTHAND = ("borrow_rate", "cash_rate", "day_count")
+"""Parameters that `financing` stands for."""
 
 MOST_LEVERAGE = 20.0
 """What is above it is a slip of the keyboard: at 20 times, a loss of a twentieth takes the whole account."""
@@ -274,9 +280,22 @@ class AccountTerms(Rules):
         365, "days a year by which interest is charged, 365 or 360", "days", at_least=360, at_most=365,
         problem="is no day count", cure="give 365 (actual/365) or 360 (actual/360)",
     )  # fmt: skip
+    financing: Any = parameter(
+        None,
+        "instead of borrow_rate, cash_rate and day_count all terms of the loan in one value: a `Financing`; here also "
+        "ibkr_pro, retail, box_spread, futures, funds or flat (or NAME:argument=value,...), or FILE.toml, FILE.json",
+        optional=True, checked=False,
+    )  # fmt: skip
+
+    @property
+    def charges(self) -> Charges:
+        """What the loan costs, and idle cash earns."""
+        if self.financing is not None:
+            return Charges(self.financing)
+        return Charges(flat(self.borrow_rate, self.cash_rate, self.day_count), ("borrow_rate", "cash_rate"))
 
     def check(self) -> None:
-        """Whether the margins and the day count are in order."""
+        """Whether the margins and the day count are in order, and the loan has one price."""
         if self.day_count not in (360, 365):
             raise InputError(
                 "is no day count", "give 365 (actual/365) or 360 (actual/360)", "day_count", self.day_count
@@ -286,3 +305,16 @@ class AccountTerms(Rules):
                 f"initial_margin={self.initial_margin!r}, maintenance_margin={self.maintenance_margin!r}",
                 "give 0 < maintenance_margin <= initial_margin <= 1",
             )
+        self._check_financing()
+
+    def _check_financing(self) -> None:
+        if self.financing is None:
+            return
+        if not isinstance(self.financing, Financing):
+            raise InputError(
+                "is no Financing", "give e.g. ibkr_pro(benchmark=0.04)", "financing", shortened(self.financing)
+            )
+        for name in SHORTHAND:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or value != getattr(AccountTerms, name):
+                raise InputError("is given beside financing, which says it", "give one of them", name, value)

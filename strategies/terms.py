@@ -164,10 +164,10 @@ def terms_of(data: Any, scheme: Any, account: MarginAccount) -> FeedTerms:
     initial, maintenance = of_account.initial_margin, of_account.maintenance_margin
     if isinstance(scheme, MarginAccount):
         initial, maintenance = scheme.terms.initial_margin, scheme.terms.maintenance_margin
-        for name in ("borrow_rate", "cash_rate"):
+        for name in ("borrow_rate", "cash_rate", "financing"):
             rate, charged = getattr(scheme.terms, name), getattr(of_account, name)
             numbers = [known for known in (charged, getattr(AccountTerms, name)) if isinstance(known, (int, float))]
-            if rate is not charged and not (isinstance(rate, (int, float)) and rate in numbers):
+            if rate is not None and rate is not charged and not (isinstance(rate, (int, float)) and rate in numbers):
                 raise InputError(
                     f"of feed {name_of(data)}: the loan is the account's, not a feed's",
                     f"give {name} to open_account", name, rate,

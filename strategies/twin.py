@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from riskoverlay.conventions import DAYS_PER_YEAR
-from riskoverlay.rates import DatedRate
-
 from .compiled import COMPILED
 from .decisions import Decisions, nightly
+from .financing import Charges
 from .histories import Histories
 from .rebalancing import DUST
 from .rules import AccountTerms, ExecutionTerms, LeverageRules, TradingRules
@@ -71,7 +69,8 @@ def twin(
     whole_shares: bool = True,
     execution: ExecutionTerms | None = None,
     account: AccountTerms | None = None,
-    nights: tuple[Floats, Floats] | None = None,
+    charges: Charges | None = None,
+    nights: Floats | None = None,
     record: bool = False,
 ) -> TwinResult:
     """Run the account.
@@ -93,8 +92,10 @@ def twin(
         Default: their defaults. Rates may be dated.
     whole_shares : bool
         See `SizingRules`.
-    nights : pair of ndarray of shape (n,), optional
-        `nightly` of the account's borrow_rate and cash_rate, where they are known already.
+    charges : Charges, optional
+        The account's, where they are known already.
+    nights : ndarray of shape (n, tiers + 1), optional
+        `nightly` of them, likewise.
     record : bool
         Whether to list the fills.
 
@@ -109,20 +110,30 @@ def twin(
     """
     trading, leverage = trading or TradingRules(), leverage or LeverageRules()
     execution, account = execution or ExecutionTerms(), account or AccountTerms()
-    terms = _terms(trading, leverage, whole_shares, execution, account)
+    charges = charges or account.charges
+    terms = _terms(trading, leverage, whole_shares, execution, account, charges)
     if nights is None:
-        nights = nightly(account.borrow_rate, "borrow_rate", days), nightly(account.cash_rate, "cash_rate", days)
+        nights = nightly(charges, days)
     n, k = len(closes), decisions.weights.shape[1]
     last, gone = (np.full(k, n - 1), np.full(k, n)) if histories is None else (histories.last, histories.gone)
     actions = np.zeros((0, 4)) if histories is None else histories.actions
-    prices = [opens, closes, *nights, sigma, decisions.sessions, decisions.weights, decisions.invested]
+    prices = [
+        opens,
+        closes,
+        nights,
+        np.array(charges.bounds),
+        sigma,
+        decisions.sessions,
+        decisions.weights,
+        decisions.invested,
+    ]
     prices += [last, gone, actions]
     found = _run(terms, prices, 0)
     if record:
         found = _run(terms, prices, int(found[1][FILLED]))
     daily, state, fund, fills = found
     if np.isnan(daily[CASH]).any():
-        _refuse_rates(daily, account, days)
+        _refuse_rates(daily, charges, days)
     return TwinResult(
         daily=dict(zip(COLUMNS, daily, strict=True)),
         fund=fund,
@@ -166,8 +177,9 @@ def _run(terms: Terms, prices: Sequence[Any], most: int) -> tuple[Floats, Floats
 
 
 def _terms(
-    trading: TradingRules, leverage: LeverageRules, whole: bool, execution: ExecutionTerms, account: AccountTerms
-) -> Terms:
+    trading: TradingRules, leverage: LeverageRules, whole: bool, execution: ExecutionTerms, account: AccountTerms,
+    charges: Charges,
+) -> Terms:  # fmt: skip
     rules = (leverage, execution, account)
     named = {name: getattr(one, name) for one in rules for name in one.described() if name in Terms._fields}
     return Terms(
@@ -176,14 +188,15 @@ def _terms(
         daily_leverage=trading.relever == "daily",
         daily_weights=trading.drift == "daily",
         slip=execution.slippage_bps / 1e4,
-        day_factor=DAYS_PER_YEAR / account.day_count,
+        day_factor=charges.day_factor,
+        cash_free=charges.financing.cash_free,
         band=max(trading.lev_band, DUST),
         **{name: float(value) for name, value in named.items()},
     )
 
 
-def _refuse_rates(daily: Floats, account: AccountTerms, days: Sequence[date]) -> None:
+def _refuse_rates(daily: Floats, charges: Charges, days: Sequence[date]) -> None:
     """InputError of the dated rate that was not known when money was lent, or left idle."""
     t = int(np.flatnonzero(np.isnan(daily[CASH]))[0])
-    for name in ("borrow_rate", "cash_rate"):
-        DatedRate(getattr(account, name), name).between(days[t - 1].toordinal(), days[t].toordinal())
+    for rate in (*charges.loans, charges.idle):
+        rate.between(days[t - 1].toordinal(), days[t].toordinal())

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .actions import shares_after
 from .compiled import compiled
+from .financing import marginal_interest
 from .margin import commission
 
 __all__ = ["COLUMNS", "FILL", "Terms"]
@@ -29,6 +30,7 @@ ACCOUNT = LISTED + 2  # two lists of feeds, see `_enter`
 ROUNDING = 1.0 + 1e-9
 
 _commission = compiled(commission)
+_marginal_interest = compiled(marginal_interest)
 _shares_after = compiled(shares_after)
 
 
@@ -41,6 +43,7 @@ class Terms(NamedTuple):
     daily_weights: bool
     slip: float
     day_factor: float
+    cash_free: float
     band: float
     cash: float
     commission_bps: float
@@ -200,11 +203,14 @@ def _fill_sent(
 
 
 @compiled
-def _charge(terms: Any, account: Any, out: Any, t: int, borrow: float, idle: float) -> bool:
+def _charge(terms: Any, account: Any, out: Any, t: int, night: Any, bounds: Any) -> bool:
     """Interest of the nights since the last session, on the debit or on idle cash; whether its rate is known."""
     debit = -account[MONEY]
-    if debit != 0.0:
-        interest = debit * (borrow if debit > 0.0 else idle) * terms.day_factor
+    if debit > 0.0 or debit + terms.cash_free < 0.0:
+        if debit > 0.0:
+            interest = _marginal_interest(debit, bounds, night) * terms.day_factor
+        else:
+            interest = (debit + terms.cash_free) * night[len(bounds)] * terms.day_factor
         account[MONEY] -= interest
         out[INTEREST][t], out[CASH][t] = interest, account[MONEY]
     return not math.isnan(account[MONEY])

@@ -137,7 +137,7 @@ def _send(terms: Any, account: Any, feeds: Any, closes: Any, plan: Any, opened: 
 @compiled
 def _before_close(
     terms: Any, account: Any, feeds: Any, order: Any, sent: Any, count: int, fresh: bool, out: Any, fills: Any, t: int,
-    opens: Any, closes: Any, borrow: Any, idle: Any, last: Any, gone: Any, actions: Any, ahead: int, called: bool,
+    opens: Any, closes: Any, nights: Any, bounds: Any, last: Any, gone: Any, actions: Any, ahead: int, called: bool,
     prices: Any,
 ) -> tuple[bool, int, int, int]:  # fmt: skip
     """What the broker does with a session, as `MarginBroker.next`.
@@ -155,7 +155,7 @@ def _before_close(
             called = False
     if due and (acting or not terms.at_close):
         due = False
-        if not _charge(terms, account, out, t, borrow[t], idle[t]):
+        if not _charge(terms, account, out, t, nights[t], bounds):
             return False, refused, count, ahead
     while ahead < len(actions) and actions[ahead][0] == t:
         refused += _act(terms, account, feeds, sent, count, out, t, actions[ahead], closes[t - 1])
@@ -165,14 +165,14 @@ def _before_close(
         refused += more
     if called:
         _cut(terms, account, feeds, order, out, fills, t, opens[t], prices)
-    return not due or _charge(terms, account, out, t, borrow[t], idle[t]), refused, count, ahead
+    return not due or _charge(terms, account, out, t, nights[t], bounds), refused, count, ahead
 
 
 @compiled
 def run_sessions(
-    terms: Any, opens: Any, closes: Any, borrow: Any, idle: Any, sigma: Any, decided: Any, targets: Any, invested: Any,
-    last: Any, gone: Any, actions: Any, out: Any, fund: Any, fills: Any, feeds: Any, account: Any, sent: Any,
-    order: Any, plan: Any, prices: Any,
+    terms: Any, opens: Any, closes: Any, nights: Any, bounds: Any, sigma: Any, decided: Any, targets: Any,
+    invested: Any, last: Any, gone: Any, actions: Any, out: Any, fund: Any, fills: Any, feeds: Any, account: Any,
+    sent: Any, order: Any, plan: Any, prices: Any,
 ) -> None:  # fmt: skip
     """The loop: each session as broker, sizer and strategy see it, in that order.
 
@@ -180,8 +180,10 @@ def run_sessions(
     ----------
     terms : Terms
     opens, closes : array of shape (n, k)
-    borrow, idle : array of shape (n,)
-        Interest on 1 unit of money since the session before.
+    nights : array of shape (n, tiers + 1)
+        Interest on 1 unit of money since the session before, in each tier of the debit, and of idle cash.
+    bounds : array of shape (tiers,)
+        Upper ends of the tiers.
     sigma : array of shape (n,)
         Annual volatility of the unlevered portfolio, nan where it is not known.
     decided : array of shape (d,)
@@ -214,10 +216,10 @@ def run_sessions(
         close = closes[t]
         refused = 0
         if not (count or called or (ahead < len(actions) and actions[ahead][0] == t)):  # most are: twice as fast
-            known = t == 0 or _charge(terms, account, out, t, borrow[t], idle[t])
+            known = t == 0 or _charge(terms, account, out, t, nights[t], bounds)
         else:
             known, refused, count, ahead = _before_close(
-            terms, account, feeds, order, sent, count, fresh, out, fills, t, opens, closes, borrow, idle, last, gone,
+            terms, account, feeds, order, sent, count, fresh, out, fills, t, opens, closes, nights, bounds, last, gone,
             actions, ahead, called, prices,
         )  # fmt: skip
         if not known:

@@ -18,6 +18,7 @@ MATHS = (
     "riskoverlay.strategies.covariance",
     "riskoverlay.strategies.weights",
     "riskoverlay.strategies.leverage",
+    "riskoverlay.strategies.financing",
     "riskoverlay.strategies.rules",
     "riskoverlay.strategies.schedule",
     "riskoverlay.strategies.paper",

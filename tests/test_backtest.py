@@ -16,7 +16,7 @@ from identities import check_books
 from markets import FREE, QUICK, paper
 
 from riskoverlay.errors import InputError, StrategyError
-from riskoverlay.feeds import Panel, PriceSelection, load
+from riskoverlay.feeds import Panel, load
 from riskoverlay.studies.audit.candidate import Candidate
 from riskoverlay.studies.audit.recorder import record
 from riskoverlay.studies.workbench import (
@@ -28,7 +28,7 @@ from riskoverlay.studies.workbench import (
     write_file,
     write_json,
 )
-from riskoverlay.studies.workbench.parameters import PARAMETERS, make_config, shown_parameters
+from riskoverlay.studies.workbench.parameters import GROUPS, PARAMETERS, make_config, shown_parameters
 from riskoverlay.studies.workbench.portfolios import backtest
 from riskoverlay.studies.workbench.runs import UNLEVERED, Run, simulate
 
@@ -231,7 +231,8 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     content = json.loads((tmp_path / "a.json").read_text())
     assert set(content) == {
-        "format", "config", "base", "constant", "dynamic", "benchmarks", "dynamic_beyond", "data", "versions",
+        "format", "config", "base", "constant", "dynamic", "benchmarks", "dynamic_beyond", "attribution", "data",
+        "versions",
     }  # fmt: skip
     for name in ("base", "dynamic"):
         assert {"growth", "excess_sharpe", "ann_ret", "ann_vol", "sharpe", "max_drawdown", "costs"} <= set(
@@ -252,8 +253,9 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
         ("cash", 5_000.0), ("execution", "close"), ("slippage_bps", 20.0), ("commission_bps", 20.0),
         ("commission_per_share", 0.01), ("commission_min", 5.0), ("initial_margin", 1.0),
         ("maintenance_margin", 0.5), ("borrow_rate", 0.2), ("cash_rate", 0.05), ("day_count", 360),
-        ("risk_free", 0.03), ("weights", "equal"), ("lookback", 40), ("on_error", "hold"),
-        ("withholding", 0.3), ("strategy", bt.strategies.SMA_CrossOver), ("sizer", (bt.sizers.FixedSize, {"stake": 7})),
+        ("financing", "retail:benchmark=0.02"), ("risk_free", 0.03), ("weights", "equal"), ("lookback", 40),
+        ("on_error", "hold"), ("withholding", 0.3), ("strategy", bt.strategies.SMA_CrossOver),
+        ("sizer", (bt.sizers.FixedSize, {"stake": 7})),
     ],
 )  # fmt: skip
 def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any, tmp_path: Path) -> None:
@@ -289,7 +291,7 @@ def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any
 def test_the_list_of_parameters_is_covered() -> None:
     marks = test_every_parameter_changes_the_result.pytestmark[0].args[1]  # type: ignore[attr-defined]
     covered = {name for name, _ in marks}
-    assert covered == PARAMETERS.keys() - shown_parameters(PriceSelection)
+    assert covered == PARAMETERS.keys() - shown_parameters(*GROUPS["prices"])
 
 
 def test_too_little_history_is_said(sample: Panel) -> None:

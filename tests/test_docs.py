@@ -31,6 +31,7 @@ ONE = ["--workers", "1"]
 SMALLER = {
     "backtest": [*WINDOW, *RULES],
     "ladder": [*WINDOW, *RULES, *ONE],
+    "financing": [*WINDOW, *RULES, *ONE],
     "sweep": [*WINDOW, *RULES, *ONE],
     "walkforward": [*WINDOW, *RULES, *ONE, "--train", "6", "--test", "3"],
     "audit": [*WINDOW, *RULES, *ONE, "--cuts", "1", "--end", "2010-12-31"],

@@ -383,7 +383,7 @@ def test_every_kind_is_drawn_alone_in_its_width_and_no_words_on_bars(
 
 def test_what_a_page_is_about_comes_first(pages: dict[str, Path]) -> None:
     wanted = {
-        "backtest": ("Dynamic against base", ["figures", "time"]),
+        "backtest": ("Dynamic against base", ["figures", "attribution", "time"]),
         "ladder": ("From paper to account", ["ladder", "figures"]),
         "sweep": ("The best of 6 tries", ["verdict", "tries", "figures"]),
         "walk": ("Walk-forward: chosen on the past, traded next", ["verdict", "windows", "time"]),

@@ -279,8 +279,8 @@ def test_charts_are_drawn_nothing_is_said_and_nothing_asked_for(
              Math.min(...box.data.map((t) => [...(t.orientation === "h" ? t.x : t.y)].filter(Number.isFinite).length)),
              box.querySelectorAll(".trace path, .point path, path.js-fill").length, box.clientWidth]]))""")
         assert set(drawn) == {f"chart-{name}" for name in (
-            "equity", "drawdown", "leverage", "volatility", "rolling", "weights", "risk", "years", "costs",
-            "ladder-base", "ladder-dynamic")}  # fmt: skip
+            "attribution", "equity", "drawdown", "leverage", "volatility", "rolling", "weights", "risk", "years",
+            "costs", "ladder-base", "ladder-dynamic")}  # fmt: skip
         for name, (traces, numbers, paths, wide) in drawn.items():
             assert traces and numbers and paths, name
             assert 300 < wide < width

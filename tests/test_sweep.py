@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import Panel, PriceSelection, load
+from riskoverlay.feeds import Panel, load
 from riskoverlay.studies.cli import main
 from riskoverlay.studies.judgement import cscv, deflated_sharpe, session_sharpe
 from riskoverlay.studies.sweep import (
@@ -40,7 +40,7 @@ from riskoverlay.studies.sweep.rows import key_of
 from riskoverlay.studies.sweep.space import Dimension, draw, grid, parse_dimension
 from riskoverlay.studies.workbench import dask_workers
 from riskoverlay.studies.workbench.beside import constant_leverage
-from riskoverlay.studies.workbench.parameters import Config, make_config, shown_parameters
+from riskoverlay.studies.workbench.parameters import GROUPS, Config, make_config, shown_parameters
 from riskoverlay.studies.workbench.runs import UNLEVERED, load_panel, simulate
 
 pytest.importorskip("sqlalchemy", reason="the extra `sweep` is not installed")
@@ -336,9 +336,11 @@ def test_a_try_is_found_by_every_parameter_but_the_prices(config: Config) -> Non
             "blend": "equal",
             "ragged": "common",
         }.get(value, value)
+        if name == "financing":
+            other = "retail"
         if other == value:
             other = not value if isinstance(value, bool) else value + 1 if not isinstance(value, str) else value + "x"
-        same = name in shown_parameters(PriceSelection)
+        same = name in shown_parameters(*GROUPS["prices"])
         assert (key_of({**config, name: other}) == known) == same, name
     rate = pd.Series([0.01, 0.02], pd.DatetimeIndex(["2010-01-01", "2010-06-01"]))
     dated = [{**config, "borrow_rate": rate * k} for k in (1.0, 1.0, 1.0 + 1e-12)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -23,7 +24,7 @@ from markets import SHORT, come_and_gone, parameters, random_market
 
 from riskoverlay.errors import InputError, RiskOverlayError, TwinError
 from riskoverlay.feeds import Panel, align, load
-from riskoverlay.strategies import WeightRules, compiled, weights
+from riskoverlay.strategies import SHORTHAND, Charges, Financing, WeightRules, compiled, flat, weights
 from riskoverlay.strategies.decisions import nightly
 from riskoverlay.strategies.weights import WeightMemory, blended_weights
 from riskoverlay.studies.cli import main
@@ -85,8 +86,10 @@ def test_any_market(seed: int, n: int) -> None:
 BUGS = {
     "slippage helps": ("1.0 + terms.slip if size > 0.0", "1.0 + terms.slip if size < 0.0"),
     "day count forgotten": (" * terms.day_factor", ""),
-    "a night too many": ("borrow[t], idle[t]", "borrow[t - 1], idle[t - 1]"),
-    "debit earns, cash pays": ("(borrow if debit > 0.0 else idle)", "(idle if debit > 0.0 else borrow)"),
+    "a night too many": ("nights[t], bounds", "nights[t - 1], bounds"),
+    "debit earns, cash pays": ("_marginal_interest(debit, bounds, night) *", "debit * night[len(bounds)] *"),
+    "cash earns as the loan costs": ("* night[len(bounds)] * terms", "* night[0] * terms"),
+    "cash that is free earns": ("(debit + terms.cash_free) * night", "debit * night"),
     "purchases before sales": ("for selling in (True, False)", "for selling in (False, True)"),
     "band reached is band left": ("abs(wanted - held) > terms.band", "abs(wanted - held) >= terms.band"),
     "a cent of commission": ("account[MONEY] -= fee", "account[MONEY] -= fee + 0.01"),
@@ -122,6 +125,14 @@ def known() -> list[tuple[Panel, Any, Any]]:
         rng = np.random.default_rng([7, seed])
         panel, config = come_and_gone(rng), make_config({**parameters(rng), "withholding": 0.15})
         with suppress(InputError):  # nothing to hold
+            found.append((panel, config, simulate(panel, config)))
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        panel = random_market(rng, 110, 2)
+        loan = {name: make_config()[name] for name in SHORTHAND}
+        terms = Financing(0.05, ((3_000.0, 0.01), (math.inf, 0.2)), cash_spread=-0.01, cash_free=2_000.0, day_count=360)
+        config = make_config({**parameters(rng), **loan, "financing": terms})
+        with suppress(InputError):
             found.append((panel, config, simulate(panel, config)))
     return [*found, on_the_band()]
 
@@ -312,10 +323,10 @@ def test_what_is_remembered_is_what_is_computed() -> None:
 
 def test_nights_of_a_dated_rate() -> None:
     days = [date(2020, 1, 3), date(2020, 1, 6), date(2020, 1, 7)]
-    assert nightly(0.0365, "borrow_rate", days)[1:] == pytest.approx([3e-4, 1e-4])
-    dated = nightly({"2020-01-05": 0.365}, "borrow_rate", days)
-    assert np.isnan(dated[:2]).all()
-    assert dated[2] == pytest.approx(1e-3)
+    loan, idle = nightly(Charges(flat(0.0365, {"2020-01-05": 0.365})), days).T
+    assert loan[1:] == pytest.approx([3e-4, 1e-4])
+    assert np.isnan(idle[:2]).all()
+    assert idle[2] == pytest.approx(1e-3)
 
 
 # -- compiled ----------------------------------------------------------------------------------------------------------

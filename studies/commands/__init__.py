@@ -16,6 +16,15 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, str]]] = {
         "Base and dynamic portfolio on every rung from the notebook to `backtest` with the same flags.",
         ("riskoverlay ladder --png ladder.png", "riskoverlay ladder --source yahoo --lev-band 0.2 --json ladder.json"),
     ),
+    "financing": (
+        "the same strategy under every way to pay for its loan",
+        "Base, constant and dynamic with the loan as given, and with every preset: broker, box spread, futures, funds; "
+        "and the spread at which dynamic is worth no more than base.",
+        (
+            "riskoverlay financing --html financing.html",
+            "riskoverlay financing --source csv --data-dir prices --financing my_broker.toml",
+        ),
+    ),
     "audit": (
         "does a strategy read the future? it is run on others",
         "Change what comes after many sessions, and compare what was done by then. Exit status 1 if a decision depends "

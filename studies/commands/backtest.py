@@ -14,6 +14,7 @@ from ..judgement import confidence, interval_rows, intervals_summary
 from ..pictures import check_picture, write_picture
 from ..report import accounts, check_report, check_spans, page_spans, write_report
 from ..workbench.allocations import sessions_before
+from ..workbench.attributed import attributed, attributed_in_words
 from ..workbench.beside import parse_benchmark
 from ..workbench.captions import costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file, write_json
@@ -221,5 +222,7 @@ def _show(screen: Screen, result: Backtest) -> None:
     if result.overlaid:
         timing = 100 * beyond["constant"]["active_return"]
         screen.line(f"Timing the leverage {'added' if timing >= 0 else 'took'} {abs(timing):.2f} % of growth a year.")
+    if (apart := attributed(result)) is not None:
+        screen.line(attributed_in_words(apart))
     for line in pending_in_words(lead, result.config):
         screen.line(f"{result.lead.capitalize()}: {line[0].lower()}{line[1:]}")

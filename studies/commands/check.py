@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import Cache, Finding, PriceSelection, load_raw, quality, selected_symbols, treatment
+from riskoverlay.feeds import Cache, Finding, PriceSelection, load_raw, quality, treatment
 from riskoverlay.feeds.adjust import Raw
 from riskoverlay.feeds.calendars import check_calendar
 from riskoverlay.feeds.currencies import currencies_in_words
@@ -14,6 +14,7 @@ from riskoverlay.feeds.sources import widening
 
 from ..workbench.outputs import write_json
 from ..workbench.parameters import Config, values_of
+from ..workbench.runs import symbols_read
 from .flags import Output, add_parameters, config_of, open_cache, write_outputs
 from .screen import SYNTHETIC, Screen
 
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     config = config_of(options, OUTPUTS)
     if calendar:
         check_calendar(calendar)
-    symbols = selected_symbols(config["symbols"], config["members"])
+    symbols = symbols_read(config)
     with open_cache(options, symbols, screen) as cache:
         raw, findings, notes = _read(config, symbols, cache)
     screen.notes(notes)

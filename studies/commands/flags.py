@@ -6,15 +6,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from riskoverlay.feeds import Cache, Panel, selected_symbols
+from riskoverlay.feeds import Cache, Panel
 from riskoverlay.rules import Parameter
 
 from ..financing import Breakeven, breakeven, breakeven_in_words
 from ..workbench.beside import Benchmark, benchmark_panel
+from ..workbench.loans import check_one_loan, one_loan
 from ..workbench.outputs import check_apart
 from ..workbench.parameters import GROUPS, PARAMETERS, Config, check_owner, make_config, parse_value, shown_parameters
 from ..workbench.rates import AUTO_RATES
-from ..workbench.runs import load_panel
+from ..workbench.runs import load_panel, symbols_read
 from ..workbench.summaries import read_config
 from ..workbench.theirs import theirs_of
 from ..workbench.twins import ENGINES
@@ -140,7 +141,9 @@ def config_of(options: argparse.Namespace, outputs: Iterable[Output] = ()) -> Co
     check_outputs(options, outputs)
     config = read_config(options.config) if options.config else make_config()
     given = {name: getattr(options, name) for name in PARAMETERS if hasattr(options, name)}
+    config |= one_loan(given)
     config |= {name: parse_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
+    check_one_loan(config)
     check_owner(config, given)
     check_apart(_named(options, outputs), inputs_of(options, config))
     theirs_of(config)  # what is wrong with the user's file is said before prices are fetched
@@ -279,7 +282,7 @@ def panel_of(options: argparse.Namespace, config: Config, screen: Screen) -> Pan
     InputError, MissingFileError
         As `load_panel`.
     """
-    with open_cache(options, selected_symbols(config["symbols"], config["members"]), screen) as cache:
+    with open_cache(options, symbols_read(config), screen) as cache:
         panel = load_panel(config, cache)
     screen.notes((*panel.dropped, *panel.warnings))
     return panel

@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from riskoverlay.feeds import selected_symbols
 from riskoverlay.feeds.cache import Cache
 from riskoverlay.feeds.files import files_of
 
 from ..workbench.beside import parse_benchmark
+from ..workbench.loans import is_financing_file
 from ..workbench.parameters import Config
 from ..workbench.rates import IRX
+from ..workbench.runs import symbols_read
 
 __all__ = ["inputs_of"]
 
@@ -37,7 +38,7 @@ def inputs_of(options: argparse.Namespace, config: Config) -> list[tuple[str, st
     found: list[tuple[str, str | Path]] = []
     if options.config:
         found.append(("the config file", options.config))
-    symbols = [*selected_symbols(config["symbols"], config["members"]), IRX]
+    symbols = [*symbols_read(config), IRX]
     for text in getattr(options, "benchmark", ()):
         symbols += parse_benchmark(text).weights
     if config["data_dir"]:
@@ -45,6 +46,9 @@ def inputs_of(options: argparse.Namespace, config: Config) -> list[tuple[str, st
     elif config["source"] == "yahoo":
         cache = Cache(options.cache_dir) if options.cache_dir else Cache()
         found += [("the cached price file", cache.path(symbol)) for symbol in symbols]
+    terms = getattr(options, "financing", None)
+    if is_financing_file(terms):
+        found.append(("the file of the loan's terms", terms))
     weights = str(config["weights"])
     if ".py:" in weights or weights.lower().endswith(".csv"):
         found.append(("the file of weights", weights.partition(".py:")[0] + (".py" if ".py:" in weights else "")))

@@ -1,7 +1,8 @@
 """The loan's spread at which the overlay is worth nothing: found by running the account."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 
+from ..workbench.loans import financing_of
 from ..workbench.parameters import Config, resolved
+from ..workbench.rates import IRX_RATE
 from ..workbench.runs import UNLEVERED, Run, simulate
 from ..workbench.twins import Twins, check_twin, engine_of
 from ..workbench.workers import check_workers, open_workers
@@ -133,8 +136,14 @@ def _first_change(
 
 
 def _with_spread(config: Config, basis_points: int, over_bill: bool) -> Config:
+    """The loan at one spread, everything else as it is."""
     spread = basis_points / 1e4
-    return {**config, "borrow_rate": f"irx{spread:+.4f}" if over_bill else spread}
+    if config["financing"] is None:
+        return {**config, "borrow_rate": f"irx{spread:+.4f}" if over_bill else spread}
+    terms = financing_of(config["financing"])
+    base = IRX_RATE if over_bill else 0.0
+    idle = terms.benchmark if terms.cash_benchmark is None else terms.cash_benchmark
+    return {**config, "financing": replace(terms, benchmark=base, tiers=((math.inf, spread),), cash_benchmark=idle)}
 
 
 def _lead(bars: Panel | Twins, config: Config) -> dict[str, float]:

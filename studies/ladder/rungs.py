@@ -57,7 +57,7 @@ RUNGS = (
     Rung("slippage", "fills are worse than the quote", ("slippage_bps",), MARGIN),
     RAW_PRICES,
     Rung("loan_interest", "loans have a price, and limits",
-         ("borrow_rate", "cash_rate", "initial_margin", "maintenance_margin"), MARGIN),
+         ("borrow_rate", "cash_rate", "financing", "initial_margin", "maintenance_margin"), MARGIN),
 )  # fmt: skip
 """From paper to account. Each rung keeps what the rungs above it changed; the last is `backtest`."""
 
@@ -70,7 +70,7 @@ STRATEGY_RUNGS = (
          ("commission_bps", "commission_per_share", "commission_min"), MARGIN),
     Rung("slippage", "fills are worse than the quote", ("slippage_bps",), MARGIN),
     RAW_PRICES,
-    Rung("loan_interest", "loans cost, idle cash earns", ("borrow_rate", "cash_rate"), MARGIN),
+    Rung("loan_interest", "loans cost, idle cash earns", ("borrow_rate", "cash_rate", "financing"), MARGIN),
 )  # fmt: skip
 """Of anybody's strategy, from backtrader's own broker, free and filled at once, to the account."""
 
@@ -118,6 +118,7 @@ IDEAL: dict[str, Any] = {
     "withholding": 0.0,
     "borrow_rate": 0.0,
     "cash_rate": 0.0,
+    "financing": None,
     "initial_margin": 1e-6,  # no limit that any leverage could reach
     "maintenance_margin": 1e-6,
 }

@@ -4,5 +4,6 @@
 
 from .canvas import *
 from .panels import *
+from .routes import *
 from .sweep import *
 from .waterfall import *

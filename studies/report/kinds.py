@@ -9,18 +9,21 @@ import pandas as pd
 
 from riskoverlay.feeds import Panel
 
-from ..financing import Breakeven, breakeven_in_words
+from ..financing import MEANINGS, Breakeven, Routes, breakeven_in_words, routes_conclusion, terms_in_words
 from ..judgement import Interval
 from ..ladder import Ladder, Surety, engine_in_words
 from ..sweep import Judged, in_words, params_in_words
 from ..walkforward import Walk, walk_in_words
+from ..workbench.attributed import Attributed, attributed, attributed_in_words
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, pending_in_words, risk_free_in_words
 from ..workbench.outputs import write_file
 from ..workbench.parameters import Config
 from ..workbench.portfolios import Backtest
 from ..workbench.theirs import named
+from .attribution import attribution_chart, attribution_table
 from .chart import Chart
 from .figures import account_charts, costs, drawdown, growth, rolling, shared_arrays, years
+from .loans import routes_chart, routes_table
 from .markup import day, escape, number
 from .page import Page, Section, drawn, folded, page_html, paragraphs, time_spans
 from .portfolios import Account, Portfolio, accounts, lead_first, leader, walk_portfolios
@@ -50,6 +53,11 @@ CONSTANT = (
     "timing."
 )
 
+ATTRIBUTION = (
+    "Each session's return is the sum of these terms, and linked to log growth they add up without a rest (Cariño "
+    "1999). The source is the unlevered return of the decided weights; the mean leverage is known only afterwards."
+)
+
 Intervals = Mapping[str, Mapping[str, Interval]]
 
 
@@ -63,13 +71,14 @@ def write_report(
     spans: Sequence[Span] = (),
     intervals: Intervals | None = None,
     spread: Breakeven | None = None,
+    routes: Routes | None = None,
 ) -> None:
     """Write the page of a backtest as `write_file` does.
 
     Parameters
     ----------
     path : str or Path
-    result, ladder, sure, sweep, spans, intervals, spread
+    result, ladder, sure, sweep, spans, intervals, spread, routes
         As `report_html`.
 
     Raises
@@ -79,7 +88,9 @@ def write_report(
     MissingExtraError
         plotly is not installed.
     """
-    page = report_html(result, ladder=ladder, sure=sure, sweep=sweep, spans=spans, intervals=intervals, spread=spread)
+    page = report_html(
+        result, ladder=ladder, sure=sure, sweep=sweep, spans=spans, intervals=intervals, spread=spread, routes=routes
+    )
     write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 
@@ -112,6 +123,7 @@ def report_html(
     spans: Sequence[Span] = (),
     intervals: Intervals | None = None,
     spread: Breakeven | None = None,
+    routes: Routes | None = None,
 ) -> str:
     """The page of a backtest, of the ladder that ends in it, or of the sweep whose best try it is.
 
@@ -132,6 +144,8 @@ def report_html(
         As `confidence` gives them.
     spread : Breakeven, optional
         At which the overlay is worth nothing.
+    routes : Routes, optional
+        Of the same market and configuration: the page shows the ways to pay for its loan first.
 
     Returns
     -------
@@ -156,6 +170,16 @@ def report_html(
         heading, lede = f"The best of {tries} tries" if tries > 1 else "The only try", sweep_words(sweep)
         found = sweep_charts(sweep)
         own, charts = [*own, *_sweep(sweep, found)], [*charts, *found]
+    if routes is not None:
+        *first, apart = routes_conclusion(routes)
+        heading, lede = f"{named(result.config, ': ')}what the loan decides", [apart, " ".join(first)]
+        heading = heading[0].upper() + heading[1:]
+        found = [routes_chart(routes)]
+        own, charts = [*own, _routes(routes, found, spread)], [*charts, *found]
+    gone = []
+    if (taken_apart := attributed(result)) is not None:
+        chart = attribution_chart(taken_apart)
+        gone, charts = [_attribution(taken_apart, chart)], [*charts, chart]
     traded = (fill["symbol"] for one in shown for fill in one.run.fills)
     symbols = list(dict.fromkeys([*result.panel.symbols, *traded]))
     coming = paragraphs(pending_in_words(result.leading, result.config))
@@ -169,7 +193,8 @@ def report_html(
             synthetic=result.panel.synthetic,
             sections=[
                 *own,
-                Section("figures", "Figures", _figures(result, shown, intervals, spread)),
+                Section("figures", "Figures", _figures(result, shown, intervals, None if routes else spread)),
+                *gone,
                 Section("time", "Over time", time_spans() + drawn(over_time)),
                 Section("years", "Years and months", drawn([bars]) + monthly(shown)),
                 *_crises(result.panel, shown, spans),
@@ -285,6 +310,17 @@ def _ladder(ladder: Ladder, found: Sequence[Chart], sure: Mapping[str, Mapping[s
         "The ladder",
         charts + rungs_table(ladder) + ("" if sure is None else surety_table(sure)) + paragraphs(notes, "soft"),
     )
+
+
+def _attribution(found: Attributed, chart: Chart) -> Section:
+    said, how = attributed_in_words(found), paragraphs([ATTRIBUTION], "soft")
+    return Section("attribution", "Where it went", paragraphs([said]) + drawn([chart]) + attribution_table(found) + how)
+
+
+def _routes(routes: Routes, found: Sequence[Chart], spread: Breakeven | None) -> Section:
+    said = [*routes_conclusion(routes), *([] if spread is None else [breakeven_in_words(spread)])]
+    notes = paragraphs([terms_in_words(routes), MEANINGS], "soft")
+    return Section("financing", "Ways to pay", drawn(found) + routes_table(routes) + paragraphs(said) + notes)
 
 
 def _sweep(judged: Judged, found: Sequence[Chart]) -> list[Section]:

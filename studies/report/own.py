@@ -23,6 +23,7 @@ from riskoverlay.strategies import (
 from riskoverlay.strategies.margin import MarginAccount
 
 from ..workbench.assembly import ANALYZERS
+from ..workbench.loans import one_loan
 from ..workbench.parameters import PARAMETERS, Config, make_config, resolved
 from ..workbench.portfolios import Backtest
 from ..workbench.rates import AUTO
@@ -130,7 +131,8 @@ def _terms_of(broker: Any) -> dict[str, Any]:
     slippage = {"slippage_bps": round(1e4 * broker.p.slip_perc, 9), "cash": float(broker.startingcash)}
     known = {**slippage, "execution": "close" if broker.p.coc else "next_open"}
     if isinstance(scheme, MarginAccount):
-        return known | _of(scheme.p, AccountTerms)
+        charged = known | _of(scheme.p, AccountTerms)
+        return charged if charged["financing"] is None else charged | one_loan(["financing"])
     if type(scheme) not in (bt.CommInfoBase, bt.CommissionInfo) or not scheme._stocklike or broker.p.slip_fixed:
         raise InputError(
             f"the page cannot say what {type(scheme).__name__} charges",

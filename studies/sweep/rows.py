@@ -11,17 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from riskoverlay.feeds import Panel, PriceSelection
+from riskoverlay.feeds import Panel
+from riskoverlay.strategies import Financing
 
 from ..workbench.allocations import files_of
-from ..workbench.parameters import PARAMETERS, Config, make_config, shown_parameters
+from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, shown_parameters
 from ..workbench.summaries import with_older_meanings
 from ..workbench.theirs import described
 from .tries import Outcome
 
 __all__ = ["NAMES", "checksum", "key_of", "key_of_row", "pack", "prices_hash", "row_of", "unpack"]
 
-PRICES = frozenset(shown_parameters(PriceSelection))
+PRICES = frozenset(shown_parameters(*GROUPS["prices"]))
 NAMES = tuple(name for name in PARAMETERS if name not in PRICES)
 """Every parameter but those that choose the prices."""
 
@@ -57,7 +58,12 @@ def _text_of(config: Config) -> str:
             value = pd.Series(dict(value))
         return [[str(day), float(rate)] for day, rate in value.items()] if isinstance(value, pd.Series) else value
 
-    named = {name: plain(value) for name, value in make_config(config).items() if name in NAMES}
+    def plain_terms(terms: Any) -> Any:
+        """Of a loan: by name, its benchmark perhaps by date."""
+        return {name: plain(one) for name, one in terms.written().items()} if isinstance(terms, Financing) else terms
+
+    named = {name: plain(value) if name != "financing" else plain_terms(value)
+             for name, value in make_config(config).items() if name in NAMES}  # fmt: skip
     named |= {f"file {name}": digest for name, digest in files_of(config).items()}
     return json.dumps(named, sort_keys=True, default=repr)
 

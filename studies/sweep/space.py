@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import PriceSelection
 
 from ..workbench.allocations import OWNERS, full_name
-from ..workbench.parameters import PARAMETERS, Config, make_config, parse_value, shown_parameters, strangers
+from ..workbench.parameters import GROUPS, PARAMETERS, Config, make_config, parse_value, shown_parameters, strangers
 
 __all__ = ["MOST", "Dimension", "Params", "check_dimensions", "draw", "grid", "parse_dimension", "points_of"]
 
@@ -99,7 +98,7 @@ def parse_dimension(text: str, config: Config | None = None) -> Dimension:
         return Dimension(name, _each_once(text, tuple(_literal(part.strip()) for part in values.split(","))))
     if name not in PARAMETERS:
         make_config({name: values})  # raises, with the nearest name
-    if name in shown_parameters(PriceSelection):
+    if name in shown_parameters(*GROUPS["prices"]):
         raise InputError(
             f"grid={text!r}: {name} chooses the prices, which are the same for every try",
             f"give {PARAMETERS[name].flag} once, and another --storage for each value",

@@ -13,6 +13,7 @@ from riskoverlay.errors import InputError, MissingFileError
 from riskoverlay.strategies import (
     Allocation,
     AllocationRules,
+    Financing,
     RememberedRule,
     RiskParityBlend,
     WeightRule,
@@ -21,6 +22,7 @@ from riskoverlay.strategies import (
 )
 from riskoverlay.strategies.optimizers import NAMED_RULES, named_rule
 
+from .loans import one_loan
 from .parameters import BLEND, PARAMETERS, Config, values_of
 from .references import parse_arguments, parse_reference, sources
 from .theirs import described, files_of_strategy, theirs_of, with_arguments, written
@@ -86,6 +88,8 @@ def config_summary(config: Config) -> dict[str, Any]:
     """A configuration in a file: its parameters, and what the user's files were that it names, by SHA-256."""
     made_of = files_of(config)
     written = {**config, **{name: described(config[name]) for name in OWNERS.values() if name != "weights"}}
+    if isinstance(config["financing"], Financing):  # its benchmark is dated
+        written["financing"] = config["financing"].written()
     return {"config": written, "files": made_of} if made_of else {"config": written}
 
 
@@ -112,7 +116,8 @@ def with_params(config: Config, params: Mapping[str, Any]) -> Config:
     InputError
         A rule that takes no arguments, a strategy or a sizer that is not there.
     """
-    changed = {**config, **{name: value for name, value in params.items() if not name.startswith(tuple(OWNERS))}}
+    given = {name: value for name, value in params.items() if not name.startswith(tuple(OWNERS))}
+    changed = {**config, **one_loan(given), **given}
     for prefix, owner in OWNERS.items():
         own = arguments_of(params, prefix)
         if not own:

@@ -6,10 +6,9 @@ from typing import Any
 import backtrader as bt
 import pandas as pd
 
-from riskoverlay.analyzers import DailySeries, Exposure, Fills, MaxDrawdown, TradingCosts
+from riskoverlay.analyzers import DailySeries, Exposure, Fills, LeverageAttribution, MaxDrawdown, TradingCosts
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import (
-    AccountTerms,
     ExecutionTerms,
     LeverageRules,
     RiskParityBlend,
@@ -21,8 +20,8 @@ from riskoverlay.strategies import (
 from riskoverlay.strategies.weights import WeightMemory
 
 from .allocations import strategy_of
+from .loans import account_terms
 from .parameters import Config, values_of
-from .rates import with_dated_rates
 from .references import Part
 from .theirs import AskedOverlay, theirs_of
 
@@ -32,7 +31,7 @@ Pair = tuple[Part, Part | None]
 """A strategy, and its sizer; None: the strategy's own."""
 
 ANALYZERS: tuple[Part, ...] = tuple(
-    (analyzer, {}) for analyzer in (DailySeries, Exposure, TradingCosts, MaxDrawdown, Fills)
+    (analyzer, {}) for analyzer in (DailySeries, Exposure, TradingCosts, MaxDrawdown, Fills, LeverageAttribution)
 )
 """What a backtest is made of."""
 
@@ -123,7 +122,7 @@ def set_up(
     InputError
         A parameter out of bounds.
     """
-    terms = with_dated_rates(values_of(config, AccountTerms), rates or {})
+    terms = account_terms(config, rates or {})
     open_account(cerebro, **values_of(config, ExecutionTerms), **terms, **account)
     for (strategy, parameters), sizer in (pair_of(config),) if pairs is None else pairs:
         at = cerebro.addstrategy(strategy, **parameters)

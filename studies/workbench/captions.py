@@ -9,6 +9,7 @@ import pandas as pd
 
 from riskoverlay.feeds import Panel
 
+from .loans import financing_in_words
 from .parameters import Config
 from .rates import rate_in_words
 from .runs import Run
@@ -17,6 +18,7 @@ __all__ = [
     "NOTEBOOK_RATIO",
     "costs_in_words",
     "growth_in_words",
+    "loan_in_words",
     "pending_in_words",
     "risk_free_in_words",
     "universe_in_words",
@@ -47,15 +49,37 @@ def costs_in_words(config: Config) -> str:
         commission += f" + {config['commission_per_share']:g} a share"
     if config["commission_min"]:
         commission += f" (at least {config['commission_min']:g})"
-    loan, cash = (rate_in_words(config[name]) for name in ("borrow_rate", "cash_rate"))
+    loan, cash = _loan_and_cash(config)
+    of_whom = f" ({config['financing']})" if isinstance(config["financing"], str) else ""
     dividends = ""
     if config["prices"] == "raw":
         taxed = f", less {100 * config['withholding']:g} % tax" if config["withholding"] else ""
         dividends = f", dividends in cash{taxed}"
     return (
-        f"Loans at {loan} a year, idle cash at {cash}, commission {commission}, slippage {config['slippage_bps']:g} bps"
-        + dividends
+        f"Loans{of_whom} at {loan} a year, idle cash at {cash}, commission {commission}, "
+        f"slippage {config['slippage_bps']:g} bps{dividends}"
     )
+
+
+def _loan_and_cash(config: Config) -> tuple[str, str]:
+    if config["financing"] is not None:
+        return financing_in_words(config["financing"])
+    return rate_in_words(config["borrow_rate"]), rate_in_words(config["cash_rate"])
+
+
+def loan_in_words(config: Config) -> str:
+    """What a loan costs a year: T-bill + 1.5 %.
+
+    Parameters
+    ----------
+    config : Config
+        With the rates that `auto` came to.
+
+    Returns
+    -------
+    str
+    """
+    return _loan_and_cash(config)[0]
 
 
 def universe_in_words(panel: Panel) -> list[str]:

@@ -31,6 +31,8 @@ CURES = {
 
 def _plain(value: Any) -> Any:
     """JSON has no dates and no nan."""
+    if isinstance(value, pd.Series):  # a rate by date
+        value = {f"{day:%Y-%m-%d}": item for day, item in value.items()}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -11,6 +11,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel, PriceSelection
 from riskoverlay.rules import Parameter, Rules, check_names, parameter
 from riskoverlay.strategies import (
+    SHORTHAND,
     AccountTerms,
     AllocationRules,
     ExecutionTerms,
@@ -20,6 +21,7 @@ from riskoverlay.strategies import (
     WeightRules,
 )
 
+from .loans import check_one_loan, named_financing, parse_financing
 from .rates import AUTO, parse_rate, resolved_rates, spread
 
 __all__ = [
@@ -38,6 +40,18 @@ __all__ = [
 
 BLEND = "blend"
 """The rule of weights that is the system's own."""
+
+
+@dataclass(frozen=True)
+class FundChoice(Rules):
+    """Which funds are made of other bars."""
+
+    leveraged: str | None = parameter(
+        None,
+        "leveraged funds to make, SYMBOL=UNDERLYING:FACTOR:EXPENSE:SPREAD,... as SSO=SPY:2:0.0089:0.004: reset daily, "
+        "borrowing at the T-bill + spread",
+        checked=False, optional=True,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,7 @@ Config = dict[str, Any]
 """One value for each of `PARAMETERS`, flat, as the summary file stores it."""
 
 GROUPS: dict[str, tuple[type[Rules], ...]] = {
-    "prices": (PriceSelection,),
+    "prices": (PriceSelection, FundChoice),
     "weights": (WeightRules, TradingRules, RuleChoice, AllocationRules),
     "strategy": (StrategyChoice,),
     "leverage": (LeverageRules, SizingRules),
@@ -183,6 +197,8 @@ def parse_value(name: str, text: str) -> Any:
     about = PARAMETERS[name]
     if text.lower() == "none" and about.optional:
         return None
+    if name == "financing":
+        return parse_financing(text)
     if about.dated:
         return parse_rate(name, text)
     for kind, what in ((bool, "true or false"), (int, "a whole number"), (float, "a number")):
@@ -209,7 +225,8 @@ def make_config(values: Mapping[str, Any] | None = None) -> Config:
     Raises
     ------
     InputError
-        A name that is not a parameter (with the nearest that is), or a value of another type than the default's.
+        A name that is not a parameter (with the nearest that is), a value of another type than the default's, or two
+        prices for one loan.
     """
     given = values or {}
     check_names(given, PARAMETERS)
@@ -217,7 +234,9 @@ def make_config(values: Mapping[str, Any] | None = None) -> Config:
     if len(given) < len(PARAMETERS):  # a whole configuration names what its rule does not have, too
         chosen = [name for name, value in given.items() if not _is_default(name, value)]
         check_owner(given, chosen)
-    return config | {name: _of_right_type(PARAMETERS[name], value) for name, value in given.items()}
+    config |= {name: _of_right_type(PARAMETERS[name], value) for name, value in given.items()}
+    check_one_loan(config)
+    return config
 
 
 def resolved(config: Config, panel: Panel) -> Config:
@@ -235,7 +254,8 @@ def resolved(config: Config, panel: Panel) -> Config:
     Raises
     ------
     InputError
-        Something of dividends, where they are in the prices; members, where nobody asks for them.
+        Something of dividends, where they are in the prices; members, where nobody asks for them; two prices for one
+        loan.
     """
     if config["withholding"] and not panel.raw:
         raise InputError(
@@ -247,7 +267,10 @@ def resolved(config: Config, panel: Panel) -> Config:
             "are of weights, and strategy=... decides itself", "leave them out", "members", config["members"]
         )
     prices = "raw" if panel.raw else "given" if config["prices"] == "given" else "adjusted"
-    return {**resolved_rates(config, panel.rates), "prices": prices}
+    check_one_loan(config)
+    given = config["financing"] is not None  # and says it, so that nothing is left to `auto`
+    loan = {name: config[name] for name in SHORTHAND} if given else {}
+    return {**resolved_rates(config, panel.rates), **loan, "prices": prices}
 
 
 def _is_default(name: str, value: Any) -> bool:
@@ -259,6 +282,8 @@ def _of_right_type(about: Parameter, value: Any) -> Any:
     default = about.default
     if value is None and about.optional:
         return None
+    if about.name == "financing":
+        return named_financing(value)
     if about.dated:
         return _rate(about, value)
     if isinstance(default, bool) != isinstance(value, bool):

@@ -17,6 +17,7 @@ from riskoverlay.feeds import Cache, load_raw, sample_rate
 __all__ = [
     "AUTO",
     "IRX",
+    "IRX_RATE",
     "bill_returns",
     "bond_equivalent",
     "parse_rate",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 AUTO = "auto"
+
+IRX_RATE = "irx"
+"""The bill's rate of each day, as an expression."""
 
 AUTO_RATES: dict[str, tuple[str, float]] = {
     "borrow_rate": ("irx+0.015", 0.05),

@@ -15,18 +15,38 @@ from riskoverlay.analyzers import StatisticsRules, summary
 from riskoverlay.analyzers.accounting import turnover
 from riskoverlay.conventions import PERIODS
 from riskoverlay.errors import InputError
-from riskoverlay.feeds import Cache, Panel, PriceSelection, check_symbols, load
+from riskoverlay.feeds import (
+    Cache,
+    LeveragedFund,
+    Panel,
+    PriceSelection,
+    load,
+    parse_funds,
+    read_members,
+    selected_symbols,
+    with_leveraged,
+)
 from riskoverlay.strategies import AccountTerms, Rebalancing, VolTargetDrawdownSizer
 from riskoverlay.strategies.weights import WeightMemory
 
 from .assembly import Pair, assemble, pair_of
+from .loans import rates_asked
 from .parameters import Config, values_of
 from .progress import Progress
-from .rates import bill_returns, read_rates
+from .rates import AUTO, bill_returns, read_rates
 from .references import blamed
 from .theirs import theirs_of
 
-__all__ = ["UNLEVERED", "Run", "check_counts", "check_size_of_account", "collect", "load_panel", "simulate"]
+__all__ = [
+    "UNLEVERED",
+    "Run",
+    "check_counts",
+    "check_size_of_account",
+    "collect",
+    "load_panel",
+    "simulate",
+    "symbols_read",
+]
 
 UNLEVERED = {"lev_min": 1.0, "lev_max": 1.0}
 """The base portfolio: the same strategy, sizer and broker, its leverage bounded to 1."""
@@ -62,6 +82,8 @@ class Run:
         Of the whole run: depth, peak, trough, recovery, length, worst.
     costs : dict
         Analysis of `TradingCosts`, money.
+    attribution : dict
+        Analysis of `LeverageAttribution`: parts of the log growth of the whole run.
     fills : list of dict
         Every execution, as `Fills` lists them.
     actions : list of dict
@@ -88,6 +110,7 @@ class Run:
     statistics: dict[str, float]
     drawdown: dict[str, Any]
     costs: dict[str, Any]
+    attribution: dict[str, Any]
     fills: list[dict[str, Any]]
     actions: list[dict[str, Any]]
     pending: list[dict[str, Any]]
@@ -154,15 +177,50 @@ def load_panel(config: Config, cache: Cache | None = None) -> Panel:
     Raises
     ------
     InputError, MissingFileError
-        As `feeds.load`; a symbol of a futures contract.
+        As `feeds.load` and `with_leveraged`; a symbol of a futures contract, and funds where no bill is known.
     """
-    if config["symbols"] is not None:
-        _refuse_contracts(check_symbols(config["symbols"]))
-    panel = load(**values_of(config, PriceSelection), calendar=config["calendar"], cache=cache)
-    panel = replace(panel, warnings=(*panel.warnings, *_what_joins(panel, config)))
-    asked = values_of(config, AccountTerms, StatisticsRules)
+    funds = parse_funds(config["leveraged"])
+    names, read = _symbols(config, funds)
+    _refuse_contracts(read)
+    selection = values_of(config, PriceSelection)
+    if funds:
+        selection |= {"symbols": read, "members": None}  # of what a fund is made of nobody asks who belonged
+    panel = load(**selection, calendar=config["calendar"], cache=cache)
+    asked = values_of(config, AccountTerms, StatisticsRules) | rates_asked(config)
+    asked |= {"leveraged": AUTO} if funds else {}
     rates, notes = read_rates(asked, panel.sessions, config["source"], config["data_dir"], cache, seed=config["seed"])
-    return replace(panel, rates=rates, warnings=(*panel.warnings, *notes)) if rates or notes else panel
+    if funds:
+        panel = with_leveraged(panel, funds, _bill(rates, notes, config)).select(names)
+    if funds and config["members"] is not None:
+        stretches = read_members(config["members"])
+        panel = replace(panel, members={symbol: stretches[symbol] for symbol in names})
+    return replace(panel, rates=rates, warnings=(*panel.warnings, *_what_joins(panel, config), *notes))
+
+
+def symbols_read(config: Config) -> tuple[str, ...]:
+    """Symbols whose bars a configuration needs: those of its panel, what its funds are made of in their place."""
+    return _symbols(config, parse_funds(config["leveraged"]))[1]
+
+
+def _symbols(config: Config, funds: Sequence[LeveragedFund]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Symbols of the panel, a fund in the place that it was given, else behind the others; and those to be read."""
+    names = selected_symbols(config["symbols"], config["members"])
+    behind = [fund.symbol for fund in funds if fund.symbol not in names]
+    if behind:
+        names = selected_symbols((*names, *behind), config["members"])
+    made = {fund.symbol: fund.underlying for fund in funds}
+    return names, tuple(dict.fromkeys([*(name for name in names if name not in made), *made.values()]))
+
+
+def _bill(rates: Mapping[str, pd.Series], notes: Sequence[str], config: Config) -> pd.Series:
+    """The rate that funds pay."""
+    if "irx" not in rates:
+        raise InputError(
+            "; ".join(["needs the T-bill's rate, and none is known", *notes]),
+            "put ^IRX beside the prices, back to the first session, or give --borrow-rate irx+0.015, which asks Yahoo",
+            "leveraged", config["leveraged"],
+        )  # fmt: skip
+    return rates["irx"]
 
 
 def _what_joins(panel: Panel, config: Config) -> list[str]:
@@ -296,6 +354,7 @@ def collect(strategy: Any, panel: Panel, config: Config, since: date | None = No
         statistics=summary(np.asarray(returns), risk_free),
         drawdown=analyses["MaxDrawdown"],
         costs=analyses["TradingCosts"],
+        attribution=analyses["LeverageAttribution"],
         fills=analyses["Fills"]["fills"],
         actions=analyses["Fills"]["actions"],
         pending=_pending(strategy),

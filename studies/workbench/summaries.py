@@ -16,6 +16,7 @@ from riskoverlay.errors import InputError, MissingFileError
 from riskoverlay.feeds import Panel
 
 from .allocations import config_summary
+from .attributed import attributed, attributed_summary
 from .parameters import Config, make_config
 from .portfolios import Backtest
 from .runs import Run
@@ -34,7 +35,7 @@ __all__ = [
     "with_older_meanings",
 ]
 
-FORMAT = 5
+FORMAT = 6
 """Of summaries and of studies in a storage. 0: those without a number."""
 
 OLDER_MEANINGS: dict[int, dict[str, Any]] = {
@@ -42,6 +43,7 @@ OLDER_MEANINGS: dict[int, dict[str, Any]] = {
     2: {"weights": "blend"},
     3: {"strategy": None, "sizer": None},
     4: {"prices": "given", "universe": "common", "members": None, "withholding": 0.0},
+    5: {"financing": None, "leveraged": None},
 }
 """format -> parameters that files of this format, and of older ones, do not name, with what those files mean by it.
 
@@ -169,7 +171,7 @@ def backtest_summary(result: Backtest) -> dict[str, Any]:
     -------
     dict
         For `write_json`. `dynamic_beyond` is what dynamic did beyond each of the others, as `active_statistics`;
-        `account_beyond`, where there is one account.
+        `account_beyond`, where there is one account. `attribution`, where there is an overlay: `attributed_summary`.
     """
     return {
         "format": FORMAT,
@@ -177,6 +179,7 @@ def backtest_summary(result: Backtest) -> dict[str, Any]:
         **{name: run_summary(run) for name, run in result.portfolios.items()},
         "benchmarks": {name: run_summary(run) for name, run in result.benchmarks.items()},
         f"{result.lead}_beyond": result.active,
+        **({} if (apart := attributed(result)) is None else {"attribution": attributed_summary(apart)}),
         "data": data_summary(result.panel, result.leading.begins, result.leading.first),
         "versions": versions(),
     }

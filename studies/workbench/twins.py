@@ -1,5 +1,6 @@
 """Runs by the twin of the account: what `simulate` gives, without Cerebro and a thousand times as fast."""
 
+import json
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,8 +15,10 @@ from riskoverlay.analyzers import simple_returns, summary
 from riskoverlay.errors import InputError, TwinError
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import (
+    SHORTHAND,
     AccountTerms,
     AllocationRules,
+    Charges,
     ExecutionTerms,
     LeverageRules,
     TradingRules,
@@ -27,8 +30,9 @@ from riskoverlay.strategies.weighting import decisions_of
 from riskoverlay.strategies.weights import WeightMemory
 
 from .allocations import rule_of, rules_of_weights
+from .loans import account_terms
 from .parameters import Config, values_of
-from .rates import bill_returns, with_dated_rates
+from .rates import bill_returns
 from .runs import Run, check_counts, check_size_of_account
 
 if TYPE_CHECKING:
@@ -147,7 +151,7 @@ class Twins:
         # Not methods with a cache: that would keep every panel for ever.
         self._decisions: Callable[[OfWeights, str], Decisions] = lru_cache(KEPT)(self._decide)
         self._volatilities: Callable[[OfWeights, str, int], Floats] = lru_cache(KEPT)(self._measure)
-        self._nights: Callable[[str, Any], Floats] = lru_cache(KEPT)(self._charge)
+        self._nights: Callable[..., tuple[Charges, Floats]] = lru_cache(KEPT)(self._charge)
         self._bills: Callable[[Any, int], Floats] = lru_cache(KEPT)(self._pay)
 
     @cached_property
@@ -173,14 +177,24 @@ class Twins:
     def _measure(self, rules: OfWeights, weights: str, vol_lookback: int) -> Floats:
         return volatilities(self._decisions(rules, weights), self.histories, vol_lookback)
 
-    def _charge(self, name: str, rate: Any) -> Floats:
-        return nightly(with_dated_rates({name: rate}, self.panel.rates)[name], name, self.days)
+    def _charge(self, *loan: Any) -> tuple[Charges, Floats]:
+        *shorthand, financing = loan
+        values = {**vars(AccountTerms()), **dict(zip(SHORTHAND, shorthand, strict=True))}
+        known = json.loads(financing) if isinstance(financing, str) and financing.startswith("{") else financing
+        charges = AccountTerms(**account_terms({**values, "financing": known}, self.panel.rates)).charges
+        return charges, nightly(charges, self.days)
 
     def _pay(self, rate: Any, after: int) -> Floats:
         return bill_returns(rate, self.panel.rates, self.days[after:], self.days[after - 1])
 
-    def _by_night(self, name: str, rate: Any) -> Floats:
-        return (self._nights if isinstance(rate, Hashable) else self._charge)(name, rate)
+    def _by_night(self, config: Config) -> tuple[Charges, Floats]:
+        """What the account charges, also by night."""
+        financing = config["financing"]
+        loan = [
+            *(config[name] for name in SHORTHAND),
+            json.dumps(financing) if isinstance(financing, dict) else financing,
+        ]
+        return (self._nights if all(isinstance(value, Hashable) for value in loan) else self._charge)(*loan)
 
     def _by_session(self, rate: Any, after: int) -> Floats:
         return (self._bills if isinstance(rate, Hashable) else self._pay)(rate, after)
@@ -212,8 +226,8 @@ class Twins:
         decisions = self._decisions(*of_weights)
         decided = [self.days[t] for t in decisions.sessions]
         check_counts(config, self.panel.sessions, decided, decided[0] if decided else None)
-        terms = AccountTerms(**with_dated_rates(values_of(config, AccountTerms), self.panel.rates))
-        borrow, idle = (self._by_night(name, config[name]) for name in ("borrow_rate", "cash_rate"))
+        terms = AccountTerms(**account_terms(config, self.panel.rates))
+        charges, nights = self._by_night(config)
         result = twin(
             self.days, *self._prices, decisions, self._volatilities(*of_weights, config["vol_lookback"]),
             trading=TradingRules(**values_of(config, TradingRules)),
@@ -221,7 +235,8 @@ class Twins:
             whole_shares=config["whole_shares"],
             execution=ExecutionTerms(**values_of(config, ExecutionTerms)),
             account=terms,
-            nights=(borrow, idle),
+            charges=charges,
+            nights=nights,
             histories=self.histories,
             record=record,
         )  # fmt: skip
