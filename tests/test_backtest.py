@@ -28,7 +28,7 @@ from riskoverlay.studies.workbench import (
     write_file,
     write_json,
 )
-from riskoverlay.studies.workbench.parameters import GROUPS, PARAMETERS, make_config, shown_parameters
+from riskoverlay.studies.workbench.parameters import GROUPS, PARAMETERS, Config, make_config, shown_parameters
 from riskoverlay.studies.workbench.portfolios import backtest
 from riskoverlay.studies.workbench.runs import UNLEVERED, Run, simulate
 
@@ -242,6 +242,17 @@ def test_summary_runs_again_to_the_same_result(sample: Panel, tmp_path: Path) ->
     assert content["data"]["sha256"] == sample.sha256
 
 
+KNOWN: dict[str, Run] = {}
+
+
+def once(panel: Panel, config: Config) -> Run:
+    """A run that many tests stand beside."""
+    key = f"{panel.sha256} {config}"
+    if key not in KNOWN:
+        KNOWN[key] = simulate(panel, config)
+    return KNOWN[key]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -280,7 +291,7 @@ def test_every_parameter_changes_the_result(sample: Panel, name: str, value: Any
             simulate(panel, config)
         assert 6 not in {day.month for day in simulate(panel, {**config, name: value}).decided}
         return
-    one, two = simulate(panel, config), simulate(panel, {**config, name: value})
+    one, two = once(panel, config), simulate(panel, {**config, name: value})
     if name == "risk_free":  # changes what the account is held against, not the account
         assert one.value.equals(two.value)
         assert one.statistics["excess_sharpe"] > two.statistics["excess_sharpe"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -171,13 +172,27 @@ def test_every_study_is_run_by_some_page() -> None:
 
 # -- scripts -----------------------------------------------------------------------------------------------------------
 
-SCRIPTS = [(page, source) for page, source in marked("script") if page != "README.md"]
+SCRIPTS: dict[str, list[str]] = {}
+for _page, _source in marked("script"):
+    if _page != "README.md":
+        SCRIPTS.setdefault(_page, []).append(_source)
+
+EACH = """
+import json, os, sys
+for number, source in enumerate(json.loads(sys.argv[1])):
+    os.mkdir(str(number))
+    os.chdir(str(number))
+    print("script", number, flush=True)
+    exec(compile(source, f"script {number}", "exec"), {"__name__": "__main__"})
+    os.chdir("..")
+"""
+"""Scripts one after the other: a process that has to import everything for each takes twice as long."""
 
 
-@pytest.mark.parametrize(("page", "source"), SCRIPTS, ids=[page for page, _ in SCRIPTS])
-def test_scripts_run(page: str, source: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", SCRIPTS)
+def test_scripts_run(page: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", source],
+        [sys.executable, "-c", EACH, json.dumps(SCRIPTS[page])],
         capture_output=True,
         text=True,
         check=False,
@@ -185,7 +200,10 @@ def test_scripts_run(page: str, source: str, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout or (tmp_path / "run.png").stat().st_size
+    said = re.split(r"^script \d+\n", done.stdout, flags=re.MULTILINE)[1:]
+    for number, out in enumerate(said):
+        assert out or (tmp_path / str(number) / "run.png").stat().st_size
+    assert len(said) == len(SCRIPTS[page])
 
 
 def test_python_that_is_not_run_can_be_read() -> None:

@@ -361,7 +361,9 @@ def words_on_charts(page: Any, kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [
+    kind if kind in ("losing", "sweep") else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS
+])  # fmt: skip
 def test_every_kind_is_drawn_alone_in_its_width_and_no_words_on_bars(
     browser: Any, pages: dict[str, Path], kind: str, width: int, scheme: str
 ) -> None:

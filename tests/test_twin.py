@@ -115,26 +115,21 @@ BUGS = {
 
 @pytest.fixture(scope="module")
 def known() -> list[tuple[Panel, Any, Any]]:
-    """Runs through Cerebro in which every bug shows."""
-    found = []
-    for seed in range(40):
+    """Runs through Cerebro in which every bug shows; what shows the rarer ones comes first."""
+    found = [on_the_band()]
+    rare = [(random_market, [0, seed], {"financing": TIERS, **LOAN}) for seed in range(3)]
+    rare += [(come_and_gone, [7, seed], {"withholding": 0.15}) for seed in (83, 98, *range(8))]
+    for market, seed, changes in [*rare, *((random_market, seed, {}) for seed in range(24))]:
         rng = np.random.default_rng(seed)
-        panel, config = random_market(rng, 110, int(rng.integers(1, 5))), make_config(parameters(rng))
-        found.append((panel, config, simulate(panel, config)))
-    for seed in (*range(30), 83, 98):
-        rng = np.random.default_rng([7, seed])
-        panel, config = come_and_gone(rng), make_config({**parameters(rng), "withholding": 0.15})
+        panel = market(rng) if market is come_and_gone else market(rng, 110, int(rng.integers(1, 5)))
+        config = make_config({**parameters(rng), **changes})
         with suppress(InputError):  # nothing to hold
             found.append((panel, config, simulate(panel, config)))
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        panel = random_market(rng, 110, 2)
-        loan = {name: make_config()[name] for name in SHORTHAND}
-        terms = Financing(0.05, ((3_000.0, 0.01), (math.inf, 0.2)), cash_spread=-0.01, cash_free=2_000.0, day_count=360)
-        config = make_config({**parameters(rng), **loan, "financing": terms})
-        with suppress(InputError):
-            found.append((panel, config, simulate(panel, config)))
-    return [*found, on_the_band()]
+    return found
+
+
+LOAN = {name: make_config()[name] for name in SHORTHAND}
+TIERS = Financing(0.05, ((3_000.0, 0.01), (math.inf, 0.2)), cash_spread=-0.01, cash_free=2_000.0, day_count=360)
 
 
 def on_the_band() -> tuple[Panel, Any, Any]:
