@@ -181,7 +181,7 @@ def _terms(
     charges: Charges,
 ) -> Terms:  # fmt: skip
     rules = (leverage, execution, account)
-    named = {name: getattr(one, name) for one in rules for name in one.described() if name in Terms._fields}
+    named = {name: value for one in rules for name, value in vars(one).items() if name in Terms._fields}
     return Terms(
         at_close=execution.execution == "close",
         whole=whole,

@@ -30,6 +30,8 @@ __all__ = [
     "rates_asked",
 ]
 
+TERMS = tuple(AccountTerms.described())  # known once: a run by the twin takes less time than to ask
+
 SUFFIXES = {".toml": tomllib.loads, ".json": json.loads}
 """Kinds of file, and what reads them."""
 
@@ -215,7 +217,7 @@ def account_terms(config: Mapping[str, Any], rates: Mapping[str, pd.Series]) -> 
     InputError
         Two prices for one loan; a benchmark that is not there.
     """
-    values = {name: config[name] for name in AccountTerms.described()}
+    values = {name: config[name] for name in TERMS}
     if values["financing"] is None:
         return with_dated_rates(values, rates)
     check_one_loan(config)
