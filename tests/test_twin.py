@@ -117,7 +117,9 @@ BUGS = {
 def known() -> list[tuple[Panel, Any, Any]]:
     """Runs through Cerebro in which every bug shows; what shows the rarer ones comes first."""
     found = [on_the_band()]
-    rare = [(random_market, [0, seed], {"financing": TIERS, **LOAN}) for seed in range(3)]
+    rare: list[tuple[Any, Any, dict[str, Any]]] = [
+        (random_market, [0, seed], {"financing": TIERS, **LOAN}) for seed in range(3)
+    ]
     rare += [(come_and_gone, [7, seed], {"withholding": 0.15}) for seed in (83, 98, *range(8))]
     for market, seed, changes in [*rare, *((random_market, seed, {}) for seed in range(24))]:
         rng = np.random.default_rng(seed)
