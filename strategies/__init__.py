@@ -17,5 +17,6 @@ from .ledger import *
 from .margin import *
 from .overlay import *
 from .rebalancing import *
+from .restart import *
 from .rules import *
 from .weighting import *

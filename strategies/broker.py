@@ -71,8 +71,8 @@ class MarginBroker(FastOrders):
     def __init__(self) -> None:
         super().__init__()
         self.account = self.p.account if self.p.account is not None else MarginAccount()
-        given = self.p.commission
-        self.addcommissioninfo(self.account if given is _NO_COMMISSION else given)
+        self.statement: Any = None  # a `Correction`: what is really held, on one session
+        self.addcommissioninfo(self.account if self.p.commission is _NO_COMMISSION else self.p.commission)
 
     def init(self) -> None:
         """Start a run with an empty book."""
@@ -387,6 +387,8 @@ class MarginBroker(FastOrders):
             self._charge_interest()
         if self._own_terms:
             self._settle()
+        if self.statement is not None:
+            self.statement.take(self)
         self._get_value()
         called = self._to_keep > 0 and self._to_keep > self._value * (1 + 1e-9)
         self._called_on = self._session if called else None
@@ -438,8 +440,7 @@ class MarginBroker(FastOrders):
 
     def _charge_interest(self) -> None:
         """Take the interest of the nights since the last session; the debit has not moved since its fills."""
-        start, day = self._charged_to, int(self._session)
-        self._charged_to = day
+        start, self._charged_to = self._charged_to, (day := int(self._session))
         if not start or day <= start:
             return
         debit, shorts = -self.cash, -self._short_value

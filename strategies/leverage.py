@@ -179,6 +179,23 @@ class RollingVolatility:
         self._count += 1
 
     @property
+    def known(self) -> list[float]:
+        """The last returns, `memory` at most; fractions."""
+        return self._returns[max(0, self._count - self.memory) : self._count].tolist()
+
+    def restart(self, returns: Sequence[float]) -> None:
+        """Forget all, and push these.
+
+        Parameters
+        ----------
+        returns : sequence of float
+            Fractions.
+        """
+        self._count = 0
+        for r in returns:
+            self.push(r)
+
+    @property
     def value(self) -> float | None:
         """Annual volatility (fraction), or None until `vol_lookback` returns have been pushed."""
         n = self.vol_lookback

@@ -16,6 +16,7 @@ from .clock import SessionClock, ended
 from .histories import is_member
 from .ledger import OwnPosition
 from .overlay import VolTargetDrawdownSizer
+from .restart import Resume
 from .rules import ScheduleRules, TradingRules
 from .schedule import DatedSchedule, RebalanceSchedule
 from .terms import point_value
@@ -47,12 +48,13 @@ class Rebalancing(OwnPosition, bt.Strategy):
     Parameters
     ----------
     **params
-        The fields of `ScheduleRules` and `TradingRules`, and four that are backtrader's only:
+        The fields of `ScheduleRules` and `TradingRules`, and five that are backtrader's only:
         `symbols`, names of the feeds to hold (default: all);
         `overlay`, parameters of the default sizer, a mapping or pairs (for `optstrategy` and `btrun`);
         `trade_from`, date (or "YYYY-MM-DD") of the first close that may send orders: weights are computed before it,
         so that the sizer knows the volatility of the portfolio when it begins;
-        `memory`, sessions of closes kept, so that `reconfigure` can raise the look-backs to it.
+        `memory`, sessions of closes kept, so that `reconfigure` can raise the look-backs to it;
+        `resume`, where it stood (`state_of`): it looks at prices up to that session's close, and goes on from there.
 
     Attributes
     ----------
@@ -85,6 +87,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         ("overlay", None),
         ("trade_from", None),
         ("memory", None),
+        ("resume", None),
     )
 
     def __init__(self) -> None:
@@ -108,6 +111,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self.deciding = dt.date.min
         self._previous: dt.date | None = None
         self._waits_for = _date(self.p.trade_from)
+        self._resume: Resume | None = None if self.p.resume is None else Resume(self.p.resume)
         self._target: dict[Any, float] = {}
         self._invested = 1.0  # sum of the target: what is below 1 is cash, at any leverage
         self._plan: dict[Any, float] = {}
@@ -239,7 +243,7 @@ class Rebalancing(OwnPosition, bt.Strategy):
         """Take a bar's closes, and act if a session is over: before they count, if it ended without a decision."""
         clock = self.session_clock
         clock.see()
-        trades = bool(clock.late) and self._close_session(clock.late)
+        trades = self._resume is None and bool(clock.late) and self._close_session(clock.late)
         if self._grown:
             closes = [close * growth for close, growth in zip(closes, self._growth, strict=True)]
         if clock.begins:
@@ -249,6 +253,11 @@ class Rebalancing(OwnPosition, bt.Strategy):
                 del self._closes[: -self._keep], self._days[: -(self._memory + 1)]
         elif clock.session:  # another bar of the same session
             self._closes[-len(closes) :] = array("d", closes)
+        if self._resume is not None:  # it looks at prices only, until it is where it stood
+            if clock.over and clock.session >= self._resume.day:
+                self._resume.restore(self)
+                self._resume = None
+            return
         if clock.over:
             trades = self._close_session(clock.session) or trades
         if trades:
@@ -286,12 +295,16 @@ class Rebalancing(OwnPosition, bt.Strategy):
             weights = self.weigh(window, feeds) if feeds else np.zeros(0)
         except RiskOverlayError as error:
             raise about_weights(error, today, [name_of(data) for data in feeds]) from error.__cause__
-        self._target = dict(zip(feeds, weights.tolist(), strict=True))
-        total = sum(self._target.values())
-        self._invested = 1.0 if abs(total - 1.0) < DUST else total
-        self.base_weights = [self._target.get(data, 0.0) for data in self.datas]
+        self._set_target(dict(zip(feeds, weights.tolist(), strict=True)))
         self.rebalances.append(today)
         return True
+
+    def _set_target(self, target: dict[Any, float] | None) -> None:
+        """Put weights in force; None: there are none yet."""
+        self._target = target or {}
+        total = sum(self._target.values())
+        self._invested = 1.0 if abs(total - 1.0) < DUST else total
+        self.base_weights = None if target is None else [target.get(data, 0.0) for data in self.datas]
 
     def _eligible(self, recent: np.ndarray, least: int, today: dt.date) -> list[int]:
         """Positions in the universe of the feeds with more closes than `least` and a recent bar."""
