@@ -34,6 +34,12 @@ COMMANDS: dict[str, tuple[list[str], int, tuple[str, ...]]] = {
         ["financing", *SMALL, "--financing", "ibkr_pro", "--json", "f.json", "--png", "f.png", "--html", "f.html"],
         0, ("f.json", "f.png", "f.html"),
     ),
+    "today": (
+        ["today", *SMALL, "--account", "t.json", "--paper", "--as-of", "2011-06-30", "--basket", "t.csv"], 10,
+        ("t.json", "t.json.journal", "t.csv"),
+    ),
+    "today, later": (["today", "--account", "t.json", "--as-of", "2011-07-05", "--html", "t.html"], 0, ("t.html",)),
+    "report": (["report", "--account", "t.json", "--html", "r.html"], 0, ("r.html",)),
     "sweep": (
         ["sweep", *SMALL, *GRID, *TWO, "--json", "s.json", "--html", "s.html"], 0, ("s.json", "s.html", "sweep.db"),
     ),

@@ -15,7 +15,7 @@ from .commands.screen import Screen
 __all__ = ["main", "make_parser"]
 
 FOUND, BAD_INPUT, BUG, INTERRUPTED = 1, 2, 70, 130
-"""Exit statuses beside 0; 1 means that `check` or `audit` found something, and nothing else."""
+"""Exit statuses beside 0; 1 means that `check` or `audit` found something, and nothing else; 10 is of `today`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status. 0: it worked; 1: `check` or `audit` found something; 2: bad input, one line and no file (an error
-        inside a user's own file shows its traceback, too); 70: a bug, with its traceback; 130: interrupted.
+        inside a user's own file shows its traceback, too); 10: `today` has orders; 70: a bug, with its traceback; 130:
+        interrupted.
     """
     gc.freeze()  # what was imported stays: the collector need not look at it again, which is a tenth of a run's time
     given = list(sys.argv[1:] if arguments is None else arguments)

@@ -37,6 +37,8 @@ SMALLER = {
     "walkforward": [*WINDOW, *RULES, *ONE, "--train", "6", "--test", "3"],
     "audit": [*WINDOW, *RULES, *ONE, "--cuts", "1", "--end", "2010-12-31"],
     "check": WINDOW,
+    "today": ["--symbols", "SPY,TLT,GLD", *RULES],
+    "report": [],
 }
 """Flags appended to a page's command: the same command on a few hundred sessions."""
 
@@ -151,7 +153,7 @@ def test_commands_that_are_marked_run(page: str, block: str, folder: Path, capsy
         arguments = whole(arguments)
         small = [*arguments, *smaller(arguments)]
         status = main(small)
-        assert status == 0, (page, arguments, capsys.readouterr().err)
+        assert status == 0 or (arguments[0] == "today" and status == 10), (page, arguments, capsys.readouterr().err)
         options = vars(make_parser().parse_args(arguments))
         for kind in ("json", "csv", "html", "png"):
             assert not options.get(kind) or (folder / options[kind]).stat().st_size, (page, kind)

@@ -113,7 +113,7 @@ MISTYPED = {
     "of another command": (["backtest", "--cuts", "3"], "--cuts is not a flag: see riskoverlay backtest --help"),
     "nothing near": (["check", "--zzz"], "--zzz is not a flag: see riskoverlay check --help"),
     "a command": (["swep", *GRID], "swep is not a command: did you mean sweep?"),
-    "no command": (["zzz"], "zzz is not a command: give one of backtest, ladder, financing, audit, sweep, walkforward"),
+    "no command": (["zzz"], "zzz is not a command: give one of backtest, ladder, financing, today, report, audit, swe"),
     "a word": (["backtest", "SPY"], "unrecognized arguments: SPY: see riskoverlay --help"),
     "no value": (["backtest", "--target-vol"], "--target-vol: expected one argument: see riskoverlay backtest --help"),
     "a flag is missing": (["sweep"], "the following arguments are required: --grid: see riskoverlay sweep --help"),

@@ -25,6 +25,20 @@ COMMANDS: dict[str, tuple[str, str, tuple[str, str]]] = {
             "riskoverlay financing --source csv --data-dir prices --financing my_broker.toml",
         ),
     ),
+    "today": (
+        "what to trade tomorrow: the orders of an account for the next open",
+        "After the close: what an account holds, what it should hold, and what is to be sent. Exit status 10 if there "
+        "are orders, 0 if there is nothing to do.",
+        (
+            "riskoverlay today --account my.json --source yahoo --positions broker.csv --balance 12345",
+            "riskoverlay today --account paper.json --paper --source yahoo",
+        ),
+    ),
+    "report": (
+        "the page of an account, beside the backtest of the same dates",
+        "What an account of `today` did, the tracking difference to the backtest, and the fills that differ.",
+        ("riskoverlay report --account my.json", "riskoverlay report --account paper.json --html paper.html"),
+    ),
     "audit": (
         "does a strategy read the future? it is run on others",
         "Change what comes after many sessions, and compare what was done by then. Exit status 1 if a decision depends "
