@@ -171,7 +171,7 @@ def three_years() -> Panel:
 
 
 def dynamic() -> Stretch:
-    return Stretch(three_years(), make_config(QUICK), 400, 35)
+    return Stretch(three_years(), make_config(QUICK), 400, 30)
 
 
 def fallen(day: State) -> bool:

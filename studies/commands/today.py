@@ -105,8 +105,6 @@ def _account_of(file: accounts.AccountFile, options: argparse.Namespace, config:
             raise InputError("needs the cash at the broker", "give --balance, or --paper", "account", options.account)
         if options.deposit:
             raise InputError("is of an account that is there", "give it in --balance", "deposit", options.deposit)
-        if options.balance is not None:
-            config["cash"] = options.balance
         return None
     if options.paper and not account["paper"]:
         raise InputError("has a broker", "give --positions and --balance", "account", options.account)

@@ -172,6 +172,8 @@ def advance(panel: Panel, account: Mapping[str, Any], held: Held) -> tuple[dict[
         "why": _why(strategy, config, after, state, statement), "notes": _notes(panel, account),
         "differences": _differences(statement, state), "others": dict(held.others),
     }  # fmt: skip
+    if state is None and held.cash is not None:  # what a backtest beside it begins with
+        account = {**account, "config": {**config, "cash": after["value"]}}
     closes = {name: float(frame["close"].iloc[-1]) for name, frame in panel.frames.items() if len(frame)}
     return {**account, "strategy": after, "closes": closes, "peak_on": peak_on, "answer": answer}, entries
 
@@ -260,11 +262,11 @@ def _why(strategy: Any, config: Config, after: Any, state: Any, statement: Corre
 
 def _differences(statement: Correction, state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """What is held otherwise than expected, by symbol and cause; and the money."""
-    if statement.positions is None:
+    if statement.positions is None or state is None:
         return []
     names = dict.fromkeys([*statement.expected, *statement.positions])
-    before = {name: size for name, (size, _) in state["positions"].items()} if state else {}
-    ordered = {order["symbol"]: order["size"] for order in state["orders"]} if state else {}
+    before = {name: size for name, (size, _) in state["positions"].items()}
+    ordered = {order["symbol"]: order["size"] for order in state["orders"]}
     found = []
     for name in names:
         expected, held = statement.expected.get(name, 0.0), statement.positions.get(name, 0.0)
