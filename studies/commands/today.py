@@ -134,7 +134,8 @@ def _held(options: argparse.Namespace, account: Mapping[str, Any], panel: Panel)
     if account["paper"]:
         if options.positions or (options.balance is not None and "strategy" in account):
             raise InputError("is a paper account: it fills its own orders", "leave out --positions and --balance")
-        return accounts.Held(deposit=options.deposit)
+        begins = None if "strategy" in account else account["config"]["cash"]  # without what it earned in the warm-up
+        return accounts.Held(cash=begins, deposit=options.deposit)
     if account["config"]["execution"] == "close":
         raise InputError("cannot be sent after that close", "use next_open", "execution", "close")
     if not options.positions:
@@ -143,6 +144,8 @@ def _held(options: argparse.Namespace, account: Mapping[str, Any], panel: Panel)
         return accounts.Held(cash=options.balance)
     found = accounts.read_statement(options.positions, panel.symbols)
     cash = options.balance if options.balance is not None else found.cash
+    if cash is None:
+        raise InputError("needs the cash at the broker", "give --balance", "account", options.account)
     return accounts.Held(found.positions, cash, options.deposit, found.others)
 
 

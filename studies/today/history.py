@@ -12,11 +12,12 @@ import pandas as pd
 from riskoverlay.analyzers import active_statistics, summary
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
+from riskoverlay.strategies import Correction
 
-from ..workbench.assembly import our_sizer, our_strategy
+from ..workbench.assembly import assemble, our_sizer, our_strategy
 from ..workbench.parameters import Config
 from ..workbench.portfolios import Backtest
-from ..workbench.runs import Run, simulate
+from ..workbench.runs import Run, collect
 from ..workbench.theirs import ACCOUNT
 
 __all__ = ["Tracked", "backtest_since", "tracked"]
@@ -60,7 +61,11 @@ def backtest_since(panel: Panel, config: Config, opened: dt.date) -> Run:
     Run
     """
     strategy, values = our_strategy(config)
-    return simulate(panel, config, pair=((strategy, {**values, "trade_from": opened}), our_sizer(config)), since=opened)
+    pair = (strategy, {**values, "trade_from": opened}), our_sizer(config)
+    cerebro = assemble(panel, config, pairs=[pair], acknowledge=False)
+    cerebro.broker.statement = Correction(opened.toordinal(), cash=config["cash"], opens=True)
+    (done,) = cerebro.run()
+    return collect(done, panel, config, opened)
 
 
 def tracked(panel: Panel, account: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Tracked:

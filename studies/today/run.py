@@ -13,7 +13,7 @@ import pandas as pd
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Cache, Panel
 from riskoverlay.strategies import Correction, state_of
-from riskoverlay.strategies.schedule import RebalanceSchedule, session_closes
+from riskoverlay.strategies.schedule import RebalanceSchedule, check_frequency, session_closes
 
 from ..financing import distance_to_call
 from ..workbench.allocations import rules_of_weights, sessions_before
@@ -87,8 +87,9 @@ def load_window(
     first, sessions = begins or as_of or now().date(), sessions_before(config) + SPARE
     if state is not None:
         first = dt.date.fromisoformat(state["decided"])
-    else:
-        sessions += config["vol_lookback"] + 3 * 31
+    else:  # as far as a rebalance session from which on the volatility is known
+        first = (pd.Timestamp(first) - check_frequency(config["rebalance_freq"])).date()
+        sessions += config["vol_lookback"]
     start = str(first - dt.timedelta(days=math.ceil(1.5 * sessions) + 10))
     if config["weights"] != BLEND and config["lookback"] is None:
         start = config["start"]  # the rule is given all there is
@@ -99,16 +100,16 @@ def load_window(
 
 def _check_fresh(panel: Panel, config: Config, as_of: dt.date | None) -> None:
     """Refuse prices that end before the last session that is over."""
-    found = panel.sessions[-1].date()
+    found, without = panel.sessions[-1].date(), "".join(f"; {one}" for one in panel.dropped)
     if as_of is not None:
         if found != as_of:
-            raise InputError(f"is no session: the prices end on {found}", "give that", "as_of", str(as_of))
+            raise InputError(f"is no session: the prices end on {found}{without}", "give that", "as_of", str(as_of))
         return
     known, moment = session_closes(config["calendar"] or "XNYS", now().year), bt.date2num(now().replace(tzinfo=None))
     wanted = dt.date.fromordinal(known.days[bisect_right(known.utc, moment) - 1])
     if found < wanted:
         raise InputError(
-            f"the prices end on {found}, and {wanted} is over", f"fetch newer ones, or give --as-of {found}"
+            f"the prices end on {found}, and {wanted} is over{without}", f"fetch newer ones, or give --as-of {found}"
         )
 
 
