@@ -12,12 +12,10 @@ import pandas as pd
 from riskoverlay.conventions import DAYS_PER_YEAR
 from riskoverlay.dates import ordinals
 from riskoverlay.errors import InputError
+from riskoverlay.rates import Rate, by_date
 from riskoverlay.rules import Rules, parameter, per_cent
 
 __all__ = ["StatisticsRules", "check_risk_free", "risk_free_returns"]
-
-Rate = float | pd.Series | Mapping[Any, float]
-"""An annual fraction, or annual fractions by date, each from its date until the next."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +100,6 @@ def risk_free_returns(rate: Rate, dates: Sequence[date], before: date | None = N
 
 
 def _series(rate: pd.Series | Mapping[Any, float]) -> pd.Series:
-    series = rate if isinstance(rate, pd.Series) else pd.Series(dict(rate), dtype=float)
+    series = by_date(rate)
     series = series.set_axis(pd.DatetimeIndex(series.index))
     return series.sort_index()

@@ -13,7 +13,7 @@ import pandas as pd
 from riskoverlay.conventions import DAYS_PER_YEAR
 from riskoverlay.dates import ordinals
 from riskoverlay.errors import InputError
-from riskoverlay.rates import DatedRate
+from riskoverlay.rates import DatedRate, Rate
 from riskoverlay.rules import Rules, parameter
 
 from .actions import ACTIONS, raw_bars
@@ -25,7 +25,6 @@ from .validation import validate
 __all__ = ["FundTerms", "LeveragedFund", "leveraged", "parse_funds", "with_leveraged"]
 
 Floats = npt.NDArray[np.float64]
-Rate = float | pd.Series | Mapping[Any, float]
 
 _PRICES = ("open", "high", "low", "close")
 _SHAPE = "give SYMBOL=UNDERLYING:FACTOR:EXPENSE:SPREAD, several separated by commas, as SSO=SPY:2:0.0089:0.004"

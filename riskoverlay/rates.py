@@ -13,10 +13,18 @@ from .dates import ordinals
 from .errors import InputError
 from .rules import per_cent
 
-__all__ = ["HIGHEST_RATE", "DatedRate"]
+__all__ = ["HIGHEST_RATE", "DatedRate", "Rate", "by_date"]
+
+Rate = float | pd.Series | Mapping[Any, float]
+"""An annual fraction, or annual fractions by date, each from its date until the next."""
 
 HIGHEST_RATE = 1.0
 """Annual fraction (100 %): what is above it was meant per cent."""
+
+
+def by_date(rate: pd.Series | Mapping[Any, float]) -> pd.Series:
+    """A rate by date as a series."""
+    return rate if isinstance(rate, pd.Series) else pd.Series(dict(rate), dtype=float)
 
 
 class DatedRate:
@@ -36,7 +44,7 @@ class DatedRate:
         Empty, unordered, or not finite.
     """
 
-    def __init__(self, rate: float | pd.Series | Mapping[Any, float], name: str = "borrow_rate") -> None:
+    def __init__(self, rate: Rate, name: str = "borrow_rate") -> None:
         self.name = name
         if isinstance(rate, (int, float)):
             if not 0.0 <= rate <= HIGHEST_RATE:
@@ -47,7 +55,7 @@ class DatedRate:
             self.constant: float | None = float(rate)
             return
         self.constant = None
-        series = rate if isinstance(rate, pd.Series) else pd.Series(dict(rate), dtype=float)
+        series = by_date(rate)
         days = ordinals(series.index)
         values = [float(value) for value in series]
         if not days:

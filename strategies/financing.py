@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from reprlib import repr as shortened
 from typing import Any
 
-import pandas as pd
-
 from riskoverlay.conventions import DAYS_PER_YEAR
 from riskoverlay.errors import InputError
-from riskoverlay.rates import HIGHEST_RATE, DatedRate
+from riskoverlay.rates import HIGHEST_RATE, DatedRate, Rate, by_date
 from riskoverlay.rules import Rules, check_names, parameter, per_cent
 
 __all__ = [
@@ -26,21 +24,30 @@ __all__ = [
     "retail",
 ]
 
-Rate = float | pd.Series | Mapping[Any, float]
-
 MOST_SPREAD = 0.25
 """Annual fraction: a larger spread was meant per cent."""
 
 NO_FLOOR = -HIGHEST_RATE
 
-_SPREAD: dict[str, Any] = {
-    "at_least": -MOST_SPREAD, "at_most": MOST_SPREAD, "per_cent": True, "problem": "is not a spread",
-    "cure": "give an annual fraction, such as 0.015",
-}  # fmt: skip
 _FLOOR: dict[str, Any] = {
     "at_least": NO_FLOOR, "at_most": HIGHEST_RATE, "per_cent": True, "problem": "is not a rate",
     "cure": "give an annual fraction; -1: none",
 }  # fmt: skip
+
+
+_DAY_COUNT = {"problem": "is no day count", "cure": "give 365 (actual/365) or 360 (actual/360)"}
+
+
+def day_count_parameter() -> Any:
+    """The field of `Rules` that says by which year interest is charged."""
+    what = "days a year by which interest is charged, 365 or 360"
+    return parameter(365, what, "days", at_least=360, at_most=365, **_DAY_COUNT)
+
+
+def check_day_count(day_count: int) -> None:
+    """InputError for a year of interest that is none."""
+    if day_count not in (360, 365):
+        raise InputError(_DAY_COUNT["problem"], _DAY_COUNT["cure"], "day_count", day_count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +75,7 @@ class Financing(Rules):
         "up to infinity", checked=False,
     )  # fmt: skip
     floor: float = parameter(0.0, "least rate of any tier; -1: none", "fraction a year", **_FLOOR)
-    day_count: int = parameter(
-        365, "days a year by which interest is charged, 365 or 360", "days", at_least=360, at_most=365,
-        problem="is no day count", cure="give 365 (actual/365) or 360 (actual/360)",
-    )  # fmt: skip
+    day_count: int = day_count_parameter()
     cash_benchmark: Any = parameter(
         None, "of idle cash, where it has another", "fraction a year", optional=True, checked=False
     )
@@ -96,10 +100,7 @@ class Financing(Rules):
 
     def check(self) -> None:
         """Whether tiers, spreads and the day count are in order."""
-        if self.day_count not in (360, 365):
-            raise InputError(
-                "is no day count", "give 365 (actual/365) or 360 (actual/360)", "day_count", self.day_count
-            )
+        check_day_count(self.day_count)
         for name in ("cash_spread", "short_rebate"):
             value = getattr(self, name)
             if value is not None:
@@ -146,11 +147,6 @@ class Financing(Rules):
                 for upper, spread in self.tiers
             ]
         return kept
-
-    @property
-    def pays_on_cash(self) -> bool:
-        """Whether idle cash may earn something."""
-        return self.cash_spread is not None
 
 
 def _check_spread(name: str, value: Any) -> None:
@@ -437,5 +433,4 @@ def _over(base: Rate, spread: float, floor: float, name: str) -> DatedRate:
         return DatedRate(max(base + spread, floor), name)
     if isinstance(base, str):
         raise InputError("is no rate", "give an annual fraction, or fractions by date", name, base)
-    series = base if isinstance(base, pd.Series) else pd.Series(dict(base), dtype=float)
-    return DatedRate((series + spread).clip(lower=floor), name)
+    return DatedRate((by_date(base) + spread).clip(lower=floor), name)

@@ -9,7 +9,7 @@ from riskoverlay.errors import InputError
 from riskoverlay.rules import Rules, parameter
 
 from .covariance import SHRINKAGES
-from .financing import Charges, Financing, flat
+from .financing import Charges, Financing, check_day_count, day_count_parameter, flat
 from .schedule import RebalanceSchedule
 
 __all__ = [
@@ -276,10 +276,7 @@ class AccountTerms(Rules):
         0.0, "part of a dividend that is withheld as tax, of long positions; prices are then `raw`", "fraction",
         at_least=0.0, at_most=1.0, problem="is not a part of a dividend", cure="give a fraction, such as 0.15",
     )  # fmt: skip
-    day_count: int = parameter(
-        365, "days a year by which interest is charged, 365 or 360", "days", at_least=360, at_most=365,
-        problem="is no day count", cure="give 365 (actual/365) or 360 (actual/360)",
-    )  # fmt: skip
+    day_count: int = day_count_parameter()
     financing: Any = parameter(
         None,
         "instead of borrow_rate, cash_rate and day_count all terms of the loan in one value: a `Financing`; here also "
@@ -296,10 +293,7 @@ class AccountTerms(Rules):
 
     def check(self) -> None:
         """Whether the margins and the day count are in order, and the loan has one price."""
-        if self.day_count not in (360, 365):
-            raise InputError(
-                "is no day count", "give 365 (actual/365) or 360 (actual/360)", "day_count", self.day_count
-            )
+        check_day_count(self.day_count)
         if self.maintenance_margin > self.initial_margin:
             raise InputError(
                 f"initial_margin={self.initial_margin!r}, maintenance_margin={self.maintenance_margin!r}",

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from riskoverlay.conventions import DAYS_PER_YEAR
+from riskoverlay.dates import ordinals
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import PRESETS
@@ -219,7 +219,8 @@ def charged(run: Run | TwinRun, maintenance: float) -> Charged:
     value, leverage, interest = (
         np.asarray(columns[name], dtype=np.float64) for name in ("value", "leverage", "interest")
     )
-    nights = _days(run.sessions)[counted]
+    days = ordinals(run.sessions)
+    nights = np.diff(days, prepend=days[0])[counted]
     years = nights.sum() / DAYS_PER_YEAR
     equity = float(value[counted].mean())
     paid = interest[counted]
@@ -259,9 +260,3 @@ def distance_to_call(leverage: npt.ArrayLike, maintenance: float) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         found = (1.0 - maintenance * held) / (held * (1.0 - maintenance))
     return np.where(held <= 1.0, 1.0, found)
-
-
-def _days(sessions: pd.DatetimeIndex) -> Floats:
-    """Calendar days since the session before; 0 of the first."""
-    days = sessions.to_numpy().astype("datetime64[D]").astype(np.int64)
-    return np.diff(days, prepend=days[0]).astype(np.float64)

@@ -14,17 +14,13 @@ from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import Correction
 
-from ..workbench.assembly import assemble, our_sizer, our_strategy
 from ..workbench.parameters import Config
 from ..workbench.portfolios import Backtest
 from ..workbench.runs import Run, collect
 from ..workbench.theirs import ACCOUNT
+from .run import KINDS, ran
 
 __all__ = ["Tracked", "backtest_since", "tracked"]
-
-
-KINDS = ["commission", "slippage", "interest", "tax", "dividends", "traded"]
-"""Money by session that a journal keeps."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +56,8 @@ def backtest_since(panel: Panel, config: Config, opened: dt.date) -> Run:
     -------
     Run
     """
-    strategy, values = our_strategy(config)
-    pair = (strategy, {**values, "trade_from": opened}), our_sizer(config)
-    cerebro = assemble(panel, config, pairs=[pair], acknowledge=False)
-    cerebro.broker.statement = Correction(opened.toordinal(), cash=config["cash"], opens=True)
-    (done,) = cerebro.run()
-    return collect(done, panel, config, opened)
+    statement = Correction(opened.toordinal(), cash=config["cash"], opens=True)
+    return collect(ran(panel, config, statement, trade_from=opened), panel, config, opened)
 
 
 def tracked(panel: Panel, account: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Tracked:

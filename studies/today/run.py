@@ -16,16 +16,19 @@ from riskoverlay.strategies import Correction, state_of
 from riskoverlay.strategies.schedule import RebalanceSchedule, check_frequency, session_closes
 
 from ..financing import distance_to_call
-from ..workbench.allocations import rules_of_weights, sessions_before
+from ..workbench.allocations import sessions_before
 from ..workbench.assembly import assemble, our_sizer, our_strategy
 from ..workbench.parameters import BLEND, Config, resolved
 from ..workbench.runs import load_panel
 from ..workbench.twins import Twins
 
-__all__ = ["Held", "advance", "load_window", "now", "open_day"]
+__all__ = ["KINDS", "Held", "advance", "load_window", "now", "open_day", "ran"]
 
 SPARE = 5
 """Sessions read beyond those that a restart needs: a symbol may have had no bar on some."""
+
+KINDS = ["commission", "slippage", "interest", "tax", "dividends", "traded"]
+"""Money by session that a journal keeps."""
 
 REVISED = 1e-6
 """Relative change of a close, and absolute of a weight, that is a revision and no rounding."""
@@ -153,14 +156,8 @@ def advance(panel: Panel, account: Mapping[str, Any], held: Held) -> tuple[dict[
         As `simulate`; bars that do not have the session it stands at.
     """
     config, state, day = account["config"], account.get("strategy"), panel.sessions[-1].date()
-    strategy_class, values = our_strategy(config)
-    name, where = ("trade_from", day) if state is None else ("resume", state)
-    cerebro = assemble(
-        panel, config, pairs=[((strategy_class, {**values, name: where}), our_sizer(config))], acknowledge=False
-    )
-    told = held.positions, held.cash, held.deposit
-    statement = cerebro.broker.statement = Correction(day.toordinal(), *told, opens=state is None)
-    (strategy,) = cerebro.run()
+    statement = Correction(day.toordinal(), held.positions, held.cash, held.deposit, opens=state is None)
+    strategy = ran(panel, config, statement, **({"trade_from": day} if state is None else {"resume": state}))
     after = state_of(strategy)
     if after["decided"] is None:
         raise InputError(f"no weights are decided by {day}: min_hist={config['min_hist']}", "give more history")
@@ -179,6 +176,28 @@ def advance(panel: Panel, account: Mapping[str, Any], held: Held) -> tuple[dict[
     return {**account, "strategy": after, "closes": closes, "peak_on": peak_on, "answer": answer}, entries
 
 
+def ran(panel: Panel, config: Config, statement: Correction, **begins: Any) -> Any:
+    """The strategy of an account after a run through Cerebro.
+
+    Parameters
+    ----------
+    panel : Panel
+    config : Config
+    statement : Correction
+        What the broker says, on one session.
+    **begins
+        Where it begins: `trade_from` or `resume`.
+
+    Returns
+    -------
+    Rebalancing
+    """
+    kind, values = our_strategy(config)
+    cerebro = assemble(panel, config, pairs=[((kind, {**values, **begins}), our_sizer(config))], acknowledge=False)
+    cerebro.broker.statement = statement
+    return cerebro.run()[0]
+
+
 def _entries(strategy: Any, state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """A row for each session since the one it stood at."""
     found = {name: one.get_analysis() for name, one in strategy.analyzers.getitems()}
@@ -194,7 +213,7 @@ def _entries(strategy: Any, state: Mapping[str, Any] | None) -> list[dict[str, A
             **{name: daily[name][t] for name in ("value", "fund")},
             **{name: exposure[name][t] for name in ("leverage", "target_leverage", "volatility_part", "brake_part")},
             "weights": {name: column[t] for name, column in exposure["target_weights"].items()},
-            **{name: costs[name][t] for name in ("commission", "slippage", "interest", "tax", "dividends", "traded")},
+            **{name: costs[name][t] for name in KINDS},
             "fills": [{**fill, "date": str(fill["date"]), "executed": str(fill["executed"])}
                       for fill in found["Fills"]["fills"] if fill["date"] == day],
         })  # fmt: skip
@@ -208,7 +227,7 @@ def _answer(strategy: Any, config: Config, after: Mapping[str, Any], peak_on: st
     holdings = {name: size for name, (size, _) in after["positions"].items() if size}
     held = sum(size * closes[name] for name, size in holdings.items())
     gross = held + sum(order["size"] * closes[order["symbol"]] for order in after["orders"])
-    leverage = gross / value if value > 0.0 else math.nan
+    leverage = gross / value
     return {
         **{name: after[name] for name in ("session", "value", "cash", "weights", "decided")},
         "holdings": holdings,
@@ -313,7 +332,7 @@ def _notes(panel: Panel, account: Mapping[str, Any]) -> list[str]:
 def _revised_weights(panel: Panel, config: Config, state: Mapping[str, Any]) -> list[str]:
     """Whether today's prices would have decided other weights than are in force."""
     twins = Twins(panel)
-    decisions = twins._decisions(rules_of_weights(config), config["weights"])
+    decisions = twins.decisions(config)
     days = [str(twins.days[t]) for t in decisions.sessions]
     if state["decided"] not in days:
         return []

@@ -13,6 +13,7 @@ import pandas as pd
 from riskoverlay.analyzers import risk_free_returns
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Cache, load_raw, sample_rate
+from riskoverlay.strategies.financing import MOST_SPREAD
 
 __all__ = [
     "AUTO",
@@ -44,9 +45,6 @@ IRX = "^IRX"
 """Yahoo's symbol of the 13-week bill; its close is the rate in per cent a year, as a bank discount."""
 
 BILL_DAYS = 91
-
-MOST_SPREAD = 0.25
-"""Annual fraction: a larger spread was meant per cent."""
 
 _EXPRESSION = re.compile(r"\^?irx\s*(?:([+-])\s*(\d+\.?\d*|\.\d+))?", re.IGNORECASE)
 _BEFORE = pd.Timedelta(days=14)  # read before the first session, which may be a holiday of the bill

@@ -199,6 +199,10 @@ class Twins:
     def _by_session(self, rate: Any, after: int) -> Floats:
         return (self._bills if isinstance(rate, Hashable) else self._pay)(rate, after)
 
+    def decisions(self, config: Config) -> Decisions:
+        """The weights that a configuration decides on these prices."""
+        return self._decisions(rules_of_weights(config), config["weights"])
+
     def run(self, config: Config, *, record: bool = False) -> TwinRun:
         """One run.
 
@@ -222,8 +226,7 @@ class Twins:
 
         if config["strategy"] is not None:
             raise InputError("the twin of the account knows no strategy but those of weights", "give engine=cerebro")
-        of_weights = rules_of_weights(config), config["weights"]
-        decisions = self._decisions(*of_weights)
+        of_weights, decisions = (rules_of_weights(config), config["weights"]), self.decisions(config)
         decided = [self.days[t] for t in decisions.sessions]
         check_counts(config, self.panel.sessions, decided, decided[0] if decided else None)
         terms = AccountTerms(**account_terms(config, self.panel.rates))
