@@ -16,7 +16,7 @@ from .clock import SessionClock, ended
 from .histories import is_member
 from .ledger import OwnPosition
 from .overlay import VolTargetDrawdownSizer
-from .restart import Resume
+from .restart import restore
 from .rules import ScheduleRules, TradingRules
 from .schedule import DatedSchedule, RebalanceSchedule
 from .terms import point_value
@@ -111,7 +111,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
         self.deciding = dt.date.min
         self._previous: dt.date | None = None
         self._waits_for = _date(self.p.trade_from)
-        self._resume: Resume | None = None if self.p.resume is None else Resume(self.p.resume)
+        self._resume: Any = self.p.resume
+        self._resumes_on = 0 if self._resume is None else dt.date.fromisoformat(self._resume["session"]).toordinal()
         self._target: dict[Any, float] = {}
         self._invested = 1.0  # sum of the target: what is below 1 is cash, at any leverage
         self._plan: dict[Any, float] = {}
@@ -254,8 +255,8 @@ class Rebalancing(OwnPosition, bt.Strategy):
         elif clock.session:  # another bar of the same session
             self._closes[-len(closes) :] = array("d", closes)
         if self._resume is not None:  # it looks at prices only, until it is where it stood
-            if clock.over and clock.session >= self._resume.day:
-                self._resume.restore(self)
+            if clock.over and clock.session >= self._resumes_on:
+                restore(self, self._resume)
                 self._resume = None
             return
         if clock.over:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import backtrader as bt
@@ -9,17 +10,16 @@ import backtrader as bt
 from riskoverlay.errors import InputError
 from riskoverlay.notes import name_of
 
-__all__ = ["Correction", "Resume", "state_of"]
+__all__ = ["Correction", "restore", "state_of"]
 
 
-_OF_BROKER = {"cash": "cash", "fund_shares": "_fundshares"}
-_OF_SIZER = {
-    "peak": "_peak", "performance": "_performance", "drawdown": "drawdown", "leverage": "leverage", "trims": "trims",
-    "volatility_part": "volatility_part", "brake_part": "brake_part", "start_value": "_start_value",
-    "cash_flow": "_cash_flow",
+_KEPT = {
+    "cash": "broker.cash", "fund_shares": "broker._fundshares", "peak": "_sizer._peak", "leverage": "_sizer.leverage",
+    "performance": "_sizer._performance", "drawdown": "_sizer.drawdown", "volatility_part": "_sizer.volatility_part",
+    "brake_part": "_sizer.brake_part", "start_value": "_sizer._start_value", "cash_flow": "_sizer._cash_flow",
+    "trims": "_sizer.trims", "again": "_again", "sent_late": "_sent_late", "unfilled": "unfilled",
 }  # fmt: skip
-_OF_STRATEGY = {"again": "_again", "sent_late": "_sent_late", "unfilled": "unfilled"}
-"""Name in the state -> attribute: numbers that are kept, and put back, as they are."""
+"""Name in the state -> where a strategy has it: numbers that are kept, and put back, as they are."""
 
 
 def state_of(strategy: Any) -> dict[str, Any]:
@@ -39,13 +39,11 @@ def state_of(strategy: Any) -> dict[str, Any]:
         traded to, and whether it is to be tried `again`.
     """
     broker, sizer = strategy.broker, strategy.getsizer()
-    value = broker._get_value()
     waiting = [(order, True) for order in broker.pending] + [(order, False) for order in broker.submitted]
-    plain = ((broker, _OF_BROKER), (sizer, _OF_SIZER), (strategy, _OF_STRATEGY))
     return {
         "session": str(strategy._previous),
-        "value": value,
-        **{name: getattr(one, attribute) for one, names in plain for name, attribute in names.items()},
+        "value": broker._get_value(),
+        **{name: attrgetter(path)(strategy) for name, path in _KEPT.items()},
         "positions": {name_of(data): [held.size, held.price] for data, held in broker.positions.items()},
         "owned": {name_of(data): size for (_, data), size in broker._owned.items()},
         "orders": [
@@ -62,79 +60,55 @@ def state_of(strategy: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Resume:
-    """Puts a strategy where it stood: it only looks at prices up to that session, and is there at its close.
+def restore(strategy: Any, state: Mapping[str, Any]) -> None:
+    """Put account, sizer and strategy where they stood, and send again what was under way.
 
     Parameters
     ----------
+    strategy : Rebalancing
+        At the close of the session, in `next`.
     state : mapping
         As `state_of`.
 
-    Attributes
-    ----------
-    day : int
-        Ordinal of the session.
+    Raises
+    ------
+    InputError
+        The bars have no such session; a symbol without a feed.
     """
-
-    def __init__(self, state: Mapping[str, Any]) -> None:
-        self.state = state
-        self.day = dt.date.fromisoformat(state["session"]).toordinal()
-
-    def restore(self, strategy: Any) -> None:
-        """Restore account, sizer and strategy, and send again what was under way.
-
-        Parameters
-        ----------
-        strategy : Rebalancing
-            At the close of the session, in `next`.
-
-        Raises
-        ------
-        InputError
-            The bars have no such session; a symbol without a feed.
-        """
-        state, session, feeds = self.state, strategy.session_clock.session, {name_of(d): d for d in strategy.datas}
-        if session != self.day:
-            raise InputError(
-                f"have no bar of {state['session']}, the last session done, but of {dt.date.fromordinal(session)}",
-                "give the prices that were there", "prices", state["session"],
-            )  # fmt: skip
-        if missing := {*state["positions"], *state["weights"]} - feeds.keys():
-            raise InputError(f"there is no feed of {', '.join(sorted(missing))}", "add it to Cerebro")
-        broker, sizer = strategy.broker, strategy.getsizer()
-        for one, names in ((broker, _OF_BROKER), (sizer, _OF_SIZER), (strategy, _OF_STRATEGY)):
-            for name, attribute in names.items():
-                setattr(one, attribute, state[name])
-        self._restore_strategy(strategy, feeds)
-        broker.positions.clear()
-        broker._owned.clear()
-        broker._owned.update({(strategy, feeds[name]): size for name, size in state["owned"].items()})
-        for name, (size, price) in state["positions"].items():
-            broker.positions[feeds[name]] = bt.Position(size, price)
-            _take_over(strategy, feeds[name], state["owned"].get(name, 0.0), price)
-        sizer.equity, sizer._opened = broker._get_value(), None
-        sizer._volatility.restart(state["base_returns"])
-        called = broker._to_keep > 0 and broker._to_keep > broker._value * (1 + 1e-9)
-        broker._called_on = broker._session if called else None
-        for order in state["orders"]:
-            send = strategy.buy if order["size"] > 0 else strategy.sell
-            sent = send(feeds[order["symbol"]], size=abs(order["size"]))
-            sent.created.price, sent.created.pclose = order["price"], order["close"]
-            strategy._alive[sent.ref] = sent
-            if order["waits"]:  # accepted before: not once more
-                broker.submitted.remove(sent)
-                broker.submit_accept(sent)
-
-    def _restore_strategy(self, strategy: Any, feeds: Mapping[str, Any]) -> None:
-        state, decided = self.state, self.state["decided"]
-        target = {feeds[name]: weight for name, weight in state["weights"].items()}
-        strategy._set_target(target if decided else None)
-        strategy._plan = {feeds[name]: weight for name, weight in state["plan"].items()}
-        strategy.rebalances[:] = [dt.date.fromisoformat(decided)] if decided else []
-        strategy._left_out, strategy._previous = set(state["left_out"]), dt.date.fromordinal(self.day)
-        strategy._waits_for = None
-        if state["schedule_from"] is not None:
-            strategy._schedule._first, strategy._schedule._known = state["schedule_from"], 0  # read anew from there
+    session, feeds = dt.date.fromordinal(strategy.session_clock.session), {name_of(d): d for d in strategy.datas}
+    if str(session) != state["session"]:
+        problem = f"have no bar of that session, the last one done, but of {session}"
+        raise InputError(problem, "give the prices that were there", "prices", state["session"])
+    if missing := {*state["positions"], *state["weights"]} - feeds.keys():
+        raise InputError(f"there is no feed of {', '.join(sorted(missing))}", "add it to Cerebro")
+    broker, sizer, decided = strategy.broker, strategy.getsizer(), state["decided"]
+    for name, path in _KEPT.items():
+        *owner, attribute = path.split(".")
+        setattr(getattr(strategy, owner[0]) if owner else strategy, attribute, state[name])
+    strategy._set_target({feeds[name]: weight for name, weight in state["weights"].items()} if decided else None)
+    strategy._plan = {feeds[name]: weight for name, weight in state["plan"].items()}
+    strategy.rebalances[:] = [dt.date.fromisoformat(decided)] if decided else []
+    strategy._left_out, strategy._previous, strategy._waits_for = set(state["left_out"]), session, None
+    if state["schedule_from"] is not None:
+        strategy._schedule._first, strategy._schedule._known = state["schedule_from"], 0  # read anew from there
+    broker.positions.clear()
+    broker._owned.clear()
+    broker._owned.update({(strategy, feeds[name]): size for name, size in state["owned"].items()})
+    for name, (size, price) in state["positions"].items():
+        broker.positions[feeds[name]] = bt.Position(size, price)
+        _take_over(strategy, feeds[name], state["owned"].get(name, 0.0), price)
+    sizer.equity, sizer._opened = broker._get_value(), None
+    sizer._volatility.restart(state["base_returns"])
+    called = broker._to_keep > 0 and broker._to_keep > broker._value * (1 + 1e-9)
+    broker._called_on = broker._session if called else None
+    for order in state["orders"]:
+        send = strategy.buy if order["size"] > 0 else strategy.sell
+        sent = send(feeds[order["symbol"]], size=abs(order["size"]))
+        sent.created.price, sent.created.pclose = order["price"], order["close"]
+        strategy._alive[sent.ref] = sent
+        if order["waits"]:  # accepted before: not once more
+            broker.submitted.remove(sent)
+            broker.submit_accept(sent)
 
 
 def _take_over(strategy: Any, data: Any, size: float, price: float) -> None:
@@ -168,6 +142,8 @@ class Correction:
     ----------
     expected, expected_cash : dict, float
         What the account would have held otherwise, the deposit in its cash.
+    differs : bool
+        Whether other shares are held than were expected.
     """
 
     def __init__(
@@ -176,8 +152,9 @@ class Correction:
     ) -> None:  # fmt: skip
         self.day, self.positions, self.cash, self.deposit, self._opens = day, positions, cash, deposit, opens
         self.expected: dict[str, float] = {}
-        self.expected_cash = 0.0
-        self._broker: Any = None
+        self.expected_cash, self.differs = 0.0, False
+        self.owner = self  # to whom it is given out of the broker's queue: it tells the others
+        self._strategy: Any = None
 
     def take(self, broker: Any) -> None:
         """Put it into a broker, if its session is under way.
@@ -188,42 +165,29 @@ class Correction:
         """
         if int(broker._session) != self.day:
             return
-        self._broker, before = broker, broker._get_value()
+        before = broker._get_value()
         broker.cash += self.deposit
         self.expected = {name_of(data): held.size for data, held in broker.positions.items()}
         self.expected_cash = broker.cash
         broker.cash = broker.cash if self.cash is None else self.cash
         if self.positions is not None:
-            (strategy,) = broker.cerebro.runningstrats
-            for data in strategy.datas:
+            (self._strategy,) = broker.cerebro.runningstrats
+            broker.notifs.append(self)  # after the fills, so that every book hears of it in the order of events
+            for data in self._strategy.datas:
                 size = self.positions.get(name_of(data), 0.0)
+                self.differs |= size != self.expected.get(name_of(data), 0.0)
                 if size or data in broker.positions:
                     held = broker.positions[data]
                     held.price = held.price if held.size and size else data.close[0] if size else 0.0
                     held.size = size
-                    broker._owned[(strategy, data)] = size
+                    broker._owned[(self._strategy, data)] = size
         value = broker._get_value()
         flow = value - before if self._opens else self.deposit
         if flow:  # at the value of a fund share without it: it had no part in the session
             broker._fundshares *= value / (value - flow)
-        broker.notifs.append(self)  # after the fills, so that every book hears of it in the order of events
-
-    @property
-    def differs(self) -> bool:
-        """Whether other shares are held than were expected."""
-        held, names = self.positions, {*self.expected, *(self.positions or ())}
-        return held is not None and any(held.get(name, 0.0) != self.expected.get(name, 0.0) for name in names)
-
-    @property
-    def owner(self) -> Any:
-        """Who is given it out of the broker's queue: itself, it tells the others."""
-        return self
 
     def _addnotification(self, statement: Any, quicknotify: bool = False) -> None:
-        if self.positions is None:
-            return
-        (strategy,) = self._broker.cerebro.runningstrats
-        for data, held in self._broker.positions.items():
-            _take_over(strategy, data, held.size, held.price)
+        for data, held in self._strategy.broker.positions.items():
+            _take_over(self._strategy, data, held.size, held.price)
         if self.differs:
-            strategy._again = strategy.base_weights is not None
+            self._strategy._again = self._strategy.base_weights is not None

@@ -18,7 +18,7 @@ from markets import QUICK, SHORT, as_traded, leverage_at, random_market
 
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel, align, load
-from riskoverlay.strategies import Correction, Resume, state_of
+from riskoverlay.strategies import Correction, state_of
 from riskoverlay.studies.workbench import Config, load_panel, make_config
 from riskoverlay.studies.workbench.allocations import sessions_before
 from riskoverlay.studies.workbench.assembly import ANALYZERS, assemble, our_sizer, our_strategy
@@ -382,13 +382,15 @@ def test_bars_without_the_session_or_a_symbol_are_refused() -> None:
     t, state = one.first + 5, states[5]
     window = one.window(t)
     gone = {name: frame.drop(one.days[t]) for name, frame in window.frames.items()}
-    with pytest.raises(InputError, match=rf"have no bar of {state['session']}, the last session done, but of 20"):
+    with pytest.raises(
+        InputError, match=rf"prices='{state['session']}' have no bar of that session, the last one done, but of 20"
+    ):
         run(replace(window, frames=gone), one.config, resume=state)
     first, *others = window.symbols
     with pytest.raises(InputError, match=f"there is no feed of {first}: add it"):
         run(window.select(others), one.config, resume=state)
     with pytest.raises(ValueError, match="Invalid isoformat"):
-        Resume({**state, "session": "yesterday"})
+        run(window, one.config, resume={**state, "session": "yesterday"})
 
 
 def test_where_it_stands_does_not_hang_on_what_comes() -> None:

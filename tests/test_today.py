@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from markets import as_traded
 import riskoverlay.studies.today.run as today_run
 from riskoverlay.feeds import load
 from riskoverlay.studies.cli import main
-from riskoverlay.studies.today import account_file, backtest_since
+from riskoverlay.studies.today import account_file, backtest_since, load_window, other_fills, tracked
 from riskoverlay.studies.workbench import load_panel
 
 ROOT = Path(__file__).parents[1]
@@ -94,7 +95,7 @@ def ask(*flags: str, at: int | None = None, account: str = "a.json") -> int:
 def saved(account: str = "a.json") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The account, and its journal."""
     with account_file(account, must_exist=True) as file:
-        return dict(file.state or {}), file.entries()
+        return dict(file.state or {}), file.entries
 
 
 def answer(account: str = "a.json") -> Any:
@@ -102,8 +103,9 @@ def answer(account: str = "a.json") -> Any:
 
 
 def files_in(folder: Path) -> dict[Path, bytes]:
-    """Every file but what Python compiles of a user's."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    """Every file but locks, which are empty, and what Python compiles of a user's."""
+    return {path: path.read_bytes() for path in folder.rglob("*")
+            if path.is_file() and path.suffix not in (".pyc", ".lock")}  # fmt: skip
 
 
 def bytes_of(account: str = "a.json") -> tuple[bytes, ...]:
@@ -159,7 +161,7 @@ def test_a_paper_account_begins_with_its_cash() -> None:
     for at in range(1, 4):
         ask(at=at)
     check_against_the_backtest()
-    assert reported() == {"tracking": 0.0, "fills": []}
+    check_no_difference()
 
 
 def test_sessions_that_were_not_asked_for_are_done_together() -> None:
@@ -213,7 +215,7 @@ def test_files_have_the_orders(capsys: pytest.CaptureFixture[str]) -> None:
     told, out = json.loads(Path("j.json").read_text()), capsys.readouterr().out
     assert told == answer()
     for one in told["orders"]:
-        assert f"{one['shares']:,g}" in out and f"{one['close']:,.2f}" in out
+        assert f"{one['shares']:,g}" in out and f"{one['last_close']:,.2f}" in out
     for value in (
         f"{told['value']:,.2f}",
         told["decided"],
@@ -258,6 +260,11 @@ def reported(account: str = "a.json") -> Any:
     return json.loads(Path("r.json").read_text())
 
 
+def check_no_difference(account: str = "a.json") -> None:
+    found = reported(account)
+    assert found == {"tracking": pytest.approx(0.0, abs=1e-12), "fills": []}
+
+
 def check_against_the_backtest(account: str = "a.json") -> None:
     """Journal and orders of an account of today are those of one run that was never stopped."""
     state, entries = saved(account)
@@ -281,9 +288,9 @@ def test_a_paper_account_is_the_backtest(capsys: pytest.CaptureFixture[str]) -> 
     assert set(statuses) == {0, 10}
     check_against_the_backtest()
     capsys.readouterr()
-    assert reported() == {"tracking": 0.0, "fills": []}
+    check_no_difference()
     out = capsys.readouterr().out
-    assert "24 sessions" in out and "Tracking difference: +0.0000 % of growth a year." in out
+    assert "24 sessions" in out and "Tracking difference: +0.0000 % of growth a year; 0 fills differ." in out
 
 
 def test_a_deposit_is_no_performance(capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,8 +306,88 @@ def test_a_deposit_is_no_performance(capsys: pytest.CaptureFixture[str]) -> None
     # Apart by what it costs to invest and the interest of the day that it lies idle.
     found = reported()
     assert abs(found["tracking"]) < 0.01 and len(found["fills"]) > 20
-    out = capsys.readouterr().out
-    assert "fills differ." in out
+    assert f"{len(found['fills'])} fills differ." in capsys.readouterr().out
+
+
+def test_the_report_is_of_the_journal_and_of_the_statements(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an account that is not its backtest nothing is taken from that."""
+    pytest.importorskip("plotly")
+    ask(*FLAGS, "--balance", "100000", at=0)
+    for at in range(1, 25):
+        ordered = answer()["orders"]
+        told = answer()
+        held, cash = dict(told["holdings"]), told["cash"]
+        for one in ordered if at != 1 else ():  # nothing of the first day is filled, and later at half a per cent more
+            size = signed([one])[one["symbol"]]
+            held[one["symbol"]] = held.get(one["symbol"], 0.0) + size
+            cash -= size * float(frames()[one["symbol"]].loc[day(at), "open"]) * 1.005
+        if at == 4:  # the split
+            held["SPY"] *= 2.0
+        ask("--positions", state_holdings("held.csv", held), "--balance", repr(cash), at=at)
+    account, entries = saved()
+    run = tracked(load_window({**account["config"], "end": day(24)}, None, begins=day(0)), account, entries)
+    mine, beside = run.leading, run.benchmarks["backtest"]
+    days = pd.DatetimeIndex([day(at) for at in range(25)])
+    np.testing.assert_array_equal(mine.value[days], [entry["value"] for entry in entries])
+    assert abs(mine.value.iloc[-1] / beside.value.iloc[-1] - 1.0) > 1e-3
+    fund = np.array([entry["fund"] for entry in entries])
+    assert mine.drawdown["depth"] == pytest.approx((fund / np.maximum.accumulate(fund) - 1.0).min())
+    assert mine.drawdown["depth"] != beside.drawdown["depth"] and mine.drawdown["worst"][0]["depth"] < 0.0
+    assert mine.costs["orders"]["filled"] == len(mine.fills) == sum(len(entry["fills"]) for entry in entries)
+    assert np.isnan(mine.costs["orders"]["rejected"]) and mine.costs["end"] == entries[-1]["value"]
+    assert {one["symbol"]: one["size"] for one in mine.pending} == signed(answer()["orders"])
+    assert mine.weights.iloc[-1].to_dict() == entries[-1]["weights"]
+    assert mine.exposure["leverage"].iloc[-1] == entries[-1]["leverage"]
+    capsys.readouterr()
+    assert main(["report", "--account", "a.json", "--html", "p.html", "--json", "r.json"]) == 0
+    found, out = json.loads(Path("r.json").read_text()), " ".join(capsys.readouterr().out.split())
+    years = len(fund[1:]) / 252.0
+    ends = (fund[-1] / fund[0], np.prod(1.0 + beside.returns.to_numpy()))
+    growth = [end ** (1.0 / years) - 1.0 for end in ends]
+    assert found["tracking"] == pytest.approx(growth[0] - growth[1], rel=1e-9)
+    said = f"Tracking difference: {100 * found['tracking']:+.4f}".replace("-", "−")
+    page = Path("p.html").read_text(encoding="utf-8")
+    assert said in out and said in page and "Beside the backtest" in page
+    assert f"{len(found['fills'])} expected fills differ." in out and len(found["fills"]) > 5
+    causes = {one["symbol"]: one["cause"] for one in entries[1]["differences"]}
+    assert causes == {**dict.fromkeys(SYMBOLS, "missed order"), "cash": "other shares"}
+    assert "SPY" not in [one["symbol"] for one in entries[4]["differences"]]  # it was split, there as here
+    for one in found["fills"]:
+        assert f"<td>{one['symbol']}</td>" in page and (one["size"] is None or f"<td>{one['size']:,.10g}</td>" in page)
+
+
+def test_the_report_of_an_account_that_never_fell() -> None:
+    ask(*PAPER, at=0)
+    ask(at=9)
+    account, entries = saved()
+    panel = load_window({**account["config"], "end": day(9)}, None, begins=day(0))
+    rising = [{**entry, "fund": 100.0 + t} for t, entry in enumerate(entries)]
+    drawdown = tracked(panel, account, rising).leading.drawdown
+    assert drawdown["depth"] == 0.0 and drawdown["worst"] == []
+
+
+def test_fills_that_differ_are_told_one_by_one() -> None:
+    """Two of a symbol on one day are two; a number that is missing, or is another, is told."""
+    day_1, day_2 = dt.date(2024, 1, 2), dt.date(2024, 1, 3)
+
+    def run_of(*fills: tuple[Any, str, float, float]) -> Any:
+        return SimpleNamespace(
+            fills=[dict(zip(("date", "symbol", "size", "price"), one, strict=True)) for one in fills]
+        )
+
+    mine = run_of(("2024-01-02", "A", 5.0, 10.0), ("2024-01-02", "A", -2.0, 10.0), ("2024-01-02", "B", 1.0, 7.0),
+                  ("2024-01-03", "B", 1.0, 7.0))  # fmt: skip
+    theirs = run_of(
+        (day_1, "A", 5.0, 10.0 + 1e-12), (day_1, "B", 1.0, 7.1), (day_2, "B", 2.0, 7.0), (day_2, "C", 1.0, 1.0)
+    )
+    beside = {"backtest": theirs}
+    found = other_fills(SimpleNamespace(leading=mine, benchmarks=beside))  # type: ignore[arg-type]
+    assert found.astype(object).where(found.notna(), None).to_numpy().tolist() == [
+        ["2024-01-02", "A", -2.0, 10.0, None, None],
+        ["2024-01-02", "B", 1.0, 7.0, 1.0, 7.1],
+        ["2024-01-03", "B", 1.0, 7.0, 2.0, 7.0],
+        ["2024-01-03", "C", None, None, 1.0, 1.0],
+    ]
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
@@ -317,7 +404,7 @@ AT_0, AT_1 = ("--as-of", "DAY0"), ("--as-of", "DAY1")
 HELD = ("--positions", "held.csv", "--balance", "1")
 
 BAD: dict[str, tuple[str, Sequence[str], str]] = {
-    "neither balance nor paper": ("none", [*FLAGS, *AT_0], "needs the cash at the broker: give --balance, or --paper"),
+    "neither balance nor paper": ("none", [*FLAGS, *AT_0], "give --positions and --balance, or --paper"),
     "no positions on the second day": ("broker", [*AT_1, "--balance", "1"], "needs what the broker says is held"),
     "positions that are not there": ("broker", [*AT_1, "--positions", "no.csv", "--balance", "1"], "no.csv "),
     "another flag": ("paper", [*AT_1, "--target-vol", "0.2"], "target_vol=0.2 is 0.12 in this account: leave it out"),
@@ -326,13 +413,14 @@ BAD: dict[str, tuple[str, Sequence[str], str]] = {
     "a strategy": ("none", [*PRICES, "--paper", *AT_0, "--strategy", "theirs.py:Theirs"], "keeps a state that nobody"),
     "a deposit on the first day": ("none", [*PAPER, *AT_0, "--deposit", "5"], "deposit=5.0 is of an account that is"),
     "a deposit too late": ("paper", [*AT_0, "--deposit", "5"], "deposit=5.0 comes too late: DAY0 is done"),
-    "a day that is no session": ("paper", ["--as-of", "2010-07-04"], "as_of='2010-07-04' is no session: the"),
-    "a day after the prices": ("paper", ["--as-of", "2012-01-03"], "as_of='2012-01-03' is no session"),
-    "no date": ("paper", ["--as-of", "soon"], "as_of='soon' is no date: give YYYY-MM-DD"),
+    "a day that is no session": ("paper", ["--as-of", "2010-07-04"], "up to 2010-07-04 is 2010-07-02: "),
+    "a day after the prices": ("paper", ["--as-of", "2012-01-03"], "2012-01-03 is 2010-09-30: fetch newer ones, or"),
+    "no date": ("paper", ["--as-of", "soon"], "end='soon' "),
     "a session before": ("paper", ["--as-of", "DAY-1"], "the prices end on DAY-1, and DAY0 is done"),
-    "stale prices": ("paper", [], "the prices end on 2010-09-30, and 2010-10-04 is over: fetch newer ones"),
+    "stale prices": ("paper", [], "up to 2010-10-04 is 2010-09-30: fetch newer ones, or give --as-of 2010-09-30"),
     "paper, with a broker": ("broker", [*AT_1, "--paper"], "has a broker: give --positions and --balance"),
     "positions of a paper account": ("paper", [*AT_1, *HELD], "is a paper account: it fills its own orders"),
+    "a balance of a new paper account": ("none", [*PAPER, *AT_0, "--balance", "1"], "is a paper account: it fills its"),
     "a balance of a paper account": ("paper", [*AT_1, "--balance", "1"], "is a paper account: it fills its own orders"),
     "a balance that is no number": ("broker", [*AT_1, "--positions", "held.csv", "--balance", "nan"], "balance=nan"),
     "a deposit that is no number": ("paper", [*AT_1, "--deposit", "inf"], "deposit=inf is no money: give a number"),
@@ -382,6 +470,21 @@ def test_without_a_day_it_is_the_last_session_that_is_over(monkeypatch: pytest.M
         assert answer(f"{moment[:13]}.json")["session"] == "2010-09-30"
     monkeypatch.setattr(today_run, "now", lambda: dt.datetime(2010, 10, 1, 20, 5, tzinfo=dt.UTC))
     assert ask(*PAPER) == 2
+
+
+def test_a_bar_of_a_session_under_way_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last day of the files is 2010-09-30: before its close, only what was over the day before is known."""
+    monkeypatch.setattr(today_run, "now", lambda: dt.datetime(2010, 9, 30, 19, 55, tzinfo=dt.UTC))
+    assert ask(*PAPER) in (0, 10)
+    assert answer()["session"] == "2010-09-29"
+    ask(*PAPER, "--calendar", "none", account="always.json")  # of a market whose hours nobody knows
+    assert answer("always.json")["session"] == "2010-09-30"
+
+
+def test_as_of_is_the_end_of_the_prices() -> None:
+    ask(*PAPER, at=0)
+    assert main(["today", "--account", "b.json", "--end", day(0), *PAPER]) == 10
+    assert saved() == saved("b.json") and saved()[0]["config"]["end"] is None
 
 
 # -- prices that are not as they were ----------------------------------------------------------------------------------
@@ -463,6 +566,21 @@ def test_a_statement_as_expected_is_the_paper_account(capsys: pytest.CaptureFixt
     assert mine[1] == paper[1]
     assert mine[0]["strategy"] == paper[0]["strategy"]
     assert "expected" not in capsys.readouterr().out
+
+
+def test_cash_is_that_of_the_activity_statement_unless_it_is_given() -> None:
+    Path("held.csv").write_text(
+        "Cash Report,Header,Currency Summary,Currency,Total\nCash Report,Data,Ending Cash,Base Currency Summary,90000\n"
+        "Open Positions,Header,Asset Category,Symbol,Quantity\nOpen Positions,Data,Stocks,SPY,50\n"
+    )
+    for balance, cash in (((), 90_000.0), (("--balance", "80000"), 80_000.0)):
+        account = f"{cash:.0f}.json"
+        assert ask(*FLAGS, "--positions", "held.csv", *balance, at=0, account=account) == 10
+        worth = cash + 50.0 * float(frames()["SPY"].loc[day(0), "close"])
+        assert answer(account)["cash"] == cash and answer(account)["value"] == pytest.approx(worth, rel=1e-12)
+        assert saved(account)[0]["config"]["cash"] == answer(account)["value"]
+        ask("--positions", "held.csv", *balance, at=1, account=account)
+        assert answer(account)["cash"] == cash and answer(account)["holdings"] == {"SPY": 50.0}
 
 
 def test_what_differs_is_named_by_symbol_and_cause(capsys: pytest.CaptureFixture[str]) -> None:
@@ -580,12 +698,12 @@ def test_a_process_a_session_is_the_backtest(leg: int, folder: Path) -> None:
         done = process(folder, *(() if at else PAPER), at=at)
         assert done.returncode == (10 if answer()["orders"] else 0), done.stderr
     check_against_the_backtest()
-    assert reported() == {"tracking": 0.0, "fills": []}
+    check_no_difference()
 
 
 def killed(folder: Path, rng: random.Random, *flags: str, at: int) -> bool:
     """Ask, and kill -9: at any moment, or soon after the first file was written. Whether it had not ended before."""
-    files = [folder / f"a.json{end}" for end in ("", ".journal", ".bak")]
+    files = [folder / f"a.json{end}" for end in ("", ".journal")]
 
     def written() -> list[int]:
         return [path.stat().st_mtime_ns if path.exists() else 0 for path in files]
@@ -614,7 +732,6 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(leg: int, folder: Pa
         again = process(folder, *flags, at=at)
         assert again.returncode == (10 if answer("b.json")["orders"] else 0), again.stderr
         assert saved() == saved("b.json")
-        assert not [path.name for path in folder.iterdir() if ".writing-" in path.name]
     assert bytes_of() == bytes_of("b.json")
     assert kills >= 5, kills
     check_against_the_backtest()
@@ -630,4 +747,4 @@ def test_real_prices(folder: Path, market: Path) -> None:
         assert main(asked) in (0, 10)
     assert any("pays" in note for note in answer()["notes"]) or sum(entry["dividends"] for entry in saved()[1]) > 0.0
     check_against_the_backtest()
-    assert reported() == {"tracking": 0.0, "fills": []}
+    check_no_difference()

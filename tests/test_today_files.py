@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from riskoverlay.errors import InputError, MissingFileError
-from riskoverlay.studies.today.orders import OrderLine, write_basket, write_orders
-from riskoverlay.studies.today.statement import Statement, read_statement
+from riskoverlay.studies.today import Statement, read_statement, write_basket, write_orders
 
 OURS = ("SPY", "TLT", "BRK-B")
 
@@ -189,10 +189,17 @@ def test_no_file(tmp_path: Path) -> None:
         read_statement(tmp_path, OURS)
 
 
+def order(symbol: str, side: str, shares: float, close: float, cost: float) -> dict[str, Any]:
+    """As an answer of `advance` has it."""
+    money = shares * close * (1.0 if side == "BUY" else -1.0)
+    said = {"symbol": symbol, "side": side, "shares": shares, "last_close": close}
+    return {**said, "estimated_cost": cost, "money": money}
+
+
 LINES = (
-    OrderLine("SPY", "BUY", 12.0, 600.1300048828125, 0.4249),
-    OrderLine("BRK-B", "SELL", 3.0, 500.5, 1.0),
-    OrderLine("TLT", "BUY", 0.1 + 0.2, 90.0, 0.35),
+    order("SPY", "BUY", 12.0, 600.1300048828125, 0.4249),
+    order("BRK-B", "SELL", 3.0, 500.5, 1.0),
+    order("TLT", "BUY", 0.1 + 0.2, 90.0, 0.35),
 )
 
 
@@ -207,12 +214,11 @@ def test_orders_come_back(tmp_path: Path) -> None:
     found = table(path)
     assert list(found[0]) == ["symbol", "side", "shares", "last_close", "estimated_cost", "money"]
     for line, row in zip(LINES, found, strict=True):
-        assert (row["symbol"], row["side"]) == (line.symbol, line.side)
-        assert float(row["shares"]) == pytest.approx(line.shares, rel=1e-14)
-        assert float(row["last_close"]) == pytest.approx(line.close, rel=1e-14)
-        assert float(row["estimated_cost"]) == pytest.approx(line.cost, abs=0.005)
-        assert float(row["money"]) == pytest.approx(line.money, abs=0.005)
-    assert [line.money for line in LINES] == [12 * 600.1300048828125, -1501.5, pytest.approx(27.0)]
+        assert (row["symbol"], row["side"]) == (line["symbol"], line["side"])
+        for name in ("shares", "last_close"):
+            assert float(row[name]) == pytest.approx(line[name], rel=1e-14)
+        for name in ("estimated_cost", "money"):
+            assert float(row[name]) == pytest.approx(line[name], abs=0.005)
     assert found[0]["shares"] == "12" and found[1]["money"] == "-1501.5" and found[2]["shares"] == "0.3"
     with pytest.raises(InputError, match="no header of positions"):  # what is wanted is never taken for what is held
         read_statement(path, OURS)
@@ -220,7 +226,7 @@ def test_orders_come_back(tmp_path: Path) -> None:
 
 def test_a_basket_as_tws_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "basket.csv"
-    write_basket(path, [*LINES[:2], OrderLine("BF.B", "BUY", 1.0, 40.0, 1.0)])
+    write_basket(path, [*LINES[:2], order("BF.B", "BUY", 1.0, 40.0, 1.0)])
     head, *rows = path.read_text(encoding="utf-8").splitlines()
     assert head == "Action,Quantity,Symbol,SecType,Exchange,Currency,TimeInForce,OrderType"
     assert rows == [
@@ -234,7 +240,7 @@ def test_a_basket_as_tws_reads_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("symbol", ["VOD.L", "SAP.DE", "7203.T", "^IRX", "EURUSD=X", "ES=F", "BTC-USD", "BAC-PL"])
 def test_a_basket_is_of_american_shares(tmp_path: Path, symbol: str) -> None:
     with pytest.raises(InputError, match=r"no order of whole shares listed in the United States: .*by hand"):
-        write_basket(tmp_path / "basket.csv", [OrderLine(symbol, "BUY", 1.0, 1.0, 0.0)])
+        write_basket(tmp_path / "basket.csv", [order(symbol, "BUY", 1.0, 1.0, 0.0)])
 
 
 def test_a_basket_takes_no_fractions_and_leaves_the_old_one(tmp_path: Path) -> None:

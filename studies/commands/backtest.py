@@ -29,7 +29,7 @@ from .flags import Output, add_breakeven, add_parameters, bars_of, breakeven_of,
 from .pages import add_spans, spans_of
 from .screen import Screen, shown
 
-__all__ = ["SERIES", "SUMMARY", "add_flags", "run"]
+__all__ = ["SERIES", "SUMMARY", "add_flags", "run", "show_accounts"]
 
 SERIES = "level63_dd_leverage_series.csv"
 SUMMARY = "level63_dd_leverage_summary.json"
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     bars = bars_of(options, benchmarks, panel, config, screen)
     with _dynamic_begun(panel, config) as dynamic, screen.progress("backtest", 3 * len(panel.sessions)) as advance:
         result = backtest(panel, config, benchmarks=benchmarks, bars=bars, dynamic=dynamic, advance=advance)
-    _show(screen, result)
+    show_accounts(screen, result)
     content, intervals = backtest_summary(result), None
     if found := page_spans(panel, accounts(result), spans):
         content["spans"] = found
@@ -189,7 +189,14 @@ BEYOND = (
 """What is printed of `active_statistics`: label, key, factor, shape."""
 
 
-def _show(screen: Screen, result: Backtest) -> None:
+def show_accounts(screen: Screen, result: Backtest) -> None:
+    """Print a backtest: every account, and what the leading one did beyond the others.
+
+    Parameters
+    ----------
+    screen : Screen
+    result : Backtest
+    """
     panel, lead = result.panel, result.leading
     more = f", ... ({len(panel.symbols)})" if len(panel.symbols) > 12 else ""
     screen.line(f"{named(result.config, ' on ')}{', '.join(panel.symbols[:12])}{more}, {panel.source}")

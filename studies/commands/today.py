@@ -1,9 +1,9 @@
 """`riskoverlay today`: what an account holds after the close, what it should hold, what is to be sent."""
 
 import argparse
-import datetime as dt
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from riskoverlay.errors import InputError
@@ -11,9 +11,7 @@ from riskoverlay.feeds import Panel
 
 from .. import today as accounts
 from ..report import check_report
-from ..workbench.outputs import write_file, write_json
-from ..workbench.parameters import PARAMETERS, Config, parse_value
-from ..workbench.runs import symbols_read
+from ..workbench import PARAMETERS, Config, resolved, symbols_read, write_json
 from .flags import Output, add_parameters, config_of, open_cache, write_outputs
 from .screen import Screen
 
@@ -34,18 +32,12 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     """What can be given to the command."""
     add_parameters(command, OUTPUTS)
     group = command.add_argument_group("this account")
-    group.add_argument(
-        "--account", metavar="FILE", required=True,
-        help="what a broker does not know of it (json, a journal beside it); made on the first day",
-    )  # fmt: skip
+    group.add_argument("--account", metavar="FILE", required=True, help="what no broker knows of it; made when missing")
     group.add_argument("--positions", metavar="FILE", help="what is held: symbol,shares, or a broker's export")
     group.add_argument("--balance", type=float, metavar="MONEY", help="cash at the broker; negative: the loan")
-    group.add_argument(
-        "--deposit", type=float, default=0.0, metavar="MONEY",
-        help="paid in since the session before, negative: paid out; it is no performance",
-    )  # fmt: skip
+    group.add_argument("--deposit", type=float, default=0.0, metavar="MONEY", help="paid in since; negative: paid out")
     group.add_argument("--paper", action="store_true", help="no broker: orders are filled by the backtest's own")
-    group.add_argument("--as-of", metavar="DATE", help="the last session to look at, however old")
+    group.add_argument("--as-of", metavar="DATE", dest="end", default=argparse.SUPPRESS, help="as --end, however old")
 
 
 def run(options: argparse.Namespace, screen: Screen) -> int:
@@ -59,104 +51,68 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     config = config_of(options, OUTPUTS)
     if config["strategy"] is not None:
         raise InputError("keeps a state that nobody else can restore", "give weights", "strategy", config["strategy"])
-    as_of = _date(options.as_of)
     for name in ("balance", "deposit"):
         if not math.isfinite(getattr(options, name) or 0.0):
             raise InputError("is no money", "give a number", name, getattr(options, name))
     with accounts.account_file(options.account) as file:
-        account, again = _account_of(file, options, config), False
-        config = config if account is None else account["config"]
+        account, state = file.state, None
+        if account is not None:
+            _check_same(account, config, options)
+            config, state = {**account["config"], "end": config["end"]}, account["strategy"]
         with open_cache(options, symbols_read(config), screen) as cache:
-            panel = accounts.load_window(config, account and account["strategy"], as_of, cache)
+            panel = accounts.load_window(config, state, cache)
         screen.notes((*panel.dropped, *panel.warnings))
-        day = str(panel.sessions[-1].date())
-        if account is not None and day <= account["strategy"]["session"]:
-            again = _said_before(account, day, options)
-        else:
-            account = account or {**accounts.open_day(panel, config), "paper": options.paper}
-            account, entries = accounts.advance(panel, account, _held(options, account, panel))
+        day, done = str(panel.sessions[-1].date()), "" if state is None else state["session"]
+        if day < done:
+            raise InputError(f"the prices end on {day}, and {done} is done", "fetch newer ones")
+        if day == done and options.deposit:
+            raise InputError(f"comes too late: {done} is done", "give it the next time", "deposit", options.deposit)
+        if account is None:
+            account = {"config": {**resolved(config, panel), "end": None}, "opened": day, "paper": options.paper}
+        if day > done:
+            account, entries = accounts.advance(panel, account, _held(options, account, panel), options.deposit)
             file.save(account, entries)
     answer = account["answer"]
-    _show(screen, panel, answer, again)
-    names = ("symbol", "side", "shares", "close", "cost")
-    lines = [accounts.OrderLine(**{name: one[name] for name in names}) for one in answer["orders"]]
-    page = accounts.day_html(account, panel.synthetic) if options.html else ""
+    screen.synthetic(panel)
+    if day == done:
+        screen.line("This session is done: as it was said before.", style="dim")
+    for line in accounts.day_in_words(answer):
+        screen.line(line)
+    for titles, rows in accounts.day_tables(answer).values():
+        screen.table(titles, rows, left=["side"])
     write_outputs(options, screen, {
-        "orders": lambda path: accounts.write_orders(path, lines),
-        "basket": lambda path: accounts.write_basket(path, lines),
+        "orders": lambda path: accounts.write_orders(path, answer["orders"]),
+        "basket": lambda path: accounts.write_basket(path, answer["orders"]),
         "json": lambda path: write_json(path, answer),
-        "html": lambda path: write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8")),
+        "html": lambda path: accounts.write_day(path, account, panel.synthetic),
     })  # fmt: skip
-    return TO_DO if lines else 0
+    return TO_DO if answer["orders"] else 0
 
 
-def _date(text: str | None) -> dt.date | None:
-    try:
-        return None if text is None else dt.date.fromisoformat(text)
-    except ValueError:
-        raise InputError("is no date", "give YYYY-MM-DD", "as_of", text) from None
-
-
-def _account_of(file: accounts.AccountFile, options: argparse.Namespace, config: Config) -> dict[str, Any] | None:
-    """Where the account stands; None: it begins. The strategy is what it was opened with."""
-    account = file.state
-    if account is None:
-        if not options.paper and options.balance is None:
-            raise InputError("needs the cash at the broker", "give --balance, or --paper", "account", options.account)
-        if options.deposit:
-            raise InputError("is of an account that is there", "give it in --balance", "deposit", options.deposit)
-        return None
+def _check_same(account: Mapping[str, Any], config: Config, options: argparse.Namespace) -> None:
+    """Refuse another strategy than the account was opened with."""
     if options.paper and not account["paper"]:
         raise InputError("has a broker", "give --positions and --balance", "account", options.account)
-    given = [name for name in PARAMETERS if hasattr(options, name)]
-    for name in given:
-        value = getattr(options, name)
-        value = parse_value(name, value) if isinstance(value, str) else value
-        if value != account["config"][name]:
-            raise InputError(
-                f"is {account['config'][name]!r} in this account", "leave it out, or open another account", name, value
-            )
-    return account
+    for name in PARAMETERS:
+        if hasattr(options, name) and name != "end" and config[name] != account["config"][name]:
+            problem = f"is {account['config'][name]!r} in this account"
+            raise InputError(problem, "leave it out, or open another account", name, config[name])
 
 
-def _said_before(account: Mapping[str, Any], day: str, options: argparse.Namespace) -> bool:
-    """A session that is done is said again."""
-    done = account["strategy"]["session"]
-    if day < done:
-        raise InputError(f"the prices end on {day}, and {done} is done", "fetch newer ones")
-    if options.deposit:
-        raise InputError(f"comes too late: {done} is done", "give it with the next session", "deposit", options.deposit)
-    return True
-
-
-def _held(options: argparse.Namespace, account: Mapping[str, Any], panel: Panel) -> accounts.Held:
+def _held(options: argparse.Namespace, account: Mapping[str, Any], panel: Panel) -> accounts.Statement:
     """What the broker says, or nothing."""
+    config, new = account["config"], "strategy" not in account
+    if new and options.deposit:
+        raise InputError("is of an account that is there", "give it in --balance", "deposit", options.deposit)
     if account["paper"]:
-        if options.positions or (options.balance is not None and "strategy" in account):
+        if options.positions or options.balance is not None:
             raise InputError("is a paper account: it fills its own orders", "leave out --positions and --balance")
-        begins = None if "strategy" in account else account["config"]["cash"]  # without what it earned in the warm-up
-        return accounts.Held(cash=begins, deposit=options.deposit)
-    if account["config"]["execution"] == "close":
+        return accounts.Statement(cash=config["cash"] if new else None)  # without what it earned in the warm-up
+    if config["execution"] == "close":
         raise InputError("cannot be sent after that close", "use next_open", "execution", "close")
-    if not options.positions:
-        if "strategy" in account:
-            raise InputError("needs what the broker says is held", "give --positions", "account", options.account)
-        return accounts.Held(cash=options.balance)
-    found = accounts.read_statement(options.positions, panel.symbols)
-    cash = options.balance if options.balance is not None else found.cash
-    if cash is None:
-        raise InputError("needs the cash at the broker", "give --balance", "account", options.account)
-    return accounts.Held(found.positions, cash, options.deposit, found.others)
-
-
-def _show(screen: Screen, panel: Panel, answer: Mapping[str, Any], again: bool) -> None:
-    screen.synthetic(panel)
-    if again:
-        screen.line("This session is done: as it was said before.", style="dim")
-    *lines, last = accounts.day_in_words(answer)
-    for line in lines:
-        screen.line(line)
-    if answer["orders"]:
-        screen.table(accounts.ORDERS, accounts.order_rows(answer), left=["side"])
-    screen.table(accounts.STANDS, accounts.holding_rows(answer))
-    screen.line(last)
+    found = accounts.read_statement(options.positions, panel.symbols) if options.positions else accounts.Statement()
+    cash = found.cash if options.balance is None else options.balance
+    if cash is None or not (options.positions or new):
+        cure = "give --positions and --balance" + ", or --paper" * new
+        raise InputError("needs what the broker says is held, and the cash there", cure, "account", options.account)
+    return replace(found, cash=cash)

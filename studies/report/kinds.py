@@ -72,13 +72,14 @@ def write_report(
     intervals: Intervals | None = None,
     spread: Breakeven | None = None,
     routes: Routes | None = None,
+    sections: Sequence[Section] = (),
 ) -> None:
     """Write the page of a backtest as `write_file` does.
 
     Parameters
     ----------
     path : str or Path
-    result, ladder, sure, sweep, spans, intervals, spread, routes
+    result, ladder, sure, sweep, spans, intervals, spread, routes, sections
         As `report_html`.
 
     Raises
@@ -89,8 +90,9 @@ def write_report(
         plotly is not installed.
     """
     page = report_html(
-        result, ladder=ladder, sure=sure, sweep=sweep, spans=spans, intervals=intervals, spread=spread, routes=routes
-    )
+        result, ladder=ladder, sure=sure, sweep=sweep, spans=spans, intervals=intervals, spread=spread, routes=routes,
+        sections=sections,
+    )  # fmt: skip
     write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 
@@ -124,6 +126,7 @@ def report_html(
     intervals: Intervals | None = None,
     spread: Breakeven | None = None,
     routes: Routes | None = None,
+    sections: Sequence[Section] = (),
 ) -> str:
     """The page of a backtest, of the ladder that ends in it, or of the sweep whose best try it is.
 
@@ -146,6 +149,8 @@ def report_html(
         At which the overlay is worth nothing.
     routes : Routes, optional
         Of the same market and configuration: the page shows the ways to pay for its loan first.
+    sections : sequence of Section
+        More of it, shown before all others.
 
     Returns
     -------
@@ -158,7 +163,7 @@ def report_html(
     """
     shown = accounts(result)
     heading, lede = _heading(result), backtest_words(result)
-    own: list[Section] = []
+    own = [*sections]
     charts: list[Chart] = []
     if ladder is not None:
         heading, lede = f"{named(result.config, ': ')}from {ladder.top} to account", ladder_words(ladder)

@@ -3,7 +3,6 @@
 # ruff: noqa: F403  each module says what it exports
 
 from .history import *
-from .orders import *
 from .run import *
 from .statement import *
 from .store import *

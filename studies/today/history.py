@@ -1,45 +1,28 @@
 """What an account did, session by session, as a run that pages can show; beside it the backtest of the same dates."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from riskoverlay.analyzers import active_statistics, summary
+from riskoverlay.analyzers import max_drawdown, summary, worst_drawdowns
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import Correction
 
-from ..workbench.parameters import Config
-from ..workbench.portfolios import Backtest
-from ..workbench.runs import Run, collect
+from ..workbench import Backtest, Config, Run, collect
 from ..workbench.theirs import ACCOUNT
 from .run import KINDS, ran
 
-__all__ = ["Tracked", "backtest_since", "tracked"]
+__all__ = ["BACKTEST", "backtest_since", "other_fills", "tracked"]
 
-
-@dataclass(frozen=True)
-class Tracked:
-    """An account beside the backtest of its dates.
-
-    Attributes
-    ----------
-    result : Backtest
-        `account`, and the backtest as its benchmark.
-    tracking : float
-        Growth a year of the account less the backtest's, a fraction.
-    fills : list of dict
-        Those that differ: `date`, `symbol`, `account` and `backtest`, each (shares, price) or None.
-    """
-
-    result: Backtest
-    tracking: float
-    fills: list[dict[str, Any]]
+BACKTEST = "backtest"
+"""What the backtest beside an account is called."""
 
 
 def backtest_since(panel: Panel, config: Config, opened: dt.date) -> Run:
@@ -60,8 +43,8 @@ def backtest_since(panel: Panel, config: Config, opened: dt.date) -> Run:
     return collect(ran(panel, config, statement, trade_from=opened), panel, config, opened)
 
 
-def tracked(panel: Panel, account: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Tracked:
-    """Hold an account against the backtest of the same dates.
+def tracked(panel: Panel, account: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Backtest:
+    """An account beside the backtest of its dates, which stands where benchmarks do.
 
     Parameters
     ----------
@@ -74,7 +57,8 @@ def tracked(panel: Panel, account: Mapping[str, Any], entries: Sequence[Mapping[
 
     Returns
     -------
-    Tracked
+    Backtest
+        The tracking difference is its `active["backtest"]["active_return"]`.
 
     Raises
     ------
@@ -83,47 +67,55 @@ def tracked(panel: Panel, account: Mapping[str, Any], entries: Sequence[Mapping[
     """
     if len(entries) < 3:
         raise InputError("the account has too few sessions to be shown", "ask again after some more")
-    opened = dt.date.fromisoformat(account["opened"])
-    run = backtest_since(panel, account["config"], opened)
-    mine = _run_of(run, entries)
-    result = Backtest(account["config"], panel, {ACCOUNT: mine}, {"backtest": run})
-    dates = [day.date() for day in mine.returns.index]
-    apart = active_statistics(mine.returns.to_numpy(), run.returns.to_numpy(), run.risk_free, dates)
-    return Tracked(result, float(apart["active_return"]), _other_fills(mine.fills, run.fills))
+    run = backtest_since(panel, account["config"], dt.date.fromisoformat(account["opened"]))
+    return Backtest(account["config"], panel, {ACCOUNT: _run_of(run, account, entries)}, {BACKTEST: run})
 
 
-def _run_of(run: Run, entries: Sequence[Mapping[str, Any]]) -> Run:
+def _run_of(run: Run, account: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Run:
     """The journal in the shape of the run beside it: before its first session the account is what that was."""
     days = pd.DatetimeIndex([entry["session"] for entry in entries], name="date")
     if not days[1:].equals(pd.DatetimeIndex(run.returns.index)):
         raise InputError("the journal has other sessions than the prices", "give the prices that were there")
     table = pd.DataFrame(list(entries), index=days)
     returns, value, exposure = table["fund"].pct_change().iloc[1:], run.value.copy(), run.exposure.copy()
-    value[days], exposure.loc[days] = table["value"], table[list(exposure)]
-    sessions = pd.DataFrame(run.costs["sessions"]).set_axis(run.sessions)
-    sessions.loc[days, KINDS] = table[KINDS]
+    weights, sessions = run.weights.copy(), pd.DataFrame(run.costs["sessions"]).set_axis(run.sessions)
+    value[days], exposure.loc[days], sessions.loc[days, KINDS] = table["value"], table[list(exposure)], table[KINDS]
+    weights.loc[days] = pd.DataFrame(list(table["weights"]), days)
+    fills, fund, dates = [*chain(*table["fills"])], table["fund"].to_numpy(), [day.date() for day in days]
+    drawdown = asdict(max_drawdown(fund, dates)) | {"worst": [asdict(x) for x in worst_drawdowns(fund, dates, 5)]}
     costs: dict[str, Any] = {
         **run.costs, **{name: float(sessions[name].sum()) for name in KINDS}, "sessions": sessions.to_dict("list"),
         "end": float(value.iloc[-1]), "deposits": float(table["deposit"].sum()),
+        "orders": {**dict.fromkeys(run.costs["orders"], math.nan), "filled": len(fills)},  # others are not kept
     }  # fmt: skip
+    below = int((exposure["leverage"] * account["config"]["maintenance_margin"] > 1.0 + 1e-9).sum())
+    pending = [{**order, "decided": dates[-1]} for order in account["strategy"]["orders"]]
     return replace(
-        run, value=value, returns=returns, exposure=exposure, costs=costs, fills=[*chain(*table["fills"])],
-        statistics=summary(returns.to_numpy(), run.risk_free), decided=[], attribution={"contributions": {}},
+        run, value=value, returns=returns, weights=weights, exposure=exposure, costs=costs, fills=fills, actions=[],
+        statistics=summary(returns.to_numpy(), run.risk_free), attribution={"contributions": {}}, pending=pending,
+        drawdown=drawdown, below_maintenance=below,
     )  # fmt: skip
 
 
-def _other_fills(mine: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Fills of one that the other has not, or at another price."""
+def other_fills(result: Backtest) -> pd.DataFrame:
+    """Fills of an account that its backtest has not, or at another size or price, and the other way round.
+
+    Parameters
+    ----------
+    result : Backtest
+        As `tracked`.
+
+    Returns
+    -------
+    DataFrame of shape (n, 6)
+        date, symbol, size and price, and size_backtest and price_backtest; nan of what is not there.
+    """
     one, other = (
-        {(str(fill["date"])[:10], fill["symbol"]): (fill["size"], fill["price"]) for fill in fills}
-        for fills in (mine, theirs)
+        pd.DataFrame(list(run.fills), columns=["date", "symbol", "size", "price"]).astype({"date": str})
+        for run in (result.leading, result.benchmarks[BACKTEST])
     )
-    return [
-        {"date": day, "symbol": name, "account": one.get((day, name)), "backtest": other.get((day, name))}
-        for day, name in sorted({*one, *other})
-        if not _same(one.get((day, name)), other.get((day, name)))
-    ]
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is not None and other is not None and bool(np.allclose(one, other, rtol=1e-9, atol=0.0))
+    for table in (one, other):  # two of a symbol on one day: an order, and the cut of a margin call
+        table["number"] = table.groupby(["date", "symbol"]).cumcount()
+    both = one.merge(other, how="outer", on=["date", "symbol", "number"], suffixes=("", "_backtest"))
+    same = np.isclose(both[["size", "price"]], both[["size_backtest", "price_backtest"]], rtol=1e-9, atol=0.0)
+    return both.iloc[np.flatnonzero(~same.all(axis=1))].drop(columns="number")

@@ -11,7 +11,7 @@ A statement that is misread is traded on: what may be meant otherwise is refused
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from riskoverlay.errors import InputError, MissingFileError
@@ -34,17 +34,18 @@ class Statement:
 
     Attributes
     ----------
-    positions : mapping
-        Our symbol -> shares, below zero if sold short; 0 for one that the file does not name.
+    positions : mapping or None
+        Our symbol -> shares, below zero if sold short; 0 for one that the file does not name. None: nothing is said.
     others : mapping
         What else is held -> how much: to be named and left alone.
     cash : float or None
-        Ending cash in the base currency, of an activity statement with a Cash Report; None from any other file.
+        Money, negative: the loan. From a file the ending cash in the base currency, of an activity statement with a
+        Cash Report; None from any other.
     """
 
-    positions: Mapping[str, float]
-    others: Mapping[str, float]
-    cash: float | None
+    positions: Mapping[str, float] | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
+    cash: float | None = None
 
 
 def read_statement(path: str | Path, symbols: Sequence[str]) -> Statement:

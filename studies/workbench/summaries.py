@@ -27,7 +27,6 @@ __all__ = [
     "backtest_summary",
     "check_format",
     "data_summary",
-    "each_name_once",
     "read_config",
     "run_summary",
     "series_frame",
@@ -279,7 +278,7 @@ def with_older_meanings(config: Mapping[str, Any], number: int) -> dict[str, Any
     return meant
 
 
-def each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON, each name once: of two values nobody knows which was meant, and Python takes the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -311,7 +310,7 @@ def read_config(path: str | Path) -> Config:
     if not path.is_file():
         raise MissingFileError(f"config {path} does not exist", cure)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_name_once)
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except InputError as error:
         raise InputError(f"config {path} {error.said}", error.cure) from None
     except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
