@@ -252,7 +252,14 @@ def test_the_page_of_a_day_has_the_orders() -> None:
     page = Path("day.html").read_text(encoding="utf-8")
     assert "3 orders" in page and day(0) in page
     for one in answer()["orders"]:
-        assert one["symbol"] in page and f"{one['shares']:,g}" in page
+        assert one["symbol"] in page and f"{one['shares']:,.0f}" in page
+
+
+def test_a_million_shares_are_told_to_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+    ask(*PAPER, "--cash", "1e9", at=0)
+    out = capsys.readouterr().out
+    for one in answer()["orders"]:
+        assert one["shares"] > 1e6 and f"{one['shares']:,.0f}" in out
 
 
 def reported(account: str = "a.json") -> Any:

@@ -127,6 +127,14 @@ def test_it_is_saved_only_while_it_is_locked(path: Path) -> None:
     assert files(path) == {}
 
 
+def test_a_name_that_is_too_long_for_its_journal_is_refused(tmp_path: Path) -> None:
+    with account_file(tmp_path / ("x" * 245)) as account:
+        account.save({}, [{"session": 1}])
+    assert re.search(
+        r"\.journal cannot be written \(File name too long\): give a shorter", refused(tmp_path / ("x" * 250))
+    )
+
+
 def test_no_account_is_made_of_a_device_or_a_folder(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, said in ((tmp_path / "pipe", "is a device or a pipe"), (tmp_path, "is a folder"), ("/dev/null", "is a")):

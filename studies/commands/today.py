@@ -35,9 +35,11 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--account", metavar="FILE", required=True, help="what no broker knows of it; made when missing")
     group.add_argument("--positions", metavar="FILE", help="what is held: symbol,shares, or a broker's export")
     group.add_argument("--balance", type=float, metavar="MONEY", help="cash at the broker; negative: the loan")
-    group.add_argument("--deposit", type=float, default=0.0, metavar="MONEY", help="paid in since; negative: paid out")
+    flow = "paid in since the last session done, negative: paid out; no performance"
+    group.add_argument("--deposit", type=float, default=0.0, metavar="MONEY", help=flow)
     group.add_argument("--paper", action="store_true", help="no broker: orders are filled by the backtest's own")
-    group.add_argument("--as-of", metavar="DATE", dest="end", default=argparse.SUPPRESS, help="as --end, however old")
+    last = "the session to look at, however old; the same as --end"
+    group.add_argument("--as-of", metavar="DATE", dest="end", default=argparse.SUPPRESS, help=last)
 
 
 def run(options: argparse.Namespace, screen: Screen) -> int:

@@ -78,10 +78,8 @@ class AccountFile:
                 raise MissingFileError(f"account {self.path} is gone, its journal is not", _CURE)
             return
         try:
-            journal, found = (
-                self._journal.read_bytes() if self._journal.exists() else b"",
-                json.loads(self._real.read_bytes()),
-            )
+            journal = self._journal.read_bytes() if self._journal.exists() else b""
+            found = json.loads(self._real.read_bytes())
             told, state, number = journal[: found["journal"]], dict(found["state"]), found["format"]
             sealed = found.pop("sha256", None)
             sound = sealed in (None, _checksum(found, told))
@@ -128,6 +126,7 @@ def account_file(path: str | Path, *, must_exist: bool = False) -> Iterator[Acco
     place = check_file(path)
     if place.stream:
         raise InputError(f"account {path} is a device or a pipe", "give the name of a file")
+    check_file(f"{place.real}.journal")
     if must_exist and place.found is None:
         raise MissingFileError(f"account {path} does not exist", "give the file of an account that was begun")
     try:

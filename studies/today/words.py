@@ -46,13 +46,13 @@ def day_tables(answer: Mapping[str, Any]) -> dict[str, tuple[list[str], list[lis
     ordered = {one["symbol"]: math.copysign(one["shares"], one["money"]) for one in answer["orders"]}
     held, weights = answer["holdings"], answer["weights"]
     orders = [
-        [one["symbol"], one["side"], f"{one['shares']:,g}", f"{one['last_close']:,.2f}",
+        [one["symbol"], one["side"], f"{one['shares']:,.10g}", f"{one['last_close']:,.2f}",
          f"{one['money']:+,.0f}".replace("-", "−"), f"{one['estimated_cost']:,.2f}"]
         for one in answer["orders"]
     ]  # fmt: skip
     holdings = [
-        [name, f"{held.get(name, 0.0):,g}", f"{close:,.2f}", f"{100 * weights.get(name, 0.0):.1f} %",
-         f"{held.get(name, 0.0) + ordered.get(name, 0.0):,g}"]
+        [name, f"{held.get(name, 0.0):,.10g}", f"{close:,.2f}", f"{100 * weights.get(name, 0.0):.1f} %",
+         f"{held.get(name, 0.0) + ordered.get(name, 0.0):,.10g}"]
         for name, close in answer["closes"].items() if name in {*held, *ordered, *weights}
     ]  # fmt: skip
     tables = {"Orders": (["order", "side", "shares", "last close", "money", "est. cost"], orders)} if orders else {}
@@ -73,7 +73,7 @@ def day_in_words(answer: Mapping[str, Any]) -> list[str]:
     """
     lever, after, orders = answer["leverage"], answer["afterwards"], answer["orders"]
     volatility = "not known yet" if lever["volatility"] is None else f"{100 * lever['volatility']:.2f} %"
-    others = ", ".join(f"{name} {shares:,g}" for name, shares in answer["others"].items())
+    others = ", ".join(f"{name} {shares:,.10g}" for name, shares in answer["others"].items())
     cost = sum(one["estimated_cost"] for one in orders)
     lines = [
         f"Session {answer['session']}: equity {answer['value']:,.2f}, cash {answer['cash']:,.2f}.",
