@@ -134,7 +134,7 @@ def balance(costs: Any) -> Any:
 @pytest.mark.parametrize("filler", [None, part], ids=["full", "partial"])
 @pytest.mark.parametrize("coc", [False, True], ids=["open", "close"])
 @pytest.mark.parametrize("whole", [False, True], ids=["fractional", "whole"])
-@pytest.mark.parametrize("int2pnl", [False, True])
+@pytest.mark.parametrize("int2pnl", [False, pytest.param(True, marks=pytest.mark.ci)])
 def test_one_account_balances(frames: Any, filler: Any, coc: Any, whole: Any, int2pnl: Any) -> None:
     orders = dict.fromkeys(("filled", "rejected", "expired", "cancelled", "partial"), 0)
     for seed in range(2):

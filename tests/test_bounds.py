@@ -62,6 +62,7 @@ def test_every_number_is_looked_at() -> None:
     assert {"cash", "lev_max", "cov_lookback", "commission_bps", "borrow_rate", "risk_free", "seed"} <= set(NUMERIC)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", NUMERIC)
 def test_an_absurd_number_is_refused_by_name_or_ends_in_numbers(
     name: str, folder: Path, capsys: pytest.CaptureFixture[str]

@@ -30,7 +30,10 @@ HERE = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
 GOES_ON = "the same command goes on where this one stopped"
 SAME = dask_workers.SAME
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no signals to stop a process with")
+pytestmark = [
+    pytest.mark.ci,
+    pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no signals to stop a process with"),
+]
 
 
 def nap(seconds: float, job: int) -> int:

@@ -141,6 +141,7 @@ def test_every_flag_is_one_of_a_command(name: str) -> None:
     assert found <= set().union(*flags().values())
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("page", "block"), marked("tested"), ids=[page for page, _ in marked("tested")])
 def test_commands_that_are_marked_run(page: str, block: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = list(commands(block))
@@ -159,6 +160,7 @@ def test_commands_that_are_marked_run(page: str, block: str, folder: Path, capsy
             assert not options.get(kind) or (folder / options[kind]).stat().st_size, (page, kind)
 
 
+@pytest.mark.ci
 def test_a_summary_runs_again_to_the_byte(folder: Path) -> None:
     (block,) = [content for page, content in marked("tested") if page == "docs/files.md"]
     for arguments in commands(block):
@@ -191,6 +193,7 @@ for number, source in enumerate(json.loads(sys.argv[1])):
 """Scripts one after the other: a process that has to import everything for each takes twice as long."""
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("page", SCRIPTS)
 def test_scripts_run(page: str, tmp_path: Path) -> None:
     done = subprocess.run(

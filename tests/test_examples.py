@@ -21,6 +21,7 @@ def example(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.ci
 def test_combine_profits_add_up_to_the_account() -> None:
     profits = example("combine").main()
     assert set(profits) == {"RiskParityBlend", "CrossOver", "account"}
@@ -28,11 +29,13 @@ def test_combine_profits_add_up_to_the_account() -> None:
     assert profits["CrossOver"] != 0.0
 
 
+@pytest.mark.ci
 def test_overlay_levers_somebody_elses_strategy() -> None:
     results = example("overlay_any_strategy").main()
     assert results["unlevered"]["max_leverage"] < 1.1 < results["overlay"]["max_leverage"] < 2.2
 
 
+@pytest.mark.ci
 def test_the_ladder_of_somebody_elses_strategy() -> None:
     result = example("ladder_of_your_strategy").main()
     assert result.legs == ("base", "dynamic")
@@ -54,6 +57,7 @@ def test_optimise_as_a_program() -> None:
     assert len(set(done.stdout.splitlines())) == 6
 
 
+@pytest.mark.ci
 def test_futures_borrow_less_and_lever_as_much() -> None:
     results = example("futures").main()
     shares, contracts = results["shares"], results["contracts"]

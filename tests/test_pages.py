@@ -360,6 +360,7 @@ def words_on_charts(page: Any, kind: str) -> list[str]:
     return found + page.evaluate(WORDS_ON_BARS)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 @pytest.mark.parametrize("kind", [
     kind if kind in ("losing", "sweep") else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS

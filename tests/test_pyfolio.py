@@ -70,6 +70,7 @@ def test_pyfolio_reads_every_asset(strategy: Any, sample: Panel) -> None:
     assert len(txn.adjust_returns_for_slippage(returns, positions, transactions, 5)) == len(returns)
 
 
+@pytest.mark.ci
 def test_pyfolio_draws_its_sheets(strategy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib import pyplot
 

@@ -23,6 +23,7 @@ def block(mark: str) -> str:
     return found[1]
 
 
+@pytest.mark.ci
 def test_the_printed_result_is_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -32,6 +33,7 @@ def test_the_printed_result_is_the_result(
     assert printed == block("output").splitlines()
 
 
+@pytest.mark.ci
 def test_the_script_runs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", block("script")],

@@ -265,6 +265,7 @@ def report(result: Backtest, climbed: Ladder, intervals: Any, tmp_path_factory: 
     return path
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("width", "scheme"), [
     (390, "light"),
     *(pytest.param(*look, marks=pytest.mark.long) for look in ((1280, "dark"), (390, "dark"), (1280, "light"))),

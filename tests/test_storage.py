@@ -75,6 +75,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a sweep that was done."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("finished"))
+        assert main(HERE) == 0
+        return Path("sweep.db").read_bytes()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of half a megabyte."""
@@ -246,10 +255,10 @@ ALTERED = {
 
 @pytest.mark.parametrize("name", ALTERED)
 def test_a_try_that_was_altered_is_refused_by_its_parameters(
-    name: str, folder: Path, capsys: pytest.CaptureFixture[str], fault: Fault
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str], fault: Fault, finished: bytes
 ) -> None:
     what, tried = ALTERED[name]
-    assert main(HERE) == 0
+    (folder / "sweep.db").write_bytes(finished)
     where = "json_extract(config, '$.target_vol') = 0.1 and json_extract(config, '$.dd_threshold1') = 0.05"
     with closing(sqlite3.connect(folder / "sweep.db")) as db, db:
         assert db.execute(f"update sweep_tries {what} where {where}").rowcount == 1
@@ -363,6 +372,7 @@ def test_two_processes_on_one_study_keep_every_try_once(folder: Path, server: Se
 # -- no database -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.ci
 def test_a_sweep_that_keeps_nothing_needs_no_database() -> None:
     script = (
         "import sys; sys.modules['sqlalchemy'] = None\n"

@@ -288,6 +288,7 @@ def test_the_page_of_a_strategy(panel: Panel, strategy: type) -> None:
     assert "Risk contributions" not in words
 
 
+@pytest.mark.ci
 def test_commands_write_page_picture_and_summary_of_a_strategy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

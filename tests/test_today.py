@@ -657,6 +657,7 @@ def process(folder: Path, *flags: str, at: int, account: str = "a.json") -> subp
     return subprocess.run(asked, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.ci
 def test_in_a_process_of_its_own(folder: Path) -> None:
     first = process(folder, *PAPER, at=0)
     assert (first.returncode, first.stderr) == (10, "")
@@ -674,6 +675,7 @@ def start(folder: Path, *flags: str, at: int) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.ci
 def test_two_at_once_do_it_once(folder: Path) -> None:
     ask(*PAPER, at=0)
     ask(*PAPER, at=0, account="b.json")

@@ -188,6 +188,7 @@ def first_difference(
     return None
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("bug", BUGS)
 @pytest.mark.usefixtures("plain")
 def test_planted_bugs_are_found(bug: str, known: list[tuple[Panel, Any, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +197,7 @@ def test_planted_bugs_are_found(bug: str, known: list[tuple[Panel, Any, Any]], m
     assert "2020-" in said and "through Cerebro" in said and "--engine cerebro" in said
 
 
+@pytest.mark.ci
 @pytest.mark.usefixtures("plain")
 def test_as_written_it_is_the_same(known: list[tuple[Panel, Any, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     assert first_difference(known[:20], changed("ROUNDING", "ROUNDING", monkeypatch), monkeypatch) is None

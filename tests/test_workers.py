@@ -20,6 +20,9 @@ from riskoverlay.studies.workbench.workers import check_workers, open_workers
 ROOT = Path(__file__).parents[1]
 
 
+pytestmark = pytest.mark.ci
+
+
 def power(shared: int, job: int) -> int:
     return shared**job
 

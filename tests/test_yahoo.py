@@ -291,6 +291,7 @@ def test_backtest_on_yahoo_is_the_backtest_on_the_same_prices_as_csv(
     assert again["base"] == yahoos["base"]
 
 
+@pytest.mark.ci
 def test_as_a_program_with_cookie_and_crumb(yahoo: Yahoo, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "run.py"), "fetch", "--symbols", "SPY,GLD", "--cache-dir", "cache"],
