@@ -26,7 +26,7 @@ from reach import ROOT, Chooser, Watch, copy_to, files, in_process, run_tests, t
 SCOPE = (
     "strategies/*.py", "analyzers/*.py", "feeds/adjust.py", "feeds/bars.py", "feeds/cache.py", "feeds/panel.py",
     "feeds/quality.py", "studies/judgement/*.py", "studies/ladder/*.py", "studies/walkforward/*.py",
-    "studies/audit/*.py", "studies/workbench/theirs.py", "studies/report/own.py",
+    "studies/audit/*.py", "studies/today/*.py", "studies/workbench/theirs.py", "studies/report/own.py",
 )  # fmt: skip
 EQUIVALENTS = ROOT / ".ci" / "equivalents.txt"
 WANTED = 0.95

@@ -164,6 +164,13 @@ def test_a_paper_account_begins_with_its_cash() -> None:
     check_no_difference()
 
 
+def test_a_first_day_reaches_back_to_a_rebalance_session_from_which_the_volatility_is_known() -> None:
+    ask(*PAPER, "--rebalance-freq", "QE", at=19)
+    assert day(19) == "2010-06-28" and answer()["decided"] == "2010-03-31"  # of the quarter before
+    assert len(saved()[0]["strategy"]["base_returns"]) == 10 and answer()["leverage"]["volatility"] > 0.0
+    assert answer()["next_rebalance"] == "2010-06-30"
+
+
 def test_sessions_that_were_not_asked_for_are_done_together() -> None:
     ask(*PAPER, at=0)
     shutil.copytree(".", "../at once", ignore=shutil.ignore_patterns("prices"))
@@ -300,6 +307,16 @@ def test_a_paper_account_is_the_backtest(capsys: pytest.CaptureFixture[str]) -> 
     assert "24 sessions" in out and "Tracking difference: +0.0000 % of growth a year; 0 fills differ." in out
 
 
+def test_a_rule_without_a_lookback_is_given_all_there_is() -> None:
+    lines = ["import numpy as np", "def counts(returns):", "    n = len(returns) % 7"]
+    Path("mine.py").write_text("\n".join([*lines, "    return np.array([n + 1, 3, 2]) / (n + 6)", ""]))
+    ask(*PRICES, "--vol-lookback", "10", "--min-hist", "20", "--weights", "mine.py:counts", "--paper", at=0)
+    for at in range(1, 25):
+        ask(at=at)
+    assert len({entry["weights"]["SPY"] for entry in saved()[1]}) == 2
+    check_against_the_backtest()
+
+
 def test_a_deposit_is_no_performance(capsys: pytest.CaptureFixture[str]) -> None:
     ask(*PAPER, "--no-whole-shares", "--lev-band", "0", at=0)
     for at in range(1, 25):
@@ -342,8 +359,10 @@ def test_the_report_is_of_the_journal_and_of_the_statements(capsys: pytest.Captu
     assert mine.drawdown["depth"] != beside.drawdown["depth"] and mine.drawdown["worst"][0]["depth"] < 0.0
     assert mine.costs["orders"]["filled"] == len(mine.fills) == sum(len(entry["fills"]) for entry in entries)
     assert np.isnan(mine.costs["orders"]["rejected"]) and mine.costs["end"] == entries[-1]["value"]
-    assert {one["symbol"]: one["size"] for one in mine.pending} == signed(answer()["orders"])
     assert mine.weights.iloc[-1].to_dict() == entries[-1]["weights"]
+    returns = fund[1:] / fund[:-1] - 1.0
+    assert mine.statistics["ann_vol"] == pytest.approx(returns.std(ddof=0) * np.sqrt(252.0), rel=1e-9)
+    assert mine.attribution == {"contributions": {}} and mine.actions == []
     assert mine.exposure["leverage"].iloc[-1] == entries[-1]["leverage"]
     capsys.readouterr()
     assert main(["report", "--account", "a.json", "--html", "p.html", "--json", "r.json"]) == 0
@@ -361,6 +380,36 @@ def test_the_report_is_of_the_journal_and_of_the_statements(capsys: pytest.Captu
     assert "SPY" not in [one["symbol"] for one in entries[4]["differences"]]  # it was split, there as here
     for one in found["fills"]:
         assert f"<td>{one['symbol']}</td>" in page and (one["size"] is None or f"<td>{one['size']:,.10g}</td>" in page)
+
+
+def test_what_the_journal_says_is_what_is_reported() -> None:
+    """Numbers that no account had: each is found again, and none of the backtest's."""
+    ask(*PAPER, at=0)
+    ask(at=5)
+    account, entries = saved()
+    panel = load_window({**account["config"], "end": day(5)}, None, begins=day(0))
+    for entry, leverage in zip(entries, (1.0, 4.0, 4.01, 9.0, 0.5, 1.0), strict=True):
+        entry["leverage"], entry["weights"] = leverage, {"SPY": leverage, "TLT": 0.0, "GLD": -1.0}
+    account["strategy"]["orders"] = [{"symbol": "TLT", "size": -3.0}]
+    mine = tracked(panel, account, entries).leading
+    assert mine.below_maintenance == 2  # of a quarter: at 4.0 equity is what is asked for
+    assert mine.pending == [{"symbol": "TLT", "size": -3.0, "decided": dt.date.fromisoformat(day(5))}]
+    assert mine.weights["SPY"].iloc[-6:].tolist() == [1.0, 4.0, 4.01, 9.0, 0.5, 1.0]
+    assert mine.exposure["leverage"].iloc[-6:].tolist() == [1.0, 4.0, 4.01, 9.0, 0.5, 1.0]
+
+
+def test_a_report_needs_three_sessions(capsys: pytest.CaptureFixture[str]) -> None:
+    ask(*PAPER, at=0)
+    ask(at=1)
+    capsys.readouterr()
+    assert main(["report", "--account", "a.json", "--html", "", "--json", "r.json"]) == 2
+    assert "has too few sessions to be shown: ask again after some more" in capsys.readouterr().err
+    ask(at=2)
+    check_no_difference()
+    shutil.copyfile("a.json", "kept.json")
+    write_prices(Path("prices"), {name: table.drop(day(1)) for name, table in frames().items()})
+    assert main(["report", "--account", "a.json", "--html", "", "--json", "r.json"]) == 2
+    assert "the journal has other sessions than the prices: give the prices" in capsys.readouterr().err
 
 
 def test_the_report_of_an_account_that_never_fell() -> None:
@@ -575,6 +624,27 @@ def test_a_statement_as_expected_is_the_paper_account(capsys: pytest.CaptureFixt
     assert "expected" not in capsys.readouterr().out
 
 
+def test_what_an_account_begins_with_is_no_performance() -> None:
+    """Half of the cash that the warm-up was run with: no fall, and nothing that brakes."""
+    for account, balance in (("a.json", "50000"), ("b.json", "400000")):
+        ask(*FLAGS, "--balance", balance, at=0, account=account)
+        lever, entry = answer(account)["leverage"], saved(account)[1][0]
+        assert (lever["drawdown"], lever["brake_part"], lever["peak_on"]) == (0.0, 1.0, day(0))
+        assert entry["value"] == float(balance) and entry["fund"] == entry["peak"] == 100.0
+
+
+def test_below_the_margin_it_is_said_and_without_a_loan_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    ask(*FLAGS, "--balance", "100000", "--lev-min", "0", "--lev-max", "0.5", at=0)
+    after = answer()["afterwards"]
+    assert after["loan"] == 0.0 and after["leverage"] < 0.5 and after["to_call"] == 1.0 and not answer()["called"]
+    assert "Below the maintenance margin" not in capsys.readouterr().out
+    close = float(frames()["SPY"].loc[day(1), "close"])
+    state_holdings("held.csv", {"SPY": 1000.0})
+    ask("--positions", "held.csv", "--balance", repr(-0.8 * 1000.0 * close), at=1)  # a leverage of 5
+    assert answer()["called"] and answer()["leverage"]["held"] == pytest.approx(5.0)
+    assert "Below the maintenance margin: the broker will cut the holdings" in " ".join(capsys.readouterr().out.split())
+
+
 def test_cash_is_that_of_the_activity_statement_unless_it_is_given() -> None:
     Path("held.csv").write_text(
         "Cash Report,Header,Currency Summary,Currency,Total\nCash Report,Data,Ending Cash,Base Currency Summary,90000\n"
@@ -621,7 +691,22 @@ def test_what_differs_is_named_by_symbol_and_cause(capsys: pytest.CaptureFixture
     assert signed(told["orders"])["SPY"] > 0.9 * bought["SPY"]
 
 
-@pytest.mark.parametrize(("less", "cause"), [(123.45, "worse price, or fees"), (-60.0, "better price")])
+def test_a_statement_after_sessions_that_were_not_asked_for_is_of_the_last() -> None:
+    ask(*FLAGS, "--balance", "100000", at=0)
+    held, cash = beside_paper(4)
+    ask("--positions", state_holdings("held.csv", {**held, "GLD": held["GLD"] + 3.0}), "--balance", repr(cash), at=4)
+    entries = saved()[1]
+    assert [len(entry["differences"]) for entry in entries] == [0, 0, 0, 0, 1]
+    assert entries[4]["differences"] == answer()["differences"]
+    assert answer()["holdings"]["GLD"] == held["GLD"] + 3.0
+    assert [entry["deposit"] for entry in entries] == [0.0] * 5
+    ask("--positions", "held.csv", "--balance", repr(cash), "--deposit", "700", at=6)
+    assert [entry["deposit"] for entry in saved()[1]] == [0.0] * 6 + [700.0]
+
+
+@pytest.mark.parametrize(
+    ("less", "cause"), [(123.45, "worse price, or fees"), (-60.0, "better price"), (0.006, "worse price, or fees")]
+)
 def test_other_money_is_named(less: float, cause: str) -> None:
     ask(*FLAGS, "--balance", "100000", at=0)
     held, cash = beside_paper(1)
