@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -16,10 +17,12 @@ import pandas as pd
 import pytest
 from yahoo_server import CRUMB, Yahoo, bars, in_place_of_yahoo, with_dividend, with_split
 
+import riskoverlay.studies.today.run as today_run
 from riskoverlay.feeds import DEFAULT_SYMBOLS, Cache, load, read_yahoo
 from riskoverlay.feeds import yahoo as reader
 from riskoverlay.feeds.yahoo import fetch_yahoo, refusal
 from riskoverlay.studies.cli import main
+from riskoverlay.studies.today import account_file
 
 ROOT = Path(__file__).parents[1]
 AFTER = pd.Timestamp("2024-12-31 12:00", tz="UTC")
@@ -289,6 +292,32 @@ def test_backtest_on_yahoo_is_the_backtest_on_the_same_prices_as_csv(
     again = json.loads(Path("o.json").read_text())
     assert again["data"]["warnings"][0].startswith("offline: prices are from the cache: SPY, TLT, GLD up to 2024-06-28")
     assert again["base"] == yahoos["base"]
+
+
+def test_an_account_of_today_day_by_day(
+    yahoo: Yahoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each evening what Yahoo has by then, the bar of a session under way among it; a dividend and a rebalance."""
+    monkeypatch.chdir(tmp_path)
+    whole = dict(yahoo.tables)
+    evenings = [day for day in whole["SPY"].index if pd.Timestamp("2024-06-17") <= day <= pd.Timestamp("2024-06-28")]
+    rates = ["--borrow-rate", "0.04", "--cash-rate", "0.01", "--risk-free", "0"]
+    opens = ["--source", "yahoo", "--prices", "raw", "--symbols", "SPY,TLT,GLD", "--paper", *QUICK, *rates]
+    for number, day in enumerate(evenings):
+        yahoo.tables.update({name: table[: day + pd.Timedelta(days=1)] for name, table in whole.items()})
+        monkeypatch.setattr(today_run, "now", lambda day=day: day.to_pydatetime().replace(hour=21, tzinfo=dt.UTC))
+        flags = ["today", "--account", "y.json", "--cache-dir", "cache", "--refresh", *(opens if number == 0 else ())]
+        assert main(flags) in (0, 10), capsys.readouterr().err
+        with account_file("y.json") as file:
+            account = file.state or {}
+        assert account["strategy"]["session"] == str(day.date())
+        paid = [note for note in account["answer"]["notes"] if "SPY pays 1.7 a share" in note]
+        assert len(paid) == (str(day.date()) == "2024-06-21")
+    assert (
+        len(evenings) == 9 and account["strategy"]["decided"] == "2024-06-28" and account["config"]["source"] == "yahoo"
+    )
+    assert main(["report", "--account", "y.json", "--html", "", "--json", "r.json", "--cache-dir", "cache"]) == 0
+    assert json.loads(Path("r.json").read_text()) == {"tracking": pytest.approx(0.0, abs=1e-12), "fills": []}
 
 
 @pytest.mark.ci
