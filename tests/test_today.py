@@ -171,6 +171,21 @@ def test_a_first_day_reaches_back_to_a_rebalance_session_from_which_the_volatili
     assert answer()["next_rebalance"] == "2010-06-30"
 
 
+def test_a_config_file_and_what_auto_came_to_are_those_of_the_account(capsys: pytest.CaptureFixture[str]) -> None:
+    opens = [*FLAGS, "--paper", "--borrow-rate", "auto", "--json", "first.json"]
+    flags = ["--source", "csv", "--data-dir", "prices", "--borrow-rate", "auto"]
+    ask(*opens, at=0)
+    assert ask(*flags, at=1) in (0, 10)
+    config = {name: value for name, value in saved()[0]["config"].items() if name != "end"}
+    Path("same.json").write_text(json.dumps(config))
+    Path("other.json").write_text(json.dumps({**config, "target_vol": 0.2}))
+    assert ask("--config", "same.json", at=2) in (0, 10)
+    capsys.readouterr()
+    assert ask("--config", "other.json", at=3) == 2
+    assert "target_vol=0.2 is 0.12 in this account: leave it out, or open another" in capsys.readouterr().err
+    assert saved()[0]["strategy"]["session"] == day(2)
+
+
 def test_sessions_that_were_not_asked_for_are_done_together() -> None:
     ask(*PAPER, at=0)
     shutil.copytree(".", "../at once", ignore=shutil.ignore_patterns("prices"))

@@ -11,7 +11,7 @@ from riskoverlay.feeds import Panel
 
 from .. import today as accounts
 from ..report import check_report
-from ..workbench import PARAMETERS, Config, resolved, symbols_read, write_json
+from ..workbench import Config, resolved, symbols_read, write_json
 from .flags import Output, add_parameters, config_of, open_cache, write_outputs
 from .screen import Screen
 
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     options : argparse.Namespace
     screen : Screen
     """
-    config = config_of(options, OUTPUTS)
+    asked = config = config_of(options, OUTPUTS)
     if config["strategy"] is not None:
         raise InputError("keeps a state that nobody else can restore", "give weights", "strategy", config["strategy"])
     for name in ("balance", "deposit"):
@@ -59,10 +59,11 @@ def run(options: argparse.Namespace, screen: Screen) -> int:
     with accounts.account_file(options.account) as file:
         account, state = file.state, None
         if account is not None:
-            _check_same(account, config, options)
-            config, state = {**account["config"], "end": config["end"]}, account["strategy"]
+            config, state = {**account["config"], "end": asked["end"]}, account["strategy"]
         with open_cache(options, symbols_read(config), screen) as cache:
             panel = accounts.load_window(config, state, cache)
+        if account is not None:
+            _check_same(account, resolved(asked, panel), options)
         screen.notes((*panel.dropped, *panel.warnings))
         day, done = str(panel.sessions[-1].date()), "" if state is None else state["session"]
         if day < done:
@@ -95,10 +96,9 @@ def _check_same(account: Mapping[str, Any], config: Config, options: argparse.Na
     """Refuse another strategy than the account was opened with."""
     if options.paper and not account["paper"]:
         raise InputError("has a broker", "give --positions and --balance", "account", options.account)
-    for name in PARAMETERS:
-        if hasattr(options, name) and name != "end" and config[name] != account["config"][name]:
-            problem = f"is {account['config'][name]!r} in this account"
-            raise InputError(problem, "leave it out, or open another account", name, config[name])
+    for name, was in account["config"].items():
+        if name != "end" and (options.config or hasattr(options, name)) and config[name] != was:
+            raise InputError(f"is {was!r} in this account", "leave it out, or open another account", name, config[name])
 
 
 def _held(options: argparse.Namespace, account: Mapping[str, Any], panel: Panel) -> accounts.Statement:
