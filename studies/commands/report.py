@@ -47,8 +47,8 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     fills, tracking = other_fills(result), result.active[BACKTEST]["active_return"]
     apart, kind = f"{100 * tracking:+.4f}".replace("-", "−"), "fills" if account["paper"] else "expected fills"
     said = f"Tracking difference: {apart} % of growth a year; {len(fills)} {kind} differ."
-    titles = ["date", "symbol", "shares", "price", "backtest's", "its price"]
     rows = [[*one[:2], *(shown("{:,.10g}", x) for x in one[2:])] for one in fills.itertuples(index=False)]
+    titles = ["date", "symbol", "shares", "price", "backtest's", "its price"] if rows else []
     show_accounts(screen, result)
     screen.line(said)
     screen.table(titles, rows[:MOST])
