@@ -91,8 +91,6 @@ def restore(strategy: Any, state: Mapping[str, Any]) -> None:
     strategy._left_out, strategy._previous, strategy._waits_for = set(state["left_out"]), session, None
     if state["schedule_from"] is not None:
         strategy._schedule._first, strategy._schedule._known = state["schedule_from"], 0  # read anew from there
-    broker.positions.clear()
-    broker._owned.clear()
     broker._owned.update({(strategy, feeds[name]): size for name, size in state["owned"].items()})
     for name, (size, price) in state["positions"].items():
         broker.positions[feeds[name]] = bt.Position(size, price)

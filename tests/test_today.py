@@ -277,6 +277,37 @@ def test_the_page_of_a_day_has_the_orders() -> None:
         assert one["symbol"] in page and f"{one['shares']:,.0f}" in page
 
 
+def test_the_screen_has_what_is_held_and_what_will_be(capsys: pytest.CaptureFixture[str]) -> None:
+    ask(*PAPER, at=0)
+    ask(at=1)
+    out = [line.split() for line in capsys.readouterr().out.splitlines()]
+    ordered, told = signed(answer()["orders"]), answer()
+    for name in SYMBOLS:
+        held = told["holdings"][name]
+        row = [name, f"{held:,.0f}", f"{told['closes'][name]:,.2f}", f"{100 * told['weights'][name]:.1f}", "%"]
+        assert [*row, f"{held + ordered.get(name, 0.0):,.0f}"] in out
+    assert f"volatility of {100 * told['leverage']['volatility']:.2f} %" in " ".join(
+        word for line in out for word in line
+    )
+
+
+def test_before_there_are_returns_enough_no_volatility_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(*PRICES, "--cov-lookback", "20", "--min-hist", "20", "--vol-lookback", "60", "--paper", at=-60) == 10
+    assert answer()["leverage"]["volatility"] is None
+    assert "by a volatility of not known yet" in " ".join(capsys.readouterr().out.split())
+
+
+def test_parts_of_a_share_are_bought_and_costs_are_in_cents() -> None:
+    assert (
+        ask(*PAPER, "--cash", "150", "--no-whole-shares", "--orders", "o.csv", "--commission-min", "0.0123", at=0) == 10
+    )
+    orders = answer()["orders"]
+    assert {one["side"] for one in orders} == {"BUY"} and min(one["shares"] for one in orders) < 1.0
+    with Path("o.csv").open() as stream:
+        for row, one in zip(csv.DictReader(stream), orders, strict=True):
+            assert float(row["estimated_cost"]) == round(one["estimated_cost"], 2) != one["estimated_cost"]
+
+
 def test_a_million_shares_are_told_to_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     ask(*PAPER, "--cash", "1e9", at=0)
     out = capsys.readouterr().out
@@ -575,6 +606,15 @@ def test_a_close_that_was_revised_is_named(capsys: pytest.CaptureFixture[str]) -
     assert not answer()["notes"]
 
 
+def test_the_last_digit_of_a_price_is_no_revision() -> None:
+    ask(*PAPER, at=0)
+    write_prices(
+        Path("prices"), {name: frame.assign(close=frame["close"] * (1 + 1e-7)) for name, frame in frames().items()}
+    )
+    ask(at=1)
+    assert not answer()["notes"]
+
+
 def test_a_revision_that_changes_the_weights_in_force_is_named() -> None:
     ask(*PAPER, at=0)
     decided = answer()["decided"]
@@ -670,6 +710,7 @@ def test_cash_is_that_of_the_activity_statement_unless_it_is_given() -> None:
         assert ask(*FLAGS, "--positions", "held.csv", *balance, at=0, account=account) == 10
         worth = cash + 50.0 * float(frames()["SPY"].loc[day(0), "close"])
         assert answer(account)["cash"] == cash and answer(account)["value"] == pytest.approx(worth, rel=1e-12)
+        assert saved(account)[0]["strategy"]["positions"]["SPY"] == [50.0, float(frames()["SPY"].loc[day(0), "close"])]
         assert saved(account)[0]["config"]["cash"] == answer(account)["value"]
         ask("--positions", "held.csv", *balance, at=1, account=account)
         assert answer(account)["cash"] == cash and answer(account)["holdings"] == {"SPY": 50.0}
@@ -698,12 +739,36 @@ def test_what_differs_is_named_by_symbol_and_cause(capsys: pytest.CaptureFixture
     assert "what was ordered and is not there is tried again" in out.lower()
     # The next orders are those of who holds this.
     told = answer()
+    assert saved()[0]["strategy"]["positions"]["SPY"] == [0.0, 0.0]
     assert told["holdings"] == {"TLT": half, "GLD": held["GLD"] + 7.0}
     for name, size in signed(told["orders"]).items():
         close = frames()[name].loc[day(1), "close"]
         wanted = told["weights"][name] * told["leverage"]["target"] * told["value"] / close
         assert told["holdings"].get(name, 0.0) + size == np.trunc(wanted)
     assert signed(told["orders"])["SPY"] > 0.9 * bought["SPY"]
+
+
+def test_orders_of_what_is_held_are_missed_or_filled_in_part_too() -> None:
+    ask(*FLAGS, "--balance", "100000", at=0)
+    at = 1
+    while True:  # until something that is held is to be traded
+        told, (held, cash) = answer(), beside_paper(at)
+        if at > 1 and told["orders"]:
+            break
+        ask("--positions", state_holdings("held.csv", held), "--balance", repr(cash), at=at)
+        at += 1
+    before, ordered = told["holdings"], signed(told["orders"])
+    first, second = [name for name in ordered if abs(ordered[name]) > 1.0 and before.get(name)][:2]
+    real = {**held, first: before[first], second: before[second] + float(np.sign(ordered[second]))}
+    assert at != 4  # the split
+    ask("--positions", state_holdings("held.csv", real), "--balance", repr(cash), at=at)
+    causes = {one["symbol"]: one["cause"] for one in answer()["differences"]}
+    assert causes[first] == "missed order" and causes[second] == "partial fill"
+    kept = saved()[0]["strategy"]["positions"]
+    assert (
+        kept[second][0] == real[second]
+        and kept[second][1] == saved("paper.json")[0]["strategy"]["positions"][second][1]
+    )
 
 
 def test_a_statement_after_sessions_that_were_not_asked_for_is_of_the_last() -> None:
