@@ -395,6 +395,7 @@ def test_killed_at_random_moments_of_writing_fifty_times(tmp_path: Path) -> None
     assert list(tmp_path.glob(".writing-*"))  # some were killed while they wrote
 
 
+@pytest.mark.ci
 def test_two_writers_and_a_reader(tmp_path: Path) -> None:
     tables, cache = versions(1, 2, 3, 4), Cache(tmp_path)
     writers = []

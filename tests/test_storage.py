@@ -403,6 +403,7 @@ def test_an_extra_that_is_missing_is_named(
 # -- a server ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.ci
 def test_a_server_holds_what_a_file_holds(server: Server, folder: Path, panel: Panel, config: Config) -> None:
     pytest.importorskip("arch", reason="the extra `sweep` is not installed")
     values = [parse_dimension("dd_threshold1=0.1,0.5,0.2")]  # one of them fails
@@ -450,6 +451,7 @@ def test_a_server_that_is_killed_ends_a_sweep_of_several_processes_too(mortal: S
     )
 
 
+@pytest.mark.ci
 def test_a_server_that_is_started_again_between_two_tries_is_not_noticed(
     mortal: Server, folder: Path, fault: Fault
 ) -> None:
@@ -477,6 +479,7 @@ def test_a_table_of_a_server_that_is_held_too_long_costs_one_line(
     assert "(canceling statement due to lock timeout); 2 of 6 tries were kept before: end the program that hold" in line
 
 
+@pytest.mark.ci
 def test_a_try_of_a_server_that_was_altered_is_refused(
     server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
