@@ -676,6 +676,7 @@ def test_a_statement_as_expected_is_the_paper_account(capsys: pytest.CaptureFixt
     mine, paper = saved(), saved("paper.json")
     assert mine[1] == paper[1]
     assert mine[0]["strategy"] == paper[0]["strategy"]
+    assert mine[0]["config"]["cash"] == 100_000.0  # what it began with, and the backtest beside it
     assert "expected" not in capsys.readouterr().out
 
 
