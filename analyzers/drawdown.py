@@ -1,6 +1,5 @@
 """The deepest falls of the account."""
 
-from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -10,7 +9,7 @@ from riskoverlay.errors import InputError
 
 from .ledger import Ledger, LedgerReader
 from .sessions import first_index, parse_first
-from .statistics import max_drawdown, worst_drawdowns
+from .statistics import drawdown_summary
 
 __all__ = ["MaxDrawdown"]
 
@@ -47,5 +46,4 @@ class MaxDrawdown(LedgerReader):
         # The value before the first session stands at the date of the session before, if there is one.
         dates = [ledger.dates[max(i - 1, 0)], *ledger.dates[i:]] if ledger.dates else [date.min]
         values = np.concatenate(([before], ledger.fund[i:]))
-        deepest = asdict(max_drawdown(values, dates))
-        return deepest | {"worst": [asdict(d) for d in worst_drawdowns(values, dates, self.p.worst)]}
+        return drawdown_summary(values, dates, self.p.worst)

@@ -5,8 +5,9 @@ computed (no returns, NaN among them, no volatility to divide by) is nan.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ __all__ = [
     "annualized_return",
     "annualized_volatility",
     "drawdown_series",
+    "drawdown_summary",
     "excess_sharpe",
     "growth",
     "max_drawdown",
@@ -283,6 +285,27 @@ def worst_drawdowns(values: npt.ArrayLike, dates: Sequence[date], n: int) -> lis
             )
         )
     return sorted(found, key=lambda d: d.depth)[:n]
+
+
+def drawdown_summary(values: npt.ArrayLike, dates: Sequence[date], n: int) -> dict[str, Any]:
+    """The deepest fall, and a list of the deepest, as plain values.
+
+    Parameters
+    ----------
+    values, dates, n
+        As `worst_drawdowns`.
+
+    Returns
+    -------
+    dict
+        The fields of `max_drawdown`'s `Drawdown`, and `worst`, a list of such.
+
+    Raises
+    ------
+    InputError
+        As `worst_drawdowns`.
+    """
+    return asdict(max_drawdown(values, dates)) | {"worst": [asdict(d) for d in worst_drawdowns(values, dates, n)]}
 
 
 def summary(returns: npt.ArrayLike, risk_free: npt.ArrayLike = 0.0, periods: float = PERIODS) -> dict[str, float]:

@@ -390,8 +390,7 @@ class MarginBroker(FastOrders):
         if self.statement is not None:
             self.statement.take(self)
         self._get_value()
-        called = self._to_keep > 0 and self._to_keep > self._value * (1 + 1e-9)
-        self._called_on = self._session if called else None
+        self._called_on = self._session if self._to_keep > max(self._value * (1 + 1e-9), 0.0) else None
 
     def _latest(self) -> float:
         """Date number of this session: the latest bar of any feed that has begun; 0 before there is one."""
@@ -440,7 +439,8 @@ class MarginBroker(FastOrders):
 
     def _charge_interest(self) -> None:
         """Take the interest of the nights since the last session; the debit has not moved since its fills."""
-        start, self._charged_to = self._charged_to, (day := int(self._session))
+        start, day = self._charged_to, int(self._session)
+        self._charged_to = day
         if not start or day <= start:
             return
         debit, shorts = -self.cash, -self._short_value

@@ -97,8 +97,7 @@ def restore(strategy: Any, state: Mapping[str, Any]) -> None:
         _take_over(strategy, feeds[name], state["owned"].get(name, 0.0), price)
     sizer.equity, sizer._opened = broker._get_value(), None
     sizer._volatility.restart(state["base_returns"])
-    called = broker._to_keep > 0 and broker._to_keep > broker._value * (1 + 1e-9)
-    broker._called_on = broker._session if called else None
+    broker._called_on = broker._session if broker._to_keep > max(broker._value * (1 + 1e-9), 0.0) else None
     for order in state["orders"]:
         send = strategy.buy if order["size"] > 0 else strategy.sell
         sent = send(feeds[order["symbol"]], size=abs(order["size"]))

@@ -3,7 +3,8 @@
 import argparse
 
 from ..report import Section, check_report, paragraphs, write_report
-from ..today import BACKTEST, account_file, load_window, other_fills, text_table, tracked
+from ..report.markup import text_table
+from ..today import BACKTEST, account_file, load_window, other_fills, tracked
 from ..workbench import symbols_read, write_json
 from .backtest import show_accounts
 from .flags import Output, add_cache, add_outputs, check_outputs, open_cache, write_outputs

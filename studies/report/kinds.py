@@ -16,7 +16,7 @@ from ..sweep import Judged, in_words, params_in_words
 from ..walkforward import Walk, walk_in_words
 from ..workbench.attributed import Attributed, attributed, attributed_in_words
 from ..workbench.captions import NOTEBOOK_RATIO, costs_in_words, pending_in_words, risk_free_in_words
-from ..workbench.outputs import write_file
+from ..workbench.outputs import write_text
 from ..workbench.parameters import Config
 from ..workbench.portfolios import Backtest
 from ..workbench.theirs import named
@@ -93,7 +93,7 @@ def write_report(
         result, ladder=ladder, sure=sure, sweep=sweep, spans=spans, intervals=intervals, spread=spread, routes=routes,
         sections=sections,
     )  # fmt: skip
-    write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    write_text(path, page)
 
 
 def write_walk(path: str | Path, walk: Walk, *, spans: Sequence[Span] = ()) -> None:
@@ -113,7 +113,7 @@ def write_walk(path: str | Path, walk: Walk, *, spans: Sequence[Span] = ()) -> N
         plotly is not installed.
     """
     page = walk_html(walk, spans=spans)
-    write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    write_text(path, page)
 
 
 def report_html(

@@ -23,6 +23,7 @@ __all__ = [
     "policy",
     "script_json",
     "table",
+    "text_table",
 ]
 
 MISSING = "–"
@@ -174,3 +175,19 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "",
         f'<div class="scroll"><table class="{kind}">{title}<thead><tr>{titles}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def text_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """HTML of a table of text.
+
+    Parameters
+    ----------
+    titles : sequence of str
+    rows : iterable of sequence of str
+
+    Returns
+    -------
+    str
+    """
+    cells = [[cell(escape(name), tag="th"), *(cell(escape(one)) for one in rest)] for name, *rest in rows]
+    return table(titles, cells, kind="figures")

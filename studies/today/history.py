@@ -3,19 +3,19 @@
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from riskoverlay.analyzers import max_drawdown, summary, worst_drawdowns
+from riskoverlay.analyzers import drawdown_summary, summary
 from riskoverlay.errors import InputError
 from riskoverlay.feeds import Panel
 from riskoverlay.strategies import Correction
 
-from ..workbench import Backtest, Config, Run, collect
+from ..workbench import Backtest, Config, Run, collect, sessions_below
 from ..workbench.theirs import ACCOUNT
 from .run import KINDS, ran
 
@@ -82,18 +82,17 @@ def _run_of(run: Run, account: Mapping[str, Any], entries: Sequence[Mapping[str,
     value[days], exposure.loc[days], sessions.loc[days, KINDS] = table["value"], table[list(exposure)], table[KINDS]
     weights.loc[days] = pd.DataFrame(list(table["weights"]), days)
     fills, fund, dates = [*chain(*table["fills"])], table["fund"].to_numpy(), [day.date() for day in days]
-    drawdown = asdict(max_drawdown(fund, dates)) | {"worst": [asdict(x) for x in worst_drawdowns(fund, dates, 5)]}
     costs: dict[str, Any] = {
         **run.costs, **{name: float(sessions[name].sum()) for name in KINDS}, "sessions": sessions.to_dict("list"),
         "end": float(value.iloc[-1]), "deposits": float(table["deposit"].sum()),
         "orders": {**dict.fromkeys(run.costs["orders"], math.nan), "filled": len(fills)},  # others are not kept
     }  # fmt: skip
-    below = int((exposure["leverage"] * account["config"]["maintenance_margin"] > 1.0 + 1e-9).sum())
+    below = sessions_below(exposure["leverage"], account["config"]["maintenance_margin"])
     pending = [{**order, "decided": dates[-1]} for order in account["strategy"]["orders"]]
     return replace(
         run, value=value, returns=returns, weights=weights, exposure=exposure, costs=costs, fills=fills, actions=[],
         statistics=summary(returns.to_numpy(), run.risk_free), attribution={"contributions": {}}, pending=pending,
-        drawdown=drawdown, below_maintenance=below,
+        drawdown=drawdown_summary(fund, dates, 5), below_maintenance=below,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ by "Market-on-Open" (interactivebrokers.ca/en/trading/orders/moo.php).
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ import pandas as pd
 
 from riskoverlay.errors import InputError
 
-from ..report.markup import cell, escape, table
+from ..report.markup import text_table
 from ..report.page import Page, Section, page_html, paragraphs
-from ..workbench import costs_in_words, write_file
+from ..workbench import costs_in_words, write_file, write_text
 
-__all__ = ["day_in_words", "day_tables", "text_table", "write_basket", "write_day", "write_orders"]
+__all__ = ["day_in_words", "day_tables", "write_basket", "write_day", "write_orders"]
 
 _ORDERS = ["symbol", "side", "shares", "last_close", "estimated_cost", "money"]
 _BASKET = ("Action", "Quantity", "Symbol", "SecType", "Exchange", "Currency", "TimeInForce", "OrderType")
@@ -95,22 +95,6 @@ def day_in_words(answer: Mapping[str, Any]) -> list[str]:
     return [line for line in lines if line]
 
 
-def text_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """HTML of a table of text.
-
-    Parameters
-    ----------
-    titles : sequence of str
-    rows : iterable of sequence of str
-
-    Returns
-    -------
-    str
-    """
-    cells = [[cell(escape(name), tag="th"), *(cell(escape(one)) for one in rest)] for name, *rest in rows]
-    return table(titles, cells, kind="figures")
-
-
 def write_day(path: str | Path, account: Mapping[str, Any], synthetic: bool) -> None:
     """Write one page of the day, which needs no other file, as `write_file` does.
 
@@ -137,7 +121,7 @@ def write_day(path: str | Path, account: Mapping[str, Any], synthetic: bool) -> 
     heading = f"{len(answer['orders'])} orders" if answer["orders"] else "Nothing to do"
     title, scope = f"Orders for the session after {answer['session']}", f"account opened {account['opened']}"
     page = page_html(Page(title, heading, [first], scope, synthetic, sections, (), {}))
-    write_file(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
+    write_text(path, page)
 
 
 def write_orders(path: str | Path, orders: Iterable[Mapping[str, Any]]) -> None:

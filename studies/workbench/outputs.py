@@ -14,7 +14,7 @@ import pandas as pd
 from riskoverlay.errors import InputError
 from riskoverlay.files import Place, check_place, place_of, replace_file
 
-__all__ = ["check_apart", "check_file", "write_file", "write_json"]
+__all__ = ["check_apart", "check_file", "write_file", "write_json", "write_text"]
 
 _NO_ROOM = "make room, or give a file on another disk; what was there is as it was"
 CURES = {
@@ -58,7 +58,22 @@ def write_json(path: str | Path, content: Any) -> None:
     InputError
         As `write_file`.
     """
-    text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
+    write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text in UTF-8 as `write_file` does.
+
+    Parameters
+    ----------
+    path : str or Path
+    text : str
+
+    Raises
+    ------
+    InputError
+        As `write_file`.
+    """
     write_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 

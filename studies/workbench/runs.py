@@ -44,6 +44,7 @@ __all__ = [
     "check_size_of_account",
     "collect",
     "load_panel",
+    "sessions_below",
     "simulate",
     "symbols_read",
 ]
@@ -341,7 +342,6 @@ def collect(strategy: Any, panel: Panel, config: Config, since: date | None = No
     returns = pd.Series(daily["returns"], sessions)[after:]
     sizer = strategy.getsizer()
     risk_free = bill_returns(config["risk_free"], panel.rates, list(returns.index), sessions[after - 1])
-    held = np.asarray(exposure["leverage"], dtype=np.float64)
     leverages = ("leverage", "target_leverage", "volatility_part", "brake_part")
     return Run(
         decided=decided,
@@ -361,8 +361,25 @@ def collect(strategy: Any, panel: Panel, config: Config, since: date | None = No
         overlaid=isinstance(sizer, VolTargetDrawdownSizer) and getattr(sizer, "asked", True),
         unfilled=getattr(strategy, "unfilled", 0),
         trims=getattr(sizer, "trims", 0),
-        below_maintenance=int((held * config["maintenance_margin"] > 1.0 + 1e-9).sum()),
+        below_maintenance=sessions_below(exposure["leverage"], config["maintenance_margin"]),
     )
+
+
+def sessions_below(leverage: npt.ArrayLike, maintenance: float) -> int:
+    """Sessions that closed below the maintenance margin.
+
+    Parameters
+    ----------
+    leverage : array-like of shape (n,)
+        Held at each close.
+    maintenance : float
+        Margin, a fraction of the value held.
+
+    Returns
+    -------
+    int
+    """
+    return int((np.asarray(leverage, dtype=np.float64) * maintenance > 1.0 + 1e-9).sum())
 
 
 def _first_fill(name: str, analyses: Mapping[str, Any], sessions: pd.DatetimeIndex) -> int:

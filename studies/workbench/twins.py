@@ -226,7 +226,8 @@ class Twins:
 
         if config["strategy"] is not None:
             raise InputError("the twin of the account knows no strategy but those of weights", "give engine=cerebro")
-        of_weights, decisions = (rules_of_weights(config), config["weights"]), self.decisions(config)
+        of_weights = rules_of_weights(config), config["weights"]
+        decisions = self._decisions(*of_weights)
         decided = [self.days[t] for t in decisions.sessions]
         check_counts(config, self.panel.sessions, decided, decided[0] if decided else None)
         terms = AccountTerms(**account_terms(config, self.panel.rates))
